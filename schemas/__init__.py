@@ -1,0 +1,1 @@
+"""The wire formats: what is read from Lago, written to Xero and announced."""

@@ -1,0 +1,67 @@
+"""The error tree: each branch answers one question, what happens next?
+
+A code is stable and machine-readable; the sentence says what is wrong, the hint what to do. Neither
+carries personal data: they go to logs, topics and webhooks.
+"""
+
+from __future__ import annotations
+
+
+class ConsumerError(Exception):
+    """What went wrong, with a stable code, a sentence and a hint."""
+
+    def __init__(self, code: str, sentence: str, hint: str = "", cause: str = "") -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+        self.hint = hint
+        self.cause = cause
+        """What must change before a repetition can succeed, e.g. ``tax:vat_20``; may be empty."""
+
+
+class Reject(ConsumerError):
+    """Can never succeed as it is: the record is dead or the document failed; announced."""
+
+
+class Undecodable(Reject):
+    """The record is not a Lago message; the sentence names the field path."""
+
+
+class Inconsistent(Reject):
+    """Lago's own figures disagree."""
+
+
+class Unmapped(Reject):
+    """A mapping is missing or ambiguous; saving one releases the document."""
+
+
+class Refused(Reject):
+    """Xero refused the document, or would."""
+
+
+class Retry(ConsumerError):
+    """May succeed later."""
+
+
+class Throttled(Retry):
+    """Xero asked to wait."""
+
+
+class NotExecuted(Retry):
+    """The request certainly did nothing."""
+
+
+class Doubt(ConsumerError):
+    """Sent, outcome unknown: the request is resolved before anything else happens."""
+
+
+class Halt(ConsumerError):
+    """Nothing of this scope can go on; somebody must act."""
+
+
+class Unauthorised(Halt):
+    """The authorisation is refused: its tenants are parked."""
+
+
+class TooManyRejects(Halt):
+    """So many dead records in a row that the fault is more likely ours: the service stops."""

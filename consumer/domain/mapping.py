@@ -1,0 +1,101 @@
+"""Connections and their mappings: a Lago thing in, the Xero item, account and tax type out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+MappingKind = Literal[
+    "fallback_item",
+    "subscription_fee",
+    "minimum_commitment",
+    "coupon",
+    "prepaid_credit",
+    "prepaid_granted_credit",
+    "credit_note",
+    "billable_metric",
+    "add_on",
+    "tax",
+    "provider_tax",
+    "no_tax",
+    "outside_tax",
+    "payment_account",
+]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class MappingKey:
+    """What is mapped. ``entity`` is a billing entity's code or "" for the default; ``key`` a Lago
+    code or id (metrics, add-ons, taxes), a currency (payment accounts) or ""."""
+
+    entity: str
+    kind: MappingKind
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where it goes in Xero: item code, account code, tax type; None where the mapping is silent."""
+
+    item: str | None = None
+    account: str | None = None
+    tax_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A look-up's answer; ``fallback`` tells that only the fallback item fitted."""
+
+    target: Target
+    fallback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One connection of a Lago organization to a Xero tenant, as translation and planning use it."""
+
+    id: int
+    code: str
+    organization_id: UUID
+    tenant_id: UUID
+    name: str = ""
+    customers: Literal["create", "linked"] = "create"
+    default: bool = False
+    billing_entities: frozenset[str] = frozenset()
+    start_date: date | None = None
+    sync_invoices: bool = True
+    number_prefix: str = ""
+    zero_invoices: Literal["post", "skip"] = "post"
+    mappings: Mapping[MappingKey, Target] = field(default_factory=dict)
+
+    def find(self, kind: MappingKind, keys: tuple[str, ...] = ("",), *, entity: str = "") -> Found:
+        """The mapping of the first of ``keys`` (a Lago code, a Lago id) that has one.
+
+        Order: entity, default, entity's fallback, default fallback (ACCOUNTING.md 3). ``apply``
+        refuses a connection without a default fallback item, so there is always an answer.
+        """
+        for scope in dict.fromkeys((entity, "")):
+            for key in keys:
+                target = self.mappings.get(MappingKey(scope, kind, key))
+                if target is not None:
+                    return Found(target)
+        for scope in dict.fromkeys((entity, "")):
+            target = self.mappings.get(MappingKey(scope, "fallback_item"))
+            if target is not None:
+                return Found(target, fallback=True)
+        raise LookupError(f"connection {self.code} has no fallback item")
+
+    def tax_type(self, kind: MappingKind, key: str = "", *, entity: str = "") -> str | None:
+        """The Xero tax type of a Lago tax code, or of ``no_tax``/``outside_tax``; None if unmapped."""
+        for scope in dict.fromkeys((entity, "")):
+            target = self.mappings.get(MappingKey(scope, kind, key))
+            if target is not None and target.tax_type is not None:
+                return target.tax_type
+        return None
+
+    def entries(self) -> Iterator[tuple[MappingKey, Target]]:
+        """All mappings in a stable order."""
+        yield from sorted(self.mappings.items(), key=lambda entry: entry[0])

@@ -1,0 +1,199 @@
+"""Lago's objects as they arrive in webhooks: JSON in, tolerant frozen models out.
+
+Only what the service uses is modelled; other keys are ignored. Lago writes big integers as JSON
+numbers, decimals as strings and some rates as numbers, and older versions differ, so each number is
+accepted in either form. "Cents" are Lago subunits: how many make one unit depends on the currency.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _not_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number is expected, not true or false")
+    return value
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Cents = Annotated[int, BeforeValidator(_not_bool)]
+"""An amount in Lago subunits."""
+Number = Annotated[Decimal, BeforeValidator(_not_bool)]
+"""A decimal number; NaN and infinities are refused."""
+Text = Annotated[str, BeforeValidator(_text)]
+"""A string; codes that look like numbers sometimes arrive as numbers."""
+
+
+class LagoModel(BaseModel):
+    """A tolerant, frozen part of a Lago message."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Address(LagoModel):
+    """A billing or shipping address."""
+
+    address_line1: Text | None = None
+    address_line2: Text | None = None
+    city: Text | None = None
+    zipcode: Text | None = None
+    state: Text | None = None
+    country: Text | None = None
+
+
+class IntegrationCustomer(LagoModel):
+    """A customer's link to an account with another system; ours have type ``xero``."""
+
+    lago_id: UUID | None = None
+    type: Text | None = None
+    integration_code: Text | None = None
+    external_customer_id: Text | None = None
+    sync_with_provider: bool | None = None
+
+
+class Customer(Address):
+    """A Lago customer. ``integration_customers`` is absent in nested customers."""
+
+    lago_id: UUID
+    external_id: Text | None = None
+    billing_entity_code: Text | None = None
+    account_type: Text | None = None
+    name: Text | None = None
+    firstname: Text | None = None
+    lastname: Text | None = None
+    legal_name: Text | None = None
+    email: Text | None = None
+    phone: Text | None = None
+    tax_identification_number: Text | None = None
+    currency: Text | None = None
+    shipping_address: Address | None = None
+    integration_customers: tuple[IntegrationCustomer, ...] | None = None
+    updated_at: datetime | None = None
+
+
+class FeeItem(LagoModel):
+    """What a fee is for; ``type`` selects the mapping (lago.md, fee item types)."""
+
+    type: Text
+    code: Text | None = None
+    name: Text | None = None
+    description: Text | None = None
+    invoice_display_name: Text | None = None
+    filter_invoice_display_name: Text | None = None
+    lago_item_id: UUID | None = None
+    item_type: Text | None = None
+    grouped_by: dict[str, Any] | None = None
+
+
+class FeeTax(LagoModel):
+    """A tax applied to one fee; only the Lago API carries it, webhooks do not."""
+
+    tax_code: Text | None = None
+    tax_rate: Number | None = None
+    amount_cents: Cents | None = None
+
+
+class Fee(LagoModel):
+    """One line of an invoice."""
+
+    lago_id: UUID
+    item: FeeItem
+    amount_cents: Cents
+    taxes_amount_cents: Cents = 0
+    taxes_precise_amount: Number | None = None
+    taxes_rate: Number | None = None
+    units: Number | None = None
+    precise_unit_amount: Number | None = None
+    precise_coupons_amount_cents: Number | None = None
+    description: Text | None = None
+    invoice_display_name: Text | None = None
+    from_date: datetime | date | None = None
+    to_date: datetime | date | None = None
+    created_at: datetime | None = None
+    applied_taxes: tuple[FeeTax, ...] | None = None
+
+
+class AppliedTax(LagoModel):
+    """One tax of an invoice with the fees it was applied to, in sum."""
+
+    tax_code: Text | None = None
+    tax_name: Text | None = None
+    tax_rate: Number | None = None
+    amount_cents: Cents | None = None
+    fees_amount_cents: Cents | None = None
+
+
+class CreditItem(LagoModel):
+    """What a credit came from: ``coupon``, ``credit_note`` or ``invoice`` (progressive billing)."""
+
+    lago_item_id: UUID | None = None
+    type: Text | None = None
+    code: Text | None = None
+    name: Text | None = None
+
+
+class Credit(LagoModel):
+    """One credit consumed by an invoice."""
+
+    lago_id: UUID
+    amount_cents: Cents
+    before_taxes: bool | None = None
+    item: CreditItem | None = None
+
+
+class Invoice(LagoModel):
+    """A Lago invoice. ``fees``, ``credits`` and ``applied_taxes`` are None where a message lacks them.
+
+    The amounts are None only in messages too poor to define content.
+    """
+
+    lago_id: UUID
+    number: Text | None = None
+    billing_entity_code: Text | None = None
+    purchase_order_number: Text | None = None
+    invoice_type: Text | None = None
+    version_number: int = 4
+    status: Text | None = None
+    payment_status: Text | None = None
+    self_billed: bool = False
+    currency: Text | None = None
+    issuing_date: date | None = None
+    payment_due_date: date | None = None
+    web_url: Text | None = None
+    fees_amount_cents: Cents | None = None
+    taxes_amount_cents: Cents | None = None
+    coupons_amount_cents: Cents = 0
+    progressive_billing_credit_amount_cents: Cents = 0
+    credit_notes_amount_cents: Cents = 0
+    prepaid_credit_amount_cents: Cents = 0
+    prepaid_granted_credit_amount_cents: Cents | None = None
+    prepaid_purchased_credit_amount_cents: Cents | None = None
+    sub_total_excluding_taxes_amount_cents: Cents | None = None
+    sub_total_including_taxes_amount_cents: Cents | None = None
+    total_amount_cents: Cents | None = None
+    total_due_amount_cents: Cents | None = None
+    total_paid_amount_cents: Cents | None = None
+    fees: tuple[Fee, ...] | None = None
+    credits: tuple[Credit, ...] | None = None
+    applied_taxes: tuple[AppliedTax, ...] | None = None
+    customer: Customer | None = None
+    voided_at: datetime | None = None
+    updated_at: datetime | None = None
+    created_at: datetime | None = None
+
+
+class Envelope(LagoModel):
+    """The outer part of a webhook; the object stands under the key named by ``object_type``."""
+
+    webhook_type: Text = Field(min_length=1)
+    object_type: Text = Field(min_length=1)
+    organization_id: UUID
