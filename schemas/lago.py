@@ -151,7 +151,7 @@ class Credit(LagoModel):
 
 
 class Invoice(LagoModel):
-    """A Lago invoice. ``fees``, ``credits`` and ``applied_taxes`` are None where a message lacks them.
+    """An invoice. ``fees``, ``credits`` and ``applied_taxes`` are None where the message lacks them.
 
     The amounts are None only in messages too poor to define content.
     """

@@ -5,7 +5,7 @@ Fields left None are not sent (Xero keeps what it has); an empty string clears a
 
 from __future__ import annotations
 
-from datetime import date
+import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
@@ -72,8 +72,8 @@ class Invoice(XeroModel):
     invoice_number: str = Field(min_length=1, max_length=255)
     reference: str | None = Field(default=None, max_length=255)
     url: str | None = None
-    date: date
-    due_date: date
+    date: datetime.date
+    due_date: datetime.date
     line_amount_types: Literal["Exclusive"] = "Exclusive"
     currency_code: str = Field(pattern=r"^[A-Z]{3}$")
     status: Literal["AUTHORISED", "DRAFT"] = "AUTHORISED"

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account; ``type`` and ``account_class`` are Xero's words (BANK, REVENUE, LIABILITY, …)."""
+    """One account; ``type`` and ``account_class`` are Xero's words (BANK, REVENUE, …)."""
 
     code: str
     type: str

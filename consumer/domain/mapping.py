@@ -38,7 +38,7 @@ class MappingKey:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where it goes in Xero: item code, account code, tax type; None where the mapping is silent."""
+    """Where it goes in Xero: item code, account code, tax type; None where silent."""
 
     item: str | None = None
     account: str | None = None
@@ -55,7 +55,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One connection of a Lago organization to a Xero tenant, as translation and planning use it."""
+    """One connection of a Lago organization to a Xero tenant, as planning uses it."""
 
     id: int
     code: str
@@ -89,7 +89,7 @@ class Connection:
         raise LookupError(f"connection {self.code} has no fallback item")
 
     def tax_type(self, kind: MappingKind, key: str = "", *, entity: str = "") -> str | None:
-        """The Xero tax type of a Lago tax code, or of ``no_tax``/``outside_tax``; None if unmapped."""
+        """The Xero tax type of a Lago tax code, ``no_tax`` or ``outside_tax``; None if unmapped."""
         for scope in dict.fromkeys((entity, "")):
             target = self.mappings.get(MappingKey(scope, kind, key))
             if target is not None and target.tax_type is not None:
