@@ -1,0 +1,92 @@
+"""Transactions: a unit of work in, its result out, with timeouts in force and conflicts retried."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import asyncpg
+
+T = TypeVar("T")
+Conn = asyncpg.pool.PoolConnectionProxy
+
+CONFLICTS = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+)
+AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncio.TimeoutError,
+        asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
+        asyncpg.TooManyConnectionsError, asyncpg.IdleInTransactionSessionTimeoutError)  # fmt: skip
+"""What a Postgres that is away, restarting or tired of a paused client looks like."""
+
+
+class Raced(Exception):
+    """Another transaction inserted the same row first: run the unit of work again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds, set local in each transaction, so a paused client cannot hold locks."""
+
+    statement: float = 10.0
+    lock: float = 5.0
+    idle: float = 5.0
+
+
+class Database:
+    """A pool whose every transaction starts with ``set local`` timeouts (PgBouncer-safe)."""
+
+    def __init__(self, pool: asyncpg.Pool, timeouts: Timeouts | None = None) -> None:
+        self.pool = pool
+        self.timeouts = timeouts or Timeouts()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Conn]:
+        """One transaction, committed on a clean exit."""
+        async with self.pool.acquire() as conn, conn.transaction():
+            t = self.timeouts
+            await conn.execute(
+                f"set local statement_timeout = {int(t.statement * 1000)};"
+                f"set local lock_timeout = {int(t.lock * 1000)};"
+                f"set local idle_in_transaction_session_timeout = {int(t.idle * 1000)}"
+            )
+            yield conn
+
+    async def run(self, work: Callable[[Conn], Awaitable[T]], tries: int = 5) -> T:
+        """Run ``work`` in a transaction; serialisation failures, deadlocks and races are retried.
+
+        The result counts only when this returns: then the commit has been confirmed.
+        """
+        for left in reversed(range(tries)):
+            try:
+                async with self.transaction() as conn:
+                    return await work(conn)
+            except (*CONFLICTS, Raced):
+                if not left:
+                    raise
+                await asyncio.sleep(0.01 * (tries - left))
+        raise AssertionError("unreachable")
+
+
+@asynccontextmanager
+async def database(
+    url: str,
+    *,
+    timeouts: Timeouts | None = None,
+    max_size: int = 10,
+    statement_cache: int = 256,
+) -> AsyncIterator[Database]:
+    """Open a pool. ``statement_cache=0`` is for PgBouncer before 1.21 in transaction mode."""
+    async with asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=max_size,
+        statement_cache_size=statement_cache,
+        timeout=10,
+        command_timeout=30,
+    ) as pool:
+        yield Database(pool, timeouts)

@@ -1,0 +1,250 @@
+-- The tables of DESIGN's words. Amounts are major units; fingerprints null = absent.
+
+create table authorisation (
+  id bigint generated always as identity primary key,
+  client_id text not null unique,
+  kind text not null check (kind in ('custom')),
+  secret bytea not null, -- encrypted
+  parked_at timestamptz,
+  parked_why text
+);
+
+create table tenant (
+  id uuid primary key, -- Xero's; its row lock is the right to freeze
+  authorisation_id bigint not null references authorisation,
+  due_at timestamptz not null default 'infinity', -- when to look for work next
+  blocked_until timestamptz,
+  blocked_why text, -- throttled, day, unavailable, forbidden
+  failures smallint not null default 0, -- 5xx in a row
+  minute_left int, -- Xero's word, while minute_left_until is ahead
+  minute_left_until timestamptz,
+  day_left int, -- Xero's word at day_left_at
+  day_left_at timestamptz,
+  organisation jsonb not null default '{}'
+);
+
+create index tenant_due on tenant (due_at) where due_at < 'infinity';
+
+create table connection (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null,
+  code text not null unique,
+  name text not null,
+  tenant_id uuid not null references tenant,
+  settings jsonb not null default '{}',
+  revision bigint not null default 1,
+  paused_at timestamptz,
+  removed_at timestamptz
+);
+
+create index connection_organization on connection (organization_id);
+
+create table mapping (
+  id bigint generated always as identity primary key,
+  connection_id bigint not null references connection,
+  entity text not null default '',
+  kind text not null,
+  key text not null default '',
+  item text,
+  account text,
+  tax_type text,
+  set_by text not null,
+  set_at timestamptz not null default now(),
+  unset_at timestamptz
+);
+
+create unique index mapping_current on mapping (connection_id, entity, kind, key) where unset_at is null;
+
+create table chart (
+  tenant_id uuid not null references tenant,
+  kind text not null, -- account, item, tax_rate, currency
+  code text not null,
+  facts jsonb not null,
+  seen_at timestamptz not null default now(),
+  gone_at timestamptz,
+  primary key (tenant_id, kind, code)
+);
+
+create table event (
+  id bigint generated always as identity primary key,
+  digest bytea not null unique, -- SHA-256 of the value's bytes
+  lago_key text,
+  organization_id uuid,
+  type text,
+  kind text,
+  lago_id uuid,
+  outcome text not null, -- merged, dead
+  code text,
+  said text,
+  topic text not null,
+  partition int not null,
+  "offset" bigint not null,
+  appended_at timestamptz not null,
+  received_at timestamptz not null default now(),
+  redriven int not null default 0
+);
+
+create table event_raw (
+  event_id bigint primary key references event on delete cascade,
+  key bytea,
+  value bytea,
+  headers bytea -- JSON: [[name, base64 value or null], …]
+);
+
+create table object (
+  kind text not null,
+  lago_id uuid not null,
+  organization_id uuid not null,
+  customer_id uuid,
+  connection_id bigint references connection, -- the home
+  first_seen timestamptz not null default now(),
+  event_id bigint, -- the last event that changed it
+  facts jsonb not null,
+  primary key (kind, lago_id)
+);
+
+create index object_customer on object (customer_id);
+
+create table document (
+  id bigint generated always as identity primary key,
+  connection_id bigint references connection,
+  tenant_id uuid references tenant,
+  kind text not null,
+  lago_id uuid not null,
+  part text not null default '',
+  target uuid,
+  customer_id uuid,
+  event_id bigint, -- made the wanted version
+  appended_at timestamptz,
+  wanted bytea,
+  sent bytea,
+  synced bytea,
+  state text not null check (state in ('waiting', 'ready', 'sending', 'synced', 'skipped', 'failed')),
+  cause text,
+  wait_until timestamptz,
+  ready_at timestamptz,
+  lane smallint not null default 0,
+  attempts int not null default 0,
+  batch_limit smallint, -- at most so many in its next batch, after a whole batch was refused
+  suffix text not null default '', -- makes a contact's name unique
+  drift boolean not null default false,
+  code text,
+  said text,
+  hint text,
+  failed_at timestamptz,
+  xero_id uuid,
+  number text,
+  xero_status text,
+  currency text,
+  dated date,
+  net numeric,
+  tax numeric,
+  total numeric,
+  xero_net numeric,
+  xero_tax numeric,
+  xero_total numeric,
+  xero_due numeric,
+  accepted_at timestamptz,
+  unique nulls not distinct (connection_id, kind, lago_id, part, target)
+) with (fillfactor = 70);
+
+create unique index document_xero on document (tenant_id, kind, xero_id) where kind <> 'contact';
+create index document_ready on document (tenant_id, lane, kind, ready_at, id) where state = 'ready';
+create index document_cause on document (cause, id) where cause is not null;
+create index document_until on document (wait_until) where state = 'waiting' and wait_until is not null;
+create index document_failed on document (connection_id, code) where state = 'failed';
+create index document_lago on document (lago_id);
+create index document_number on document (number) where number is not null;
+create index document_contact on document (tenant_id, xero_id) where kind = 'contact' and xero_id is not null;
+create index document_customer on document (customer_id);
+create index document_event on document (event_id);
+
+create table request (
+  id uuid primary key, -- also the Idempotency-Key
+  tenant_id uuid not null references tenant,
+  purpose text not null, -- contact, invoice, lookup, chart, resend
+  method text not null,
+  path text not null,
+  body bytea,
+  resend_of uuid references request,
+  started_at timestamptz not null default statement_timestamp(),
+  deadline_at timestamptz not null,
+  answered_at timestamptz,
+  status int,
+  outcome text, -- null while open; answered, not_executed, looked_up, dissolved
+  look_at timestamptz, -- when an open one is looked at next
+  looks smallint not null default 0,
+  resendable boolean not null default false,
+  doubt text, -- why the outcome is unknown
+  correlation text
+);
+
+create index request_budget on request (tenant_id, started_at) include (answered_at, deadline_at);
+create index request_open on request (look_at) where outcome is null;
+
+create table member (
+  request_id uuid not null references request on delete cascade,
+  position smallint not null,
+  document_id bigint not null references document,
+  sent bytea,
+  outcome text, -- null while open; accepted, adopted, refused, dissolved
+  primary key (request_id, position)
+);
+
+create index member_document on member (document_id);
+
+create table release (
+  cause text primary key,
+  at timestamptz not null default now()
+);
+
+create table outbox (
+  id bigint generated always as identity primary key,
+  sink text not null check (sink in ('dead_letter', 'webhook')),
+  document_id bigint references document,
+  event_id bigint references event,
+  connection_id bigint references connection,
+  class text not null,
+  code text not null,
+  said text not null,
+  hint text not null default '',
+  created_at timestamptz not null default now(),
+  next_at timestamptz not null default now(),
+  attempts int not null default 0,
+  last_error text,
+  done_at timestamptz
+);
+
+create index outbox_due on outbox (sink, next_at) where done_at is null;
+
+create table finding (
+  id bigint generated always as identity primary key,
+  connection_id bigint references connection,
+  document_id bigint references document,
+  xero_id uuid,
+  class text not null,
+  facts jsonb not null default '{}',
+  first_seen timestamptz not null default now(),
+  closed_at timestamptz
+);
+
+create index finding_document on finding (document_id);
+
+create table job (
+  id bigint generated always as identity primary key,
+  kind text not null,
+  args jsonb,
+  cursor jsonb,
+  result jsonb,
+  started_at timestamptz not null default now(),
+  ended_at timestamptz
+);
+
+create table audit (
+  id bigint generated always as identity primary key,
+  at timestamptz not null default now(),
+  who text not null,
+  action text not null,
+  subject text not null,
+  reason text
+);

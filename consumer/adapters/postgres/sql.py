@@ -1,0 +1,20 @@
+"""Named SQL: a file of statements under ``-- name: x`` lines in, a mapping of name to text out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+
+_NAME = re.compile(r"^-- name: (\w+).*$", re.MULTILINE)
+
+
+@cache
+def statements(file: str) -> Mapping[str, str]:
+    """The statements of ``sql/<file>.sql`` by name."""
+    source = files("consumer.adapters.postgres").joinpath("sql", f"{file}.sql").read_text()
+    parts = _NAME.split(source)[1:]
+    named = dict(zip(parts[::2], (text.strip().rstrip(";") for text in parts[1::2]), strict=True))
+    return MappingProxyType(named)

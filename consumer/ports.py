@@ -1,0 +1,221 @@
+"""What the use cases need of the outside, by transaction: Protocols and the values that cross them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+from uuid import UUID
+
+from consumer.domain.answers import Reply
+
+# ── Kafka ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One Kafka record, bytes as received. ``timestamp`` in milliseconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHealth:
+    """What the watchdog and the readiness probe look at. Ages in seconds."""
+
+    assigned: bool
+    """Partitions are assigned (or the group has more members than partitions)."""
+    poll_age: float
+    """Since the client last came back from a poll."""
+    stuck_age: float
+    """Since the position last moved although the end of a partition lies ahead; 0 if none does."""
+
+
+class Source(Protocol):
+    """The consumer group's side of Kafka, one batch at a time."""
+
+    async def start(self) -> None:
+        """Join the group."""
+
+    async def poll(self, timeout: float) -> Sequence[Record]:
+        """The next batch, in partition order; empty when nothing came within ``timeout`` seconds."""
+
+    async def hold(self, timeout: float) -> None:
+        """Stay in the group for up to ``timeout`` seconds without taking records."""
+
+    async def commit(self) -> None:
+        """Commit the offsets after the last batch, but only of partitions still held since then."""
+
+    def health(self) -> SourceHealth:
+        """Never blocks."""
+
+    async def stop(self) -> None:
+        """Leave the group; bounded in time, never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One record to publish."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Publisher(Protocol):
+    """Appends to a topic, acknowledged by all in-sync replicas."""
+
+    async def start(self) -> None:
+        """Connect."""
+
+    async def publish(self, messages: Sequence[Message]) -> Sequence[Exception | None]:
+        """One outcome a message, in order: None where the broker acknowledged it.
+
+        A message that is too large for the topic gives ``MessageTooLarge``.
+        """
+
+    async def stop(self) -> None:
+        """Flush and disconnect; bounded in time, never raises."""
+
+
+class MessageTooLarge(Exception):
+    """The topic does not take a message of this size."""
+
+
+# ── Xero ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Authorisation:
+    """One OAuth2 client of ours at Xero. ``client_secret`` is in clear: never log this."""
+
+    id: int
+    client_id: str
+    client_secret: str
+
+    def __repr__(self) -> str:
+        return f"Authorisation(id={self.id})"
+
+
+class Tokens(Protocol):
+    """Access tokens, fetched early and by one task at a time."""
+
+    async def token(self, authorisation: Authorisation) -> str:
+        """A token good for at least another minute.
+
+        Raises:
+            Unauthorised: the identity server refuses the client; only a person can mend it.
+            Throttled: it cannot be had now (network, 5xx, 429).
+        """
+
+    def forget(self, authorisation: Authorisation, token: str) -> None:
+        """``token`` was refused with 401: the next call fetches another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to the Accounting API.
+
+    ``path`` is relative to the API's base and includes the query. ``first_byte_by`` is an instant of
+    the monotonic clock after which the call must not start; ``timeout`` bounds all of it, seconds.
+    """
+
+    tenant_id: UUID
+    token: str
+    method: Literal["GET", "PUT", "POST"]
+    path: str
+    body: bytes | None = None
+    idempotency_key: str | None = None
+    if_modified_since: datetime | None = None
+    first_byte_by: float = float("inf")
+    timeout: float = 90.0
+
+    def __repr__(self) -> str:
+        return f"Call({self.method} {self.path.partition('?')[0]})"
+
+
+class Accounting(Protocol):
+    """Xero's Accounting API."""
+
+    async def call(self, call: Call) -> Reply:
+        """Send it and read the whole answer, whatever its status.
+
+        Raises:
+            NotExecuted: certainly no byte left (connect failure, ``first_byte_by`` passed).
+            Doubt: something may have left and no complete answer came.
+        """
+
+
+# ── Announcements ─────────────────────────────────────────────────────────────────────────────────
+
+Sink = Literal["dead_letter", "webhook"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One failure to announce on one sink, with what is needed to say it.
+
+    ``key``, ``value``, ``headers``, ``topic``, ``partition``, ``offset`` are those of the record that
+    made the failing version; None where no record did (a parked authorisation).
+    """
+
+    id: int
+    sink: Sink
+    error_class: str
+    code: str
+    sentence: str
+    hint: str
+    created_at: datetime
+    attempts: int
+    failing_attempts: int = 1
+    """How often the document was tried before it failed."""
+    event_key: str | None = None
+    """The event's digest in hex."""
+    document_id: int | None = None
+    document_kind: str | None = None
+    lago_id: UUID | None = None
+    number: str | None = None
+    organization_id: UUID | None = None
+    connection_code: str | None = None
+    connection_name: str | None = None
+    customer_id: UUID | None = None
+    external_customer_id: str | None = None
+    appended_at: datetime | None = None
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+class Outbox(Protocol):
+    """Failures recorded in the transaction that made them, waiting to be announced."""
+
+    async def claim(self, sink: Sink, limit: int, lease: float) -> Sequence[Notice]:
+        """The oldest due notices, hidden from other claimers for ``lease`` seconds."""
+
+    async def done(self, ids: Sequence[int]) -> None:
+        """They are announced."""
+
+    async def later(self, failures: Sequence[tuple[int, float, str]]) -> None:
+        """(id, seconds to wait, why): counted as an attempt, claimable again after the wait."""
+
+
+class Webhook(Protocol):
+    """The outbound webhook."""
+
+    async def post(self, message_id: str, body: bytes) -> None:
+        """Sign and post one message.
+
+        Raises:
+            Throttled: not taken now (network, 5xx, 429, any non-2xx); try again later.
+        """
