@@ -1,4 +1,4 @@
-"""What the use cases need of the outside, by transaction: Protocols and the values that cross them."""
+"""What the use cases need of the outside: Protocols and the values that cross them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Source(Protocol):
         """Join the group."""
 
     async def poll(self, timeout: float) -> Sequence[Record]:
-        """The next batch, in partition order; empty when nothing came within ``timeout`` seconds."""
+        """The next batch, in partition order; empty when ``timeout`` seconds brought none."""
 
     async def hold(self, timeout: float) -> None:
         """Stay in the group for up to ``timeout`` seconds without taking records."""
@@ -124,8 +124,8 @@ class Tokens(Protocol):
 class Call:
     """One request to the Accounting API.
 
-    ``path`` is relative to the API's base and includes the query. ``first_byte_by`` is an instant of
-    the monotonic clock after which the call must not start; ``timeout`` bounds all of it, seconds.
+    ``path`` is relative to the API's base and includes the query. ``first_byte_by`` is an instant
+    of the monotonic clock after which the call must not start; ``timeout`` (seconds) bounds it all.
     """
 
     tenant_id: UUID
@@ -163,8 +163,8 @@ Sink = Literal["dead_letter", "webhook"]
 class Notice:
     """One failure to announce on one sink, with what is needed to say it.
 
-    ``key``, ``value``, ``headers``, ``topic``, ``partition``, ``offset`` are those of the record that
-    made the failing version; None where no record did (a parked authorisation).
+    ``key`` to ``headers`` are those of the record that made the failing version; None where no
+    record did (a parked authorisation).
     """
 
     id: int
@@ -219,3 +219,16 @@ class Webhook(Protocol):
         Raises:
             Throttled: not taken now (network, 5xx, 429, any non-2xx); try again later.
         """
+
+
+# ── Budget ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Budget(Protocol):
+    """Every call to the Accounting API is counted before it is made."""
+
+    async def take(self, tenant_id: UUID, purpose: str, method: str, path: str) -> UUID | float:
+        """Count one call: its id (also its idempotency key), or the seconds to wait first."""
+
+    async def answered(self, request_id: UUID, reply: Reply | None) -> None:
+        """What came of it; None when it was not executed or nothing came."""

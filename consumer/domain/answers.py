@@ -49,8 +49,8 @@ class Saved:
 class Refusal:
     """An element that Xero did not save: our stable code and hint, Xero's words kept.
 
-    ``next`` says what follows: ``fail`` the document; ``look`` it up, since Xero says that its number
-    is taken (it may be ours); ``rename`` the contact and try again; ``wait`` for another try.
+    ``next`` says what follows: ``fail`` the document; ``look`` it up, since Xero says that its
+    number is taken (it may be ours); ``rename`` the contact and try again; ``wait`` to try again.
     """
 
     code: str
@@ -80,7 +80,7 @@ class NotDone:
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """The outcome is unknown, or a whole batch was refused without saying which element was at fault.
+    """The outcome is unknown, or a whole batch was refused and no element named.
 
     ``why`` is a short code: ``status_500``, ``unreadable``, ``whole_400``, ``no_answer``, …
     ``batch_refused`` tells that it was a 4xx of the whole batch.

@@ -161,7 +161,7 @@ create index document_event on document (event_id);
 
 create table request (
   id uuid primary key, -- also the Idempotency-Key
-  tenant_id uuid not null references tenant,
+  tenant_id uuid not null, -- no reference: apply calls before it stores
   purpose text not null, -- contact, invoice, lookup, chart, resend
   method text not null,
   path text not null,
