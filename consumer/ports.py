@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, Protocol
 from uuid import UUID
 
 from consumer.domain.answers import Reply
+from consumer.domain.errors import Undecodable
+from consumer.domain.events import Event
 
 # ── Kafka ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -24,6 +26,62 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A record on its way into the inbox: its event, or why it is dead.
+
+    ``digest`` is the SHA-256 of the value's bytes, the event's key.
+    """
+
+    record: Record
+    digest: bytes
+    event: Event | None = None
+    error: Undecodable | None = None
+
+    @property
+    def appended_at(self) -> datetime:
+        """When Kafka got it."""
+        return datetime.fromtimestamp(self.record.timestamp / 1000, UTC)
+
+    @property
+    def lago_key(self) -> str | None:
+        """Lago's own unique key of the message, for people."""
+        for name, value in self.record.headers:
+            if name.lower() == "x-lago-unique-key" and value is not None:
+                return value.decode("ascii", "replace").replace("\0", "?")[:200]
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What one batch changed: events merged, events dead, tenants with something to send."""
+
+    merged: int = 0
+    dead: int = 0
+    tenants: frozenset[UUID] = frozenset()
+
+
+class Unstorable(Exception):
+    """The database refuses a value of the batch."""
+
+
+class Inbox(Protocol):
+    """Where events become objects and documents, a batch a transaction."""
+
+    async def known(self, digests: Sequence[bytes]) -> set[bytes]:
+        """Those that need no decoding: seen before, and not dead."""
+
+    async def ingest(self, batch: Sequence[Incoming]) -> Ingested:
+        """Store a batch, all or nothing. Digests must differ within it.
+
+        Raises:
+            Unstorable: halve the batch to find the record.
+        """
+
+    async def replan(self, limit: int) -> int:
+        """Plan again what waited long enough for a home; returns how many documents."""
 
 
 @dataclass(frozen=True, slots=True)

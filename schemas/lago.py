@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _not_bool(value: Any) -> Any:
@@ -25,10 +25,17 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-Cents = Annotated[int, BeforeValidator(_not_bool)]
+def _bounded(value: Decimal) -> Decimal:
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < -30 or value.adjusted() > 18:
+        raise ValueError("a number of at most 18 digits before and 30 after the point is expected")
+    return value
+
+
+Cents = Annotated[int, BeforeValidator(_not_bool), Field(ge=-(10**15), le=10**15)]
 """An amount in Lago subunits."""
-Number = Annotated[Decimal, BeforeValidator(_not_bool)]
-"""A decimal number; NaN and infinities are refused."""
+Number = Annotated[Decimal, BeforeValidator(_not_bool), AfterValidator(_bounded)]
+"""A decimal number; NaN, infinities and absurd sizes are refused."""
 Text = Annotated[str, BeforeValidator(_text)]
 """A string; codes that look like numbers sometimes arrive as numbers."""
 
@@ -108,6 +115,7 @@ class Fee(LagoModel):
     lago_id: UUID
     item: FeeItem
     amount_cents: Cents
+    sub_total_excluding_taxes_amount_cents: Cents | None = None
     taxes_amount_cents: Cents = 0
     taxes_precise_amount: Number | None = None
     taxes_rate: Number | None = None
@@ -123,8 +131,12 @@ class Fee(LagoModel):
 
 
 class AppliedTax(LagoModel):
-    """One tax of an invoice with the fees it was applied to, in sum."""
+    """One tax of an invoice with the fees it was applied to, in sum (net of their discounts).
 
+    ``lago_tax_id`` is null where a tax provider (Anrok, Avalara) computed it.
+    """
+
+    lago_tax_id: UUID | None = None
     tax_code: Text | None = None
     tax_name: Text | None = None
     tax_rate: Number | None = None
@@ -151,7 +163,7 @@ class Credit(LagoModel):
 
 
 class Invoice(LagoModel):
-    """An invoice. ``fees``, ``credits`` and ``applied_taxes`` are None where the message lacks them.
+    """An invoice. ``fees``, ``credits`` and ``applied_taxes`` are None if the message lacks them.
 
     The amounts are None only in messages too poor to define content.
     """

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Literal
 from uuid import UUID
+
+from consumer.domain import refusals
+
+Kind = Literal["contact", "invoice"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,8 @@ class Saved:
     tax: Decimal | None = None
     total: Decimal | None = None
     due: Decimal | None = None
+    merged_to: UUID | None = None
+    """The contact that an archived one was merged into."""
     warnings: tuple[str, ...] = ()
 
 
@@ -82,12 +92,196 @@ class NotDone:
 class InDoubt:
     """The outcome is unknown, or a whole batch was refused and no element named.
 
-    ``why`` is a short code: ``status_500``, ``unreadable``, ``whole_400``, ``no_answer``, …
-    ``batch_refused`` tells that it was a 4xx of the whole batch.
+    ``why`` is a short code: ``status_500``, ``unreadable``, ``whole_400``, ``key_reused``,
+    ``no_answer``, … ``batch_refused`` tells that it was a 4xx of the whole batch; ``said`` is what
+    Xero says about the whole, redacted and bounded.
     """
 
     why: str
     batch_refused: bool = False
+    said: str = ""
 
 
 Verdict = Answered | NotDone | InDoubt
+
+_COLLECTION = {"contact": "Contacts", "invoice": "Invoices"}
+_ID = {"contact": "ContactID", "invoice": "InvoiceID"}
+_FLAG = {"contact": "HasValidationErrors", "invoice": "HasErrors"}
+_PERSONAL = ("Name", "FirstName", "LastName", "EmailAddress", "PhoneNumber", "TaxNumber")
+_SHORTEST_PERSONAL = 4
+"""Shorter names occur inside other words; redacting them would make the text unreadable."""
+_NO_OUTCOME = frozenset({408, 409, 425, 499})
+"""4xx that say nothing about the elements: timeouts, and a key whose first call is in flight."""
+_KEY_REUSED = re.compile(r"idempotency key.*different request", re.IGNORECASE | re.DOTALL)
+_OFFLINE = re.compile(r"The (?:Organisation|Xero API) is [a-z ]{1,80}")
+
+
+def classify(reply: Reply, kind: Kind, count: int) -> Verdict:
+    """What a complete answer to a write of ``count`` elements means. Never raises.
+
+    Xero answers 200 even when every element failed (``summarizeErrors=false``). A 400 names its
+    failures only, and by default the others are saved all the same: it is an answer only if it
+    names them all.
+    """
+    if refused := not_done(reply):
+        return refused
+    if 200 <= reply.status < 300:
+        return _answered(_list(parse(reply.body), _COLLECTION[kind]), kind, count, strict=False)
+    if not 400 <= reply.status < 500 or reply.status in _NO_OUTCOME:
+        return _no_outcome(reply)
+    document = parse(reply.body)
+    elements = _list(document, "Elements")
+    if elements:
+        verdict = _answered(elements, kind, count, strict=True)
+        if isinstance(verdict, Answered):
+            return verdict
+    message = _text(document.get("Message")) or ""
+    said = refusals.words([message])
+    if _KEY_REUSED.search(message):
+        return InDoubt("key_reused", said=said)
+    return InDoubt(f"whole_{reply.status}", batch_refused=True, said=said)
+
+
+def not_done(reply: Reply) -> NotDone | None:
+    """What 401, 403 and 429 mean; None for any other status."""
+    if reply.status == 401:
+        return NotDone("unauthorised")
+    if reply.status == 403:
+        return NotDone("forbidden")
+    if reply.status == 429:
+        return NotDone("throttled", reply.limits.retry_after, reply.limits.problem)
+    return None
+
+
+def _no_outcome(reply: Reply) -> InDoubt:
+    known = _OFFLINE.search(reply.body[:1000].decode("utf-8", "replace"))
+    return InDoubt(f"status_{reply.status}", said=known[0].strip() if known else "")
+
+
+def _answered(elements: list[object], kind: Kind, count: int, *, strict: bool) -> Verdict:
+    """``strict``: in a 400 an element without a complaint is not taken for a success."""
+    fates = [_fate(element, kind) for element in elements]
+    known = [fate for fate in fates if fate is not None]
+    unclear = strict and all(isinstance(fate, Saved) for fate in known)
+    if len(fates) != count or len(known) != count or unclear:
+        return InDoubt("unreadable")
+    return Answered(tuple(known))
+
+
+def _fate(element: object, kind: Kind) -> Element | None:
+    """Saved is a real id without ERROR (WARNING is success); None: it cannot be told."""
+    if not isinstance(element, Mapping):
+        return None
+    status = element.get("StatusAttributeString")
+    complaints = _messages(element, "ValidationErrors")
+    if status not in ("OK", "WARNING", "ERROR"):
+        status = "ERROR" if element.get(_FLAG[kind]) is True or complaints else "OK"
+    keeps = saved(element, kind)
+    if status != "ERROR" and keeps is not None:
+        return keeps
+    if status != "ERROR" and not _text(element.get(_ID[kind])):
+        return None
+    rule = refusals.decide(complaints)
+    said = refusals.words(complaints, _personal(element))
+    return Refusal(rule.code, said, rule.hint, rule.next)
+
+
+def saved(element: Mapping[str, object], kind: Kind) -> Saved | None:
+    """An element of Xero's as it is kept there; None without an id, or with the zero GUID."""
+    xero_id = _uuid(element.get(_ID[kind]))
+    if xero_id is None:
+        return None
+    warnings = tuple(
+        refusals.words([text], _personal(element)) for text in _messages(element, "Warnings")
+    )
+    if kind == "contact":
+        return Saved(
+            xero_id=xero_id,
+            number=_text(element.get("ContactNumber")),
+            status=_text(element.get("ContactStatus")),
+            merged_to=_uuid(element.get("MergedToContactID")),
+            warnings=warnings,
+        )
+    contact = element.get("Contact")
+    return Saved(
+        xero_id=xero_id,
+        number=_text(element.get("InvoiceNumber")),
+        status=_text(element.get("Status")),
+        contact_id=_uuid(contact.get("ContactID")) if isinstance(contact, Mapping) else None,
+        currency=_text(element.get("CurrencyCode")),
+        net=amount(element.get("SubTotal")),
+        tax=amount(element.get("TotalTax")),
+        total=amount(element.get("Total")),
+        due=amount(element.get("AmountDue")),
+        warnings=warnings,
+    )
+
+
+def parse(body: bytes) -> Mapping[str, object]:
+    """The JSON object of a body, numbers with a point as Decimal; empty if it is none."""
+    try:
+        value = json.loads(body, parse_float=Decimal)
+    except (ValueError, RecursionError, InvalidOperation):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def amount(value: object) -> Decimal | None:
+    """A figure in major units, never by way of float; None if it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        return None
+    try:
+        number = Decimal(value)
+    except (InvalidOperation, ValueError):
+        return None
+    return number if number.is_finite() and abs(number) < 10**15 else None
+
+
+def _list(document: Mapping[str, object], name: str) -> list[object]:
+    value = document.get(name)
+    return value if isinstance(value, list) else []
+
+
+def _text(value: object) -> str | None:
+    """A text that can be stored: no NUL, no lone surrogate."""
+    if not isinstance(value, str):
+        return None
+    return value.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _uuid(value: object) -> UUID | None:
+    try:
+        found = UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found if found else None
+
+
+def _messages(element: Mapping[str, object], name: str) -> list[str]:
+    """The messages of every list of that name, the element's own first, then its parts'."""
+    return [
+        text
+        for part in _parts(element)
+        for entry in _list(part, name)
+        if isinstance(entry, Mapping) and (text := _text(entry.get("Message")))
+    ]
+
+
+def _personal(element: Mapping[str, object]) -> list[str]:
+    """What the element tells about a person, so that it can be kept out of texts."""
+    found = (_text(part.get(name)) for part in _parts(element) for name in _PERSONAL)
+    return [text for text in found if text and len(text) >= _SHORTEST_PERSONAL]
+
+
+def _parts(element: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """The object and all objects inside it, outermost first; no recursion, depth is not ours."""
+    found: list[Mapping[str, object]] = []
+    queue: deque[object] = deque([element])
+    while queue:
+        value = queue.popleft()
+        if isinstance(value, Mapping):
+            found.append(value)
+            queue.extend(value.values())
+        elif isinstance(value, list):
+            queue.extend(value)
+    return found

@@ -22,10 +22,11 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item; its sales account is used where a mapping names none."""
+    """One item; its sales account and sales tax type are used where a mapping names none."""
 
     code: str
     sales_account: str | None = None
+    sales_tax_type: str | None = None
     tracked: bool = False
 
 

@@ -26,6 +26,15 @@ MappingKind = Literal[
 ]
 
 
+_SECTIONS = {"tax": "taxes", "billable_metric": "billable_metrics", "add_on": "add_ons"}
+"""Kinds that are mappings of their own in the connections file."""
+
+
+def mapping_cause(kind: MappingKind, key: str = "") -> str:
+    """What a document waits for that lacks this mapping: ``tax:vat_20``, ``no_tax``, …"""
+    return f"{kind}:{key}" if key else kind
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class MappingKey:
     """What is mapped. ``entity`` is a billing entity's code or "" for the default; ``key`` a Lago
@@ -34,6 +43,13 @@ class MappingKey:
     entity: str
     kind: MappingKind
     key: str = ""
+
+    @property
+    def path(self) -> str:
+        """Where it stands in the connections file: ``mappings.entities.acme-eu.taxes.vat_20``."""
+        scope = f".entities.{self.entity}" if self.entity else ""
+        name = _SECTIONS.get(self.kind, self.kind)
+        return f"mappings{scope}.{name}" + (f".{self.key}" if self.key else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,10 @@ per unit there). A currency that is not listed has no guessed factor: it is refu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from math import floor
+from typing import Any
 
 from consumer.domain.errors import Inconsistent
 
@@ -58,17 +61,36 @@ def round_cent(amount: Decimal) -> Decimal:
     return amount.quantize(CENT, ROUND_HALF_UP)
 
 
-def spread(total: Decimal, weights: Sequence[Decimal], unit: Decimal = CENT) -> list[Decimal]:
-    """Split ``total`` (a multiple of ``unit``, ≥ 0) over ``weights`` (≥ 0, not all 0).
+def major_text(amount: Decimal) -> str:
+    """For people: plain digits, no exponent, no idle zeros."""
+    return format(amount.normalize() if amount else ZERO, "f")
 
-    Largest remainder: each part is its exact share floored to ``unit``, the missing units go to the
-    largest fractions, earlier ones first on a tie. The parts add up to ``total``.
+
+def largest_remainder(shares: Sequence[Fraction], ties: Sequence[Any] | None = None) -> list[int]:
+    """Round ``shares`` (≥ 0, with a whole sum) to whole numbers that keep the sum.
+
+    Each is rounded down; the missing units go to the largest fractions, on a tie to the lowest of
+    ``ties`` (the position, where none are given).
     """
-    whole = sum(weights, ZERO)
-    shares = [total * weight / whole for weight in weights]
-    parts = [share.quantize(unit, ROUND_FLOOR) for share in shares]
-    missing = int((total - sum(parts, ZERO)) / unit)
-    by_fraction = sorted(range(len(parts)), key=lambda i: (parts[i] - shares[i], i))
+    parts = [floor(share) for share in shares]
+    missing = int(sum(shares, Fraction(0))) - sum(parts)
+    order = range(len(shares)) if ties is None else ties
+    by_fraction = sorted(range(len(shares)), key=lambda i: (parts[i] - shares[i], order[i]))
     for i in by_fraction[:missing]:
-        parts[i] += unit
+        parts[i] += 1
     return parts
+
+
+def apportion(
+    total: int, weights: Sequence[Decimal | int], ties: Sequence[Any] | None = None
+) -> list[int]:
+    """Split ``total`` ≥ 0 over ``weights`` (≥ 0, not all 0 unless ``total`` is) in whole units."""
+    if total == 0:
+        return [0] * len(weights)
+    whole = sum(map(Fraction, weights), Fraction(0))
+    return largest_remainder([total * Fraction(weight) / whole for weight in weights], ties)
+
+
+def spread(total: Decimal, weights: Sequence[Decimal], unit: Decimal = CENT) -> list[Decimal]:
+    """``apportion`` for a ``total`` that is a multiple of ``unit``."""
+    return [part * unit for part in apportion(int(total / unit), weights)]

@@ -24,6 +24,9 @@ AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asynci
 """What a Postgres that is away, restarting or tired of a paused client looks like."""
 
 
+CONFIGURATION_LOCK = 0x1A61
+
+
 class Raced(Exception):
     """Another transaction inserted the same row first: run the unit of work again."""
 
@@ -45,25 +48,33 @@ class Database:
         self.timeouts = timeouts or Timeouts()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Conn]:
-        """One transaction, committed on a clean exit."""
+    async def transaction(self, *, configuring: bool = False) -> AsyncIterator[Conn]:
+        """One transaction, committed on a clean exit.
+
+        Whoever changes connections, mappings or charts is ``configuring``: he waits for all others
+        and they for him, so that nobody writes a cause which the change has just removed.
+        """
+        lock = "pg_advisory_xact_lock" + ("" if configuring else "_shared")
         async with self.pool.acquire() as conn, conn.transaction():
             t = self.timeouts
             await conn.execute(
                 f"set local statement_timeout = {int(t.statement * 1000)};"
                 f"set local lock_timeout = {int(t.lock * 1000)};"
-                f"set local idle_in_transaction_session_timeout = {int(t.idle * 1000)}"
+                f"set local idle_in_transaction_session_timeout = {int(t.idle * 1000)};"
+                f"select {lock}({CONFIGURATION_LOCK})"
             )
             yield conn
 
-    async def run(self, work: Callable[[Conn], Awaitable[T]], tries: int = 5) -> T:
+    async def run(
+        self, work: Callable[[Conn], Awaitable[T]], *, tries: int = 5, configuring: bool = False
+    ) -> T:
         """Run ``work`` in a transaction; serialisation failures, deadlocks and races are retried.
 
         The result counts only when this returns: then the commit has been confirmed.
         """
         for left in reversed(range(tries)):
             try:
-                async with self.transaction() as conn:
+                async with self.transaction(configuring=configuring) as conn:
                     return await work(conn)
             except (*CONFLICTS, Raced):
                 if not left:

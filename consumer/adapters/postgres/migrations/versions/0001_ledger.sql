@@ -39,6 +39,13 @@ create table connection (
 
 create index connection_organization on connection (organization_id);
 
+create table configuration (
+  only_row boolean primary key default true check (only_row),
+  revision bigint not null default 1 -- raised by whoever changes connections, mappings or charts
+);
+
+insert into configuration default values;
+
 create table mapping (
   id bigint generated always as identity primary key,
   connection_id bigint not null references connection,

@@ -1,0 +1,1 @@
+"""Kafka by aiokafka: ``source`` reads the topics, ``publisher`` writes the dead-letter topic."""

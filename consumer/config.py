@@ -1,0 +1,321 @@
+"""Settings: the environment in, one checked value out, or every mistake by its variable's name.
+
+Each secret may also come from a file named by ``<NAME>_FILE``. Connections and mappings are data,
+not settings.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, PydanticUndefined
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from consumer.adapters.kafka.cluster import Cluster, Mechanism, Protocol
+from consumer.adapters.vault import Vault
+from consumer.domain.clocks import Clocks
+from consumer.domain.errors import Halt
+
+PREFIX = "LAGO_XERO_"
+SANDBOX = "LAGO_XERO_SANDBOX_"
+"""The sandbox has settings of its own."""
+
+
+def _split(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)]
+
+
+class Settings(BaseSettings):
+    """All settings of the service, as read from the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True
+    )
+
+    kafka_bootstrap_servers: str = Field(description="Kafka brokers: host:port, comma-separated.")
+    kafka_topics: Names = Field(("lago.webhooks",), description="Topics to read, comma-separated.")
+    kafka_group_id: str = Field("lago-xero", description="Consumer group.")
+    kafka_security_protocol: Protocol = Field(
+        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."
+    )
+    kafka_sasl_mechanism: Mechanism = Field(
+        "PLAIN", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."
+    )
+    kafka_sasl_username: str | None = Field(None, description="SASL user.")
+    kafka_sasl_password: SecretStr | None = Field(None, description="SASL password.")
+    kafka_ssl_ca_file: Path | None = Field(
+        None, description="PEM file of the authorities to trust; else the system's."
+    )
+    kafka_ssl_certificate_file: Path | None = Field(
+        None, description="PEM file of our certificate, for mutual TLS."
+    )
+    kafka_ssl_key_file: Path | None = Field(
+        None, description="PEM file of its key, if not in the certificate's file."
+    )
+    kafka_max_poll_records: Count = Field(500, description="Most records in one transaction.")
+    dead_letter_topic: str = Field("lago.xero.dlq", description="Where failed records go.")
+    dead_letter_max_bytes: Count = Field(
+        1_000_000, description="Larger ones go there without their value."
+    )
+
+    database_url: SecretStr = Field(description="PostgreSQL: postgresql://user:password@host/name.")
+    database_pool_size: Count = Field(10, description="Most connections of one process.")
+    database_statement_cache: int = Field(
+        256, ge=0, description="Prepared statements kept a connection; 0 for an old PgBouncer."
+    )
+    database_statement_timeout: Seconds = Field(10.0, description="Seconds for one statement.")
+    database_lock_timeout: Seconds = Field(5.0, description="Seconds to wait for a lock.")
+    database_idle_timeout: Seconds = Field(
+        5.0, description="Seconds that a transaction of a paused process may stay open."
+    )
+
+    xero_api_url: str = Field(
+        "https://api.xero.com/api.xro/2.0",
+        pattern=r"^https?://\S+$",
+        description="Base of Xero's Accounting API.",
+    )
+    xero_identity_url: str = Field(
+        "https://identity.xero.com",
+        pattern=r"^https?://\S+$",
+        description="Base of Xero's identity server.",
+    )
+    xero_minute_limit: Count = Field(60, description="Calls a minute and tenant.")
+    xero_day_limit: Count = Field(5_000, description="Calls a day and tenant.")
+    xero_concurrency: Count = Field(5, description="Calls at a time and tenant.")
+    xero_app_minute_limit: Count = Field(10_000, description="Calls a minute and client id.")
+
+    time_scale: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="Multiplies all clocks below; for tests."
+    )
+    freeze_to_first_byte: Seconds = Field(
+        5.0, description="Seconds from the freeze by which a request must leave."
+    )
+    call_timeout: Seconds = Field(90.0, description="Seconds for a whole call to Xero.")
+    resend_after: Seconds = Field(
+        100.0, description="Seconds from the freeze to sending again what nothing came back for."
+    )
+    resend_until: Seconds = Field(
+        300.0, description="Seconds from the freeze after which it is looked up instead."
+    )
+    key_life: Seconds = Field(360.0, description="Seconds that Xero knows an idempotency key.")
+    look_for_work: Seconds = Field(1.0, description="Seconds between looks for others' work.")
+    home_wait: Seconds = Field(
+        600.0, description="Seconds that an unlinked customer waits for a link."
+    )
+    missing_dependency_after: Seconds = Field(
+        86_400.0, description="Seconds until waiting for an unknown document is a failure."
+    )
+
+    encryption_keys: SecretStr = Field(
+        description="Fernet keys, comma-separated: the first encrypts, all decrypt."
+    )
+    webhook_url: str | None = Field(
+        None, pattern=r"^https?://\S+$", description="Where failures are posted; unset: nowhere."
+    )
+    webhook_secret: SecretStr | None = Field(
+        None, description="Signs the posts (Standard Webhooks): whsec_…."
+    )
+    webhook_allow_http: bool = Field(
+        False, description="Also post over plain HTTP beyond this machine."
+    )
+
+    http_host: str = Field("0.0.0.0", description="Address of probes and metrics.")  # noqa: S104
+    http_port: int = Field(8080, ge=0, le=65_535, description="Port of probes and metrics.")
+    liveness_after: Seconds = Field(
+        120.0, description="Seconds without a poll or progress until /healthz fails."
+    )
+    log_format: Literal["json", "console"] = Field("json", description="json or console.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="DEBUG, INFO, WARNING or ERROR; libraries log from WARNING on."
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        problems = [sentence for wrong, sentence in self._disagreements() if wrong]
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _disagreements(self) -> list[tuple[bool, str]]:
+        sasl = self.kafka_security_protocol.startswith("SASL_")
+        return [
+            (
+                self.dead_letter_topic in self.kafka_topics,
+                f"{PREFIX}KAFKA_TOPICS names our own dead-letter topic: "
+                "its records would come back for ever.",
+            ),
+            (
+                sasl and not (self.kafka_sasl_username and self.kafka_sasl_password),
+                f"{PREFIX}KAFKA_SASL_USERNAME and {PREFIX}KAFKA_SASL_PASSWORD are needed with "
+                f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}.",
+            ),
+            (
+                self.kafka_ssl_key_file is not None and self.kafka_ssl_certificate_file is None,
+                f"{PREFIX}KAFKA_SSL_KEY_FILE is of no use without "
+                f"{PREFIX}KAFKA_SSL_CERTIFICATE_FILE.",
+            ),
+            (
+                self.webhook_url is not None and self.webhook_secret is None,
+                f"{PREFIX}WEBHOOK_SECRET is missing: posts to {PREFIX}WEBHOOK_URL are signed.",
+            ),
+            (
+                self.freeze_to_first_byte + self.call_timeout > self.resend_after,
+                f"{PREFIX}RESEND_AFTER must leave room for {PREFIX}FREEZE_TO_FIRST_BYTE and "
+                f"{PREFIX}CALL_TIMEOUT: the first sending must be over before the second.",
+            ),
+            (
+                not self.resend_after <= self.resend_until < self.key_life,
+                f"{PREFIX}RESEND_AFTER, {PREFIX}RESEND_UNTIL and {PREFIX}KEY_LIFE must follow in "
+                "this order: a key that Xero forgot protects nothing.",
+            ),
+            (_unusable(self.encryption_keys), f"{PREFIX}ENCRYPTION_KEYS {_KEYS}."),
+        ]
+
+    def clocks(self) -> Clocks:
+        """All clocks, scaled."""
+        own = {f.name: getattr(self, f.name) for f in fields(Clocks) if f.name not in _XEROS}
+        return Clocks(**own).scaled(self.time_scale)
+
+    def cluster(self) -> Cluster:
+        """How to reach Kafka."""
+        password = self.kafka_sasl_password
+        return Cluster(
+            bootstrap_servers=self.kafka_bootstrap_servers,
+            protocol=self.kafka_security_protocol,
+            mechanism=self.kafka_sasl_mechanism,
+            username=self.kafka_sasl_username,
+            password=password.get_secret_value() if password else None,
+            ca_file=self.kafka_ssl_ca_file,
+            certificate_file=self.kafka_ssl_certificate_file,
+            key_file=self.kafka_ssl_key_file,
+        )
+
+    def vault(self) -> Vault:
+        """Encryption with the given keys."""
+        return Vault(_split(self.encryption_keys.get_secret_value()))
+
+
+_XEROS = ("minute", "day")
+"""Clocks that are Xero's: only the time scale changes them."""
+_KEYS = "must be one or more Fernet keys (32 bytes, URL-safe Base64), comma-separated"
+
+
+def _unusable(keys: SecretStr) -> bool:
+    try:
+        Vault(_split(keys.get_secret_value()))
+    except ValueError:
+        return True
+    return False
+
+
+def load() -> Settings:
+    """The settings in the process's environment.
+
+    Raises:
+        Halt: one sentence a mistake, each naming its variable; no secret's value.
+    """
+    from_files: dict[str, Any] = {}
+    mistakes: dict[str, str] = {}
+    for field, info in Settings.model_fields.items():
+        name = PREFIX + field.upper()
+        if not (_secret(info) and (path := os.environ.get(f"{name}_FILE"))):
+            continue
+        if os.environ.get(name):
+            mistakes[field] = f"{name} and {name}_FILE are both given: keep one."
+            continue
+        try:
+            from_files[field] = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is not text"
+            mistakes[field] = f"{name}_FILE names {path}, which cannot be read: {why}."
+    try:
+        settings = Settings(**from_files)
+    except ValidationError as error:
+        found = [s for e in error.errors() if not _known(e, mistakes) for s in _sentences(e)]
+        raise _refused([*mistakes.values(), *found]) from None
+    if mistakes:
+        raise _refused(list(mistakes.values()))
+    return settings
+
+
+def unknown() -> list[str]:
+    """A sentence for each ``LAGO_XERO_*`` variable that means nothing to us."""
+    known = _names()
+    sentences = []
+    for name in sorted(os.environ):
+        upper = name.upper()
+        if (
+            upper.startswith(PREFIX)
+            and not upper.startswith(SANDBOX)
+            and upper.removeprefix(PREFIX) not in known
+        ):
+            near = difflib.get_close_matches(upper.removeprefix(PREFIX), known, 1)
+            meant = f"; did you mean {PREFIX}{near[0]}?" if near else "."
+            sentences.append(f"{name} is no setting of ours{meant}")
+    return sentences
+
+
+def settings_table() -> list[tuple[str, str, str]]:
+    """(variable, default, description) of each setting, in order, for README."""
+    return [
+        (PREFIX + field.upper(), _default(info), info.description or "")
+        for field, info in Settings.model_fields.items()
+    ]
+
+
+def _names() -> list[str]:
+    """Without the prefix: it would make every two names alike."""
+    names = []
+    for field, info in Settings.model_fields.items():
+        names.append(field.upper())
+        if _secret(info):
+            names.append(f"{field.upper()}_FILE")
+    return names
+
+
+def _secret(info: FieldInfo) -> bool:
+    return "SecretStr" in str(info.annotation)
+
+
+def _default(info: FieldInfo) -> str:
+    if info.default is PydanticUndefined:
+        return "required"
+    if info.default is None:
+        return ""
+    if isinstance(info.default, tuple):
+        return ",".join(info.default)
+    if isinstance(info.default, bool):
+        return str(info.default).lower()
+    return f"{info.default:g}" if isinstance(info.default, float) else str(info.default)
+
+
+def _known(error: ErrorDetails, mistakes: Mapping[str, str]) -> bool:
+    return bool(error["loc"]) and error["loc"][0] in mistakes
+
+
+def _sentences(error: ErrorDetails) -> list[str]:
+    if not error["loc"]:
+        return str(error["ctx"]["error"]).split("\n")
+    name = PREFIX + str(error["loc"][0]).upper()
+    if error["type"] == "missing":
+        return [f"{name} is missing."]
+    _, should, said = error["msg"].partition(" should ")
+    return [f"{name} should {said}." if should else f"{name}: {error['msg']}."]
+
+
+def _refused(sentences: list[str]) -> Halt:
+    return Halt("settings", "\n".join(sentences), "README lists all settings.")

@@ -1,0 +1,206 @@
+"""Documents: objects in, what must exist in Xero out, and the states a document goes through."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from consumer.domain.homes import Home
+from consumer.domain.mapping import Connection
+from consumer.domain.objects import Object, customer_of, invoice_of
+from schemas import lago
+
+State = Literal["waiting", "ready", "sending", "synced", "skipped", "failed"]
+DocumentKind = Literal["contact", "invoice"]
+
+IMMUTABLE: frozenset[str] = frozenset({"invoice", "credit_note"})
+"""Kinds that are never edited once posted, only voided."""
+
+_NOT_IN_FINGERPRINT = {
+    "customer",
+    "status",
+    "payment_status",
+    "total_due_amount_cents",
+    "total_paid_amount_cents",
+    "updated_at",
+    "voided_at",
+    "web_url",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What Lago's facts ask for.
+
+    ``wanted`` is the fingerprint of the facts that translation uses; None = must be absent. Then
+    ``hold`` says why nothing is to be posted, and ``waits`` that this will pass.
+    """
+
+    kind: DocumentKind
+    lago_id: UUID
+    customer_id: UUID | None
+    connection_id: int | None
+    tenant_id: UUID | None
+    wanted: bytes | None
+    hold: str | None = None
+    waits: bool = False
+    until: datetime | None = None
+    xero_id: UUID | None = None
+    """Known beforehand: Lago links the customer to this contact."""
+    number: str | None = None
+    currency: str | None = None
+    dated: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stands:
+    """Where a document stands in the ledger."""
+
+    state: State
+    cause: str | None = None
+    wanted: bytes | None = None
+    synced: bytes | None = None
+    xero_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The state a document that is not being sent belongs in."""
+
+    state: State
+    cause: str | None = None
+    until: datetime | None = None
+    drift: bool = False
+
+
+def fingerprint(facts: lago.LagoModel) -> bytes:
+    """Of the facts that translation uses: what changes nothing in Xero is no change.
+
+    Lists are sets here: Lago gives their order no meaning.
+    """
+    if isinstance(facts, lago.Invoice):
+        exclude = _NOT_IN_FINGERPRINT
+        lists = {name: getattr(facts, name) for name in ("fees", "credits", "applied_taxes")}
+        facts = facts.model_copy(
+            update={
+                name: tuple(sorted(parts, key=lambda part: part.model_dump_json()))
+                for name, parts in lists.items()
+                if parts
+            }
+        )
+    else:
+        exclude = {"updated_at", "integration_customers", "currency", "account_type"}
+    text = facts.model_dump_json(exclude=exclude, exclude_none=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def plan_contact(customer: Object, home: Home, connection: Connection | None) -> Planned:
+    """The contact of a customer in his home."""
+    facts = customer_of(customer)
+    wanted, hold, waits = None, None, False
+    if connection is None:
+        hold, waits = f"home:{customer.key.lago_id}", True
+    elif facts is None:
+        hold, waits = f"content:{customer.key.lago_id}", True
+    elif facts.account_type == "partner":
+        hold = "partner"
+    else:
+        wanted = fingerprint(facts)
+    return Planned(
+        kind="contact",
+        lago_id=customer.key.lago_id,
+        customer_id=customer.key.lago_id,
+        connection_id=None if connection is None else connection.id,
+        tenant_id=None if connection is None else connection.tenant_id,
+        wanted=wanted,
+        hold=hold,
+        waits=waits,
+        until=home.until if connection is None else None,
+        xero_id=_linked_contact(facts, connection),
+    )
+
+
+def _linked_contact(facts: lago.Customer | None, connection: Connection | None) -> UUID | None:
+    """The ContactID that Lago's link gives for this connection."""
+    if facts is None or connection is None:
+        return None
+    for link in facts.integration_customers or ():
+        if link.type == "xero" and link.integration_code == connection.code:
+            try:
+                return UUID(link.external_customer_id or "")
+            except ValueError:
+                return None
+    return None
+
+
+def plan_invoice(invoice: Object, connection: Connection | None, home: Home | None) -> Planned:
+    """The invoice in the connection it belongs to."""
+    facts = invoice_of(invoice)
+    hold, waits = _why_not(invoice, facts, connection)
+    number = facts.number if facts else None
+    return Planned(
+        kind="invoice",
+        lago_id=invoice.key.lago_id,
+        customer_id=invoice.customer_id,
+        connection_id=None if connection is None else connection.id,
+        tenant_id=None if connection is None else connection.tenant_id,
+        wanted=fingerprint(facts) if facts is not None and hold is None else None,
+        hold=hold,
+        waits=waits,
+        until=home.until if connection is None and home is not None else None,
+        number=f"{connection.number_prefix if connection else ''}{number}" if number else None,
+        currency=facts.currency if facts else None,
+        dated=facts.issuing_date if facts else None,
+    )
+
+
+def _why_not(
+    invoice: Object, facts: lago.Invoice | None, connection: Connection | None
+) -> tuple[str | None, bool]:
+    """Why the invoice is not to be posted, and whether that will pass (ACCOUNTING.md 2)."""
+    status = invoice.value("status")
+    if status in ("voided", "deleted"):
+        return f"lago:{status}", False
+    if facts is None:
+        return f"content:{invoice.key.lago_id}", True
+    if facts.self_billed:
+        return "self_billed", False
+    if facts.status != "finalized":
+        return f"lago:{facts.status or 'unknown'}", False
+    if connection is None:
+        return f"home:{invoice.customer_id}", True
+    if not connection.sync_invoices:
+        return f"syncs:invoices@{connection.code}", False
+    if connection.start_date and facts.issuing_date and facts.issuing_date < connection.start_date:
+        return f"start_date@{connection.code}", False
+    if not facts.fees_amount_cents and (connection.zero_invoices == "skip" or not facts.fees):
+        return f"policy:zero@{connection.code}", False
+    return None, False
+
+
+def rest(kind: str, now: Stands, planned: Planned | None = None) -> Rest:
+    """Where a document belongs that is not being sent.
+
+    ``planned`` is None when nothing new was learnt of Lago (after a send): then ``now.wanted`` and
+    ``now.cause`` speak for it.
+    """
+    wanted = now.wanted if planned is None else planned.wanted
+    hold = now.cause if planned is None else planned.hold
+    if wanted is None:
+        if now.xero_id is None or now.synced is None:
+            waits = planned is not None and planned.waits
+            until = planned.until if planned is not None else None
+            return Rest("waiting" if waits else "skipped", hold, until)
+        if hold is not None and hold.startswith("lago:"):
+            return Rest("waiting", "unsupported:void")
+        return Rest("synced", hold)
+    if wanted == now.synced:
+        return Rest("synced")
+    if now.xero_id is not None and kind in IMMUTABLE:
+        return Rest("synced", drift=True)
+    if now.state == "failed" and planned is not None and wanted == now.wanted:
+        return Rest("failed", now.cause)
+    return Rest("ready")

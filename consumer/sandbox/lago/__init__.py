@@ -1,0 +1,86 @@
+"""A make-believe Lago: choices in, webhooks as Lago would send them out, correct to the subunit.
+
+It imports nothing of the consumer's, so that both cannot share a mistake.
+"""
+
+from consumer.sandbox.lago.broken import (
+    ambiguous_invoice,
+    disagreeing,
+    malformed_records,
+    oversized_record,
+    unmapped_invoice,
+)
+from consumer.sandbox.lago.catalogue import (
+    REGIMES,
+    TAXES,
+    UNMAPPED,
+    BillingEntity,
+    Item,
+    Organization,
+    Regime,
+    Tax,
+)
+from consumer.sandbox.lago.choices import Choices, RandomChoices
+from consumer.sandbox.lago.customers import customer, generate_customer, link, nested, updated
+from consumer.sandbox.lago.fees import FeeFacts, Price
+from consumer.sandbox.lago.invoices import (
+    CURRENCIES,
+    INVOICE_TYPES,
+    InvoiceFacts,
+    generate_invoice,
+    invoice,
+)
+from consumer.sandbox.lago.messages import (
+    Record,
+    announcing_type,
+    customer_event,
+    encode,
+    envelope,
+    invoice_event,
+    raw_record,
+    record,
+)
+from consumer.sandbox.lago.story import Expected, ExpectedInvoice, demo_events
+from consumer.sandbox.lago.totals import Money
+
+__all__ = [
+    "CURRENCIES",
+    "INVOICE_TYPES",
+    "REGIMES",
+    "TAXES",
+    "UNMAPPED",
+    "BillingEntity",
+    "Choices",
+    "Expected",
+    "ExpectedInvoice",
+    "FeeFacts",
+    "InvoiceFacts",
+    "Item",
+    "Money",
+    "Organization",
+    "Price",
+    "RandomChoices",
+    "Record",
+    "Regime",
+    "Tax",
+    "ambiguous_invoice",
+    "announcing_type",
+    "customer",
+    "customer_event",
+    "demo_events",
+    "disagreeing",
+    "encode",
+    "envelope",
+    "generate_customer",
+    "generate_invoice",
+    "invoice",
+    "invoice_event",
+    "link",
+    "malformed_records",
+    "nested",
+    "oversized_record",
+    "raw_record",
+    "record",
+    "unmapped_invoice",
+    "updated",
+]

@@ -1,0 +1,123 @@
+"""The sandbox in the foreground: the names of services go in; they run until SIGINT or SIGTERM,
+and the settings that reach them come out as an env file."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from aiokafka.errors import TopicAlreadyExistsError
+from cryptography.fernet import Fernet
+from rich.console import Console
+
+from consumer.sandbox.services import KafkaService, kafka, postgres
+
+EVERYTHING = frozenset({"kafka", "postgres", "xero"})
+TOPICS: Mapping[str, int] = {"lago.webhooks": 6, "lago.xero.dlq": 3}
+DATABASE = "lago_xero"
+KEYS = "LAGO_XERO_ENCRYPTION_KEYS"
+
+Settings = dict[str, str]
+
+
+async def up(
+    only: Collection[str] = EVERYTHING,
+    env_file: Path | None = None,
+    ready: Callable[[Settings], object] | None = None,
+) -> None:
+    """Runs the chosen services until SIGINT or SIGTERM, then stops them and returns.
+
+    `env_file` appears, complete and readable by its owner alone, when everything answers, and goes
+    with the services; `ready` is called then with the same settings. Raises ServiceUnavailable,
+    and ValueError for a name that is no service.
+    """
+    if unknown := set(only) - EVERYTHING:
+        raise ValueError(
+            f"unknown service {', '.join(sorted(unknown))}; there are "
+            f"{', '.join(sorted(EVERYTHING))}"
+        )
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    console = Console(stderr=True, highlight=False)
+    services = asyncio.create_task(_run(frozenset(only), env_file, ready, console))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({services, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not services.done():
+            console.print("stopping")
+    finally:
+        stopping.cancel()
+        services.cancel()  # also in the middle of starting
+        with contextlib.suppress(asyncio.CancelledError):
+            await services
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def _run(
+    only: Collection[str],
+    env_file: Path | None,
+    ready: Callable[[Settings], object] | None,
+    console: Console,
+) -> None:
+    async with AsyncExitStack() as stack:
+        settings = await _start(only, stack, console)
+        if env_file is not None:
+            write_env_file(env_file, settings)
+            stack.callback(env_file.unlink, missing_ok=True)
+            console.print(f"settings  {env_file}")
+        console.print("ready; Ctrl-C stops everything")
+        if ready is not None:
+            ready(settings)
+        await asyncio.Event().wait()
+
+
+async def _start(only: Collection[str], stack: AsyncExitStack, console: Console) -> Settings:
+    settings: Settings = {}
+    if "kafka" in only:
+        with console.status("starting Kafka"):
+            broker = await stack.enter_async_context(kafka())
+            await _create_topics(broker)
+        settings["LAGO_XERO_KAFKA_BOOTSTRAP_SERVERS"] = broker.bootstrap_servers
+        console.print(f"Kafka     {broker.bootstrap_servers} ({broker.how})")
+    if "postgres" in only:
+        with console.status("starting Postgres"):
+            server = await stack.enter_async_context(postgres())
+            given = server.how == "settings"
+            url = server.url if given else await server.create_database(DATABASE)
+        settings["LAGO_XERO_DATABASE_URL"] = url
+        settings[KEYS] = os.environ.get(KEYS) or Fernet.generate_key().decode()
+        console.print(f"Postgres  {url.rpartition('@')[2]} ({server.how})")
+    if "xero" in only:
+        from consumer.sandbox.xero import serve
+
+        xero = await stack.enter_async_context(serve())
+        settings["LAGO_XERO_XERO_API_URL"] = xero.api_url
+        settings["LAGO_XERO_XERO_IDENTITY_URL"] = xero.identity_url
+        settings["LAGO_XERO_SANDBOX_XERO_CONTROL_URL"] = xero.control_url
+        console.print(f"Xero      {xero.api_url} (simulated)")
+    return settings
+
+
+async def _create_topics(broker: KafkaService) -> None:
+    for topic, partitions in TOPICS.items():
+        with contextlib.suppress(TopicAlreadyExistsError):  # a Kafka that settings gave
+            await broker.create_topic(topic, partitions)
+
+
+def write_env_file(path: Path, settings: Mapping[str, str]) -> None:
+    """Writes `KEY=value` lines, mode 0600; the file appears complete or not at all."""
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.writelines(f"{key}={value}\n" for key, value in settings.items())
+        os.replace(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise

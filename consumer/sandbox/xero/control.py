@@ -1,0 +1,217 @@
+"""The control API under ``/sandbox``: JSON orders in, the simulator's state changed or shown.
+
+It has no authentication: it is for tests and demos on the loopback interface.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, replace
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from consumer.sandbox.xero import contacts, invoices, organisations, reading, rendering
+from consumer.sandbox.xero.answers import ApiError, Json, dump, guid
+from consumer.sandbox.xero.arithmetic import cents
+from consumer.sandbox.xero.batches import Outcome
+from consumer.sandbox.xero.books import Books
+from consumer.sandbox.xero.call import Call
+from consumer.sandbox.xero.world import World
+
+Order = Callable[[World, Request, Json], Any]
+
+
+def routes(world: World) -> list[Route]:
+    """The control API of one world."""
+    table: list[tuple[str, str, Order]] = [
+        ("POST", "/sandbox/tenants", _open_tenant),
+        ("GET", "/sandbox/tenants", _tenants),
+        ("POST", "/sandbox/clients", _register),
+        ("POST", "/sandbox/faults", _order_fault),
+        ("GET", "/sandbox/faults", _faults),
+        ("DELETE", "/sandbox/faults", _clear_faults),
+        ("GET", "/sandbox/arrivals", _arrivals),
+        ("DELETE", "/sandbox/arrivals", _clear_arrivals),
+        ("GET", "/sandbox/settings", _settings),
+        ("POST", "/sandbox/settings", _change_settings),
+        ("GET", "/sandbox/books/{tenant_id}", _books),
+        ("POST", "/sandbox/books/{tenant_id}/contacts", _edit_contact),
+        ("POST", "/sandbox/books/{tenant_id}/invoices", _edit_invoice),
+        ("POST", "/sandbox/lock_dates/{tenant_id}", _lock),
+    ]
+    return [Route(path, _serve(world, order), methods=[method]) for method, path, order in table]
+
+
+def _serve(world: World, order: Order) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            body = await request.body()
+            value = order(world, request, reading.document(body) if body else {})
+            status = 200
+        except KeyError as error:
+            value, status = {"error": f"missing or unknown: {error.args[0]}"}, 404
+        except ApiError as error:
+            value, status = {"error": json.loads(error.answer.body)}, 400
+        except (ValueError, TypeError, ZoneInfoNotFoundError) as error:
+            value, status = {"error": str(error)}, 400
+        return Response(dump(value), status, media_type="application/json")
+
+    return endpoint
+
+
+def _open_tenant(world: World, request: Request, body: Json) -> Json:
+    books = organisations.open_books(body, world.at())
+    tenant_id = books.organisation.tenant_id
+    if tenant_id in world.books:
+        raise ValueError(f"tenant {tenant_id} exists")
+    world.books[tenant_id] = books
+    return {"tenant_id": tenant_id, **organisations.organisation(books.organisation)}
+
+
+def _tenants(world: World, request: Request, body: Json) -> list[Json]:
+    return [organisations.organisation(books.organisation) for books in world.books.values()]
+
+
+def _register(world: World, request: Request, body: Json) -> Json:
+    tenants = [str(one).lower() for one in body["tenant_ids"]]
+    for tenant_id in tenants:
+        world.books[tenant_id]
+    custom = body.get("custom_connection", True)
+    client = world.identity.register(
+        body["client_id"], body["client_secret"], tenants, world.at(), custom=custom
+    )
+    shown: Json = {"client_id": client.client_id, "tenant_ids": tenants}
+    if not custom:
+        shown["refresh_token"] = world.identity.consent(client, world.clock())
+    return shown
+
+
+def _order_fault(world: World, request: Request, body: Json) -> Json:
+    return asdict(world.faults.order(body))
+
+
+def _faults(world: World, request: Request, body: Json) -> list[Json]:
+    return world.faults.shown()
+
+
+def _clear_faults(world: World, request: Request, body: Json) -> Json:
+    world.faults.clear()
+    return {}
+
+
+def _arrivals(world: World, request: Request, body: Json) -> list[Json]:
+    query = request.query_params
+    return world.arrivals.shown(
+        int(query.get("after", 0)), query.get("tenant_id"), query.get("path_prefix", "")
+    )
+
+
+def _clear_arrivals(world: World, request: Request, body: Json) -> Json:
+    world.arrivals.clear()
+    return {}
+
+
+def _settings(world: World, request: Request, body: Json) -> Json:
+    return asdict(world.settings)
+
+
+def _change_settings(world: World, request: Request, body: Json) -> Json:
+    known = {field.name for field in dataclasses.fields(world.settings)}
+    if unknown := body.keys() - known:
+        raise ValueError(f"no such setting: {', '.join(sorted(unknown))}")
+    plain: dict[str, Any] = {
+        name: float(value) if isinstance(value, Decimal) else value for name, value in body.items()
+    }
+    world.settings = replace(world.settings, **plain)
+    return asdict(world.settings)
+
+
+def _books(world: World, request: Request, body: Json) -> Json:
+    books = world.books[request.path_params["tenant_id"]]
+    return {
+        "organisation": organisations.organisation(books.organisation),
+        "contacts": [rendering.contact(one) for one in books.contacts.values()],
+        "invoices": [rendering.invoice(books, one) for one in books.invoices.values()],
+    }
+
+
+def _call(world: World, books: Books) -> Call:
+    """An accountant at work in Xero itself: no limits, no keys, the same rules."""
+    return Call("POST", (), {"unitdp": "4"}, books, world.settings, world.at())
+
+
+def _shown(outcome: Outcome) -> Json:
+    if outcome.errors:
+        raise ValueError("; ".join(outcome.errors))
+    return outcome.shown
+
+
+def _edit_contact(world: World, request: Request, body: Json) -> Json:
+    """``archive``, ``merge`` (``contact_id``, ``into``) or ``write`` (``fields`` as in the API)."""
+    books = world.books[request.path_params["tenant_id"]]
+    action = body["action"]
+    if action == "write":
+        return _shown(contacts.post(_call(world, books), body["fields"]))
+    into = body["into"] if action == "merge" else None
+    if action not in ("archive", "merge"):
+        raise ValueError(f"action {action} is not archive, merge or write")
+    if into is not None:
+        _move_invoices(world, books, body["contact_id"], books.contacts[into].contact_id)
+    return rendering.contact(contacts.archive(books, body["contact_id"], world.at(), into))
+
+
+def _move_invoices(world: World, books: Books, source: str, target: str) -> None:
+    for one in list(books.invoices.values()):
+        if one.contact_id == source:
+            books.keep_invoice(replace(one, contact_id=target, updated=world.at()))
+
+
+def _edit_invoice(world: World, request: Request, body: Json) -> Json:
+    """``void``, ``delete``, ``pay`` (``amount``) by ``invoice_id`` or ``number``; or ``write``."""
+    books = world.books[request.path_params["tenant_id"]]
+    action = body["action"]
+    call = _call(world, books)
+    if action == "write":
+        return _shown(invoices.post(call, body["fields"]))
+    if "number" in body:
+        stored = books.sales_invoices(body["number"])[-1:]
+        invoice = dict(enumerate(stored))[0]
+    else:
+        invoice = books.invoices[body["invoice_id"]]
+    if action in ("void", "delete"):
+        status = "VOIDED" if action == "void" else "DELETED"
+        return _shown(invoices.write(call, {"Status": status}, invoice))
+    if action != "pay":
+        raise ValueError(f"action {action} is not void, delete, pay or write")
+    amount = cents(Decimal(body.get("amount", invoice.amount_due)))
+    if invoice.status != "AUTHORISED" or not 0 < amount <= invoice.amount_due:
+        raise ValueError("Payment amount exceeds the amount outstanding on this document")
+    paid = replace(
+        invoice,
+        amount_paid=invoice.amount_paid + amount,
+        payments=[*invoice.payments, {"PaymentID": guid(), "Amount": amount}],
+        updated=call.at,
+    )
+    if not paid.amount_due:
+        paid.status = "PAID"
+        paid.fully_paid_on = books.organisation.today(call.at)
+    books.keep_invoice(paid)
+    return rendering.invoice(books, paid)
+
+
+def _lock(world: World, request: Request, body: Json) -> Json:
+    """Sets both dates; one that is left out or null is unlocked."""
+    books = world.books[request.path_params["tenant_id"]]
+    organisations.lock(
+        books,
+        reading.date(body, "period_lock_date"),
+        reading.date(body, "end_of_year_lock_date"),
+    )
+    return organisations.organisation(books.organisation)

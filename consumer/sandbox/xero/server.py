@@ -1,0 +1,83 @@
+"""The simulated Xero on a loopback port of the running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Generator
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from consumer.sandbox.xero.app import create_app
+from consumer.sandbox.xero.gateway import TRANSPORT
+from consumer.sandbox.xero.settings import SimulatorSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Simulator:
+    """Where it listens. The token endpoint is ``{identity_url}/connect/token``."""
+
+    api_url: str
+    identity_url: str
+    control_url: str
+    app: Starlette
+
+
+class _Protocol(H11Protocol):
+    """Leaves its transport where a fault can cut the connection."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, TRANSPORT: transport}
+
+
+class _Server(uvicorn.Server):
+    """Signals stay with whoever runs the event loop; stopping waits for nobody."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    def stop(self) -> None:
+        """Cut every connection and end every call."""
+        self.should_exit = True
+        self.force_exit = True
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        for connection in list(self.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    settings: SimulatorSettings | None = None, *, port: int = 0
+) -> AsyncIterator[Simulator]:
+    """Run until the block ends. OSError: the port is taken."""
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        http=_Protocol,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        ws="none",
+    )
+    server = _Server(config)
+    listener = socket.create_server(("127.0.0.1", port), backlog=512)
+    base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    running = asyncio.create_task(server.serve([listener]))
+    try:
+        yield Simulator(f"{base}/api.xro/2.0", base, f"{base}/sandbox", app)
+    finally:
+        server.stop()
+        await running
+        listener.close()

@@ -1,0 +1,361 @@
+"""The connections file: YAML text in, strict frozen models out, or every mistake by its path."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from inspect import isclass
+from typing import Annotated, Any, Literal, get_args
+from uuid import UUID
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing wrong with the file: where, in the file's own terms, what, and what to do."""
+
+    path: str
+    said: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.said}" + (f"; {self.hint}" if self.hint else "")
+
+
+class Mistakes(ValueError):
+    """All that is wrong; nothing was applied."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        super().__init__("\n".join(map(str, mistakes)))
+        self.mistakes = tuple(mistakes)
+
+
+class Unquoted(str):
+    """A scalar that YAML takes for a number; its characters are kept as written."""
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, Unquoted):
+        raise ValueError(f'is a number to YAML; put it in quotes: "{value}"')
+    if isinstance(value, bool):
+        raise ValueError("is true or false to YAML; put the word in quotes")
+    if isinstance(value, datetime.date):
+        raise ValueError("is a date to YAML; put it in quotes")
+    return value
+
+
+def _tax_target(value: Any) -> Any:
+    return value if isinstance(value, dict) else {"tax_type": _text(value)}
+
+
+def _payment_accounts(value: Any) -> Any:
+    accounts = value if isinstance(value, dict) else {"default": _text(value)}
+    if value is not None and "default" not in accounts:
+        raise ValueError('names no default; write {default: "880", EUR: "881"}')
+    return accounts
+
+
+_Text = Annotated[str, BeforeValidator(_text), StringConstraints(strict=True, min_length=1)]
+Text = Annotated[_Text, StringConstraints(max_length=255)]
+"""A name, code or id of Lago's."""
+ItemCode = Annotated[_Text, StringConstraints(max_length=30)]
+AccountCode = Annotated[_Text, StringConstraints(max_length=10)]
+"""Xero's limits (xero.md 5)."""
+CurrencyKey = Annotated[_Text, StringConstraints(pattern=r"^(default|[A-Z]{3})$")]
+
+
+class Part(BaseModel):
+    """A strict, frozen part of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class SecretSource(Part):
+    """Where a secret is: an environment variable or a file beside the connections file."""
+
+    env: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    file: Annotated[str, StringConstraints(min_length=1)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_place(cls, value: Any) -> Any:
+        # Whatever was written instead may be the secret itself: never repeated.
+        if not isinstance(value, dict) or list(value) not in (["env"], ["file"]):
+            raise ValueError(
+                "must say where the secret is, {env: NAME} or {file: path}; "
+                "the secret itself does not belong in this file"
+            )
+        return value
+
+
+class XeroClient(Part):
+    """A tenant and the client it is reached through; ``scopes`` None = the service's default."""
+
+    tenant_id: UUID | None = None
+    client_id: Text
+    client_secret: SecretSource
+    scopes: tuple[Text, ...] | None = None
+
+
+class Serves(Part):
+    """Which of the organization's customers come here without a Lago link."""
+
+    billing_entities: tuple[Text, ...] = ()
+    default: bool = False
+
+
+class Syncs(Part):
+    """What is posted."""
+
+    invoices: bool = True
+
+
+class Policies(Part):
+    """What to do where more than one way is right."""
+
+    zero_invoices: Literal["post", "skip"] = "post"
+
+
+class ItemTarget(Part):
+    """Xero's codes for a line; the account may come from the item."""
+
+    item: ItemCode | None = None
+    account: AccountCode | None = None
+    tax_type: Text | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> ItemTarget:
+        if self.item is None and self.account is None:
+            raise ValueError("names neither an item nor an account")
+        return self
+
+
+class TaxTarget(Part):
+    """A Xero tax type; a plain string is short for it."""
+
+    tax_type: Text
+
+
+TaxType = Annotated[TaxTarget, BeforeValidator(_tax_target)]
+
+
+class EntityMappings(Part):
+    """What a billing entity has of its own."""
+
+    fallback_item: ItemTarget | None = None
+    subscription_fee: ItemTarget | None = None
+    minimum_commitment: ItemTarget | None = None
+    coupon: ItemTarget | None = None
+    prepaid_credit: ItemTarget | None = None
+    prepaid_granted_credit: ItemTarget | None = None
+    credit_note: ItemTarget | None = None
+    no_tax: TaxType | None = None
+    outside_tax: TaxType | None = None
+    provider_tax: TaxType | None = None
+    taxes: dict[Text, TaxType] = {}
+    billable_metrics: dict[Text, ItemTarget] = {}
+    add_ons: dict[Text, ItemTarget] = {}
+
+
+class Mappings(EntityMappings):
+    """The connection's mappings; four are mandatory."""
+
+    fallback_item: ItemTarget
+    payment_account: Annotated[dict[CurrencyKey, AccountCode], BeforeValidator(_payment_accounts)]
+    no_tax: TaxType
+    outside_tax: TaxType
+    entities: dict[Text, EntityMappings] = {}
+
+
+class Connection(Part):
+    """One connection of a Lago organization to a Xero tenant."""
+
+    code: Text
+    name: Text | None = None
+    organization_id: UUID
+    xero: XeroClient
+    customers: Literal["create", "linked"] = "create"
+    serves: Serves = Serves()
+    default: bool = False
+    start_date: datetime.date | None = None
+    number_prefix: Annotated[str, BeforeValidator(_text), Field(max_length=50)] = ""
+    syncs: Syncs = Syncs()
+    policies: Policies = Policies()
+    mappings: Mappings
+
+
+class File(Part):
+    """The whole file."""
+
+    connections: tuple[Connection, ...]
+
+
+def parse(text: str) -> File:
+    """Read the file.
+
+    Raises:
+        Mistakes: all of them at once; what was written is only repeated where it cannot be secret.
+    """
+    try:
+        file = File.model_validate(_load(text))
+    except ValidationError as error:
+        found = (_mistake(one) for one in error.errors(include_url=False, include_input=False))
+        raise Mistakes(tuple(dict.fromkeys(found))) from None
+    if not file.connections:
+        raise Mistakes([Mistake("connections", "is empty")])
+    codes = [connection.code for connection in file.connections]
+    twice = [
+        Mistake(f"connections[{i}].code", f"{code!r} is taken by connections[{codes.index(code)}]")
+        for i, code in enumerate(codes)
+        if codes.index(code) < i
+    ]
+    if twice:
+        raise Mistakes(twice)
+    return file
+
+
+# ── YAML ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML whose numbers keep the characters they were written with."""
+
+
+def _as_written(loader: _Loader, node: yaml.ScalarNode) -> Unquoted:
+    return Unquoted(node.value)
+
+
+for _tag in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _as_written)
+
+
+def _load(text: str) -> Any:
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            raise Mistakes([Mistake("connections", "is missing", "the file is empty")])
+        twice = list(_twice(node, (), set()))
+        if twice:
+            raise Mistakes(twice)
+        return loader.construct_document(node)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "file"
+        raise Mistakes([Mistake(where, "is not YAML", error.problem or "")]) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if isinstance(error, Mistakes):
+            raise
+        raise Mistakes([Mistake("file", "is not YAML")]) from None
+
+
+def _twice(node: yaml.Node, at: tuple[str | int, ...], seen: set[int]) -> Iterable[Mistake]:
+    """The keys that stand twice in one mapping; YAML itself would let the last one win."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for i, part in enumerate(node.value):
+            yield from _twice(part, (*at, i), seen)
+    elif isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, part in node.value:
+            name = str(key.value)
+            line = key.start_mark.line + 1
+            if name in lines:
+                said = f"is given twice, in line {lines[name]} and in line {line}"
+                yield Mistake(_path((*at, name)), said)
+            lines.setdefault(name, line)
+            yield from _twice(part, (*at, name), seen)
+
+
+# ── Mistakes ──────────────────────────────────────────────────────────────────────────────────────
+
+_NEEDED = {
+    "fallback_item": 'it takes what no other mapping covers: {item: LAGO, account: "200"}',
+    "payment_account": 'payments are booked there: "880", or {default: "880", EUR: "881"}',
+    "no_tax": "the Xero tax type of fees that Lago does not tax, such as ZERORATED",
+    "outside_tax": "the Xero tax type of prepaid and other balance-sheet lines, such as NONE",
+}
+_KINDS = {
+    "missing": "is missing",
+    "model_type": "must be a mapping of keys to values",
+    "dict_type": "must be a mapping of keys to values",
+    "tuple_type": "must be a list",
+    "string_type": "must be text",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "extra_forbidden": "is not a known key",
+}
+_FAMILIES = {
+    "uuid": "must be an id like 1a901a90-1a90-1a90-1a90-1a901a901a90",
+    "date": "must be a date like 2026-01-31",
+}
+
+
+def _mistake(error: ErrorDetails) -> Mistake:
+    kind, at = error["type"], error["loc"]
+    said = _KINDS.get(kind) or _FAMILIES.get(kind.partition("_")[0])
+    hint = ""
+    if kind == "missing":
+        hint = _NEEDED.get(str(at[-1]), "")
+    elif kind == "extra_forbidden":
+        hint = _known_keys(at)
+    elif kind == "value_error":
+        said = str(error["ctx"]["error"])
+    elif kind == "string_pattern_mismatch" and at[-1] == "env":
+        said = "must be the name of an environment variable"
+    elif kind == "string_pattern_mismatch":
+        said, at = "must be default or a currency like EUR", at[:-1]
+    elif said is None:
+        said = error["msg"][0].lower() + error["msg"][1:]
+    if at and at[-1] == "[key]":
+        at = at[:-1]
+    return Mistake(_path(at) or "file", said or kind, hint)
+
+
+def _known_keys(at: tuple[str | int, ...]) -> str:
+    here: Any = File
+    for part in at[:-1]:
+        fields = _fields(here)
+        # In a list or a mapping of our own keys the type of its values stands there already.
+        here = fields[part].annotation if isinstance(part, str) and part in fields else here
+    close = difflib.get_close_matches(str(at[-1]), _fields(here), n=1)
+    return f"did you mean {close[0]}?" if close else f"known here: {', '.join(_fields(here))}"
+
+
+def _fields(annotation: Any) -> dict[str, FieldInfo]:
+    """Of the one model that an annotation such as ``dict[str, Model] | None`` holds."""
+    if isclass(annotation) and issubclass(annotation, Part):
+        return annotation.model_fields
+    found: dict[str, FieldInfo] = {}
+    for part in get_args(annotation):
+        found = found or _fields(part)
+    return found
+
+
+def _path(at: Iterable[str | int]) -> str:
+    """``connections[0].mappings.taxes.vat_20``."""
+    path = ""
+    for part in at:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif not part or any(char in ".[]:'\" " or not char.isprintable() for char in part):
+            path += f"[{part!r}]"
+        else:
+            path += f".{part}" if path else part
+    return path

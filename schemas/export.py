@@ -1,0 +1,81 @@
+"""JSON Schemas of what travels on topics and webhooks: models in, files in ``schemas/json`` out.
+
+``python -m schemas.export`` writes them; with ``--check`` it only says whether they are current.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode
+
+from schemas.error_event import FailurePost
+from schemas.lago import Customer, Envelope, Invoice
+
+FOLDER = Path(__file__).parent / "json"
+WRITTEN: dict[str, type[BaseModel]] = {"webhook_failures": FailurePost}
+"""What we write: the schema of the JSON as it leaves."""
+READ: dict[str, type[BaseModel]] = {
+    "lago_webhook": Envelope,
+    "lago_customer": Customer,
+    "lago_invoice": Invoice,
+}
+"""What we read: the least that a message must be."""
+
+
+def schemas() -> dict[str, str]:
+    """File name → content, deterministic."""
+    written = {name: _schema(name, model, "serialization") for name, model in WRITTEN.items()}
+    read = {name: _schema(name, model, "validation") for name, model in READ.items()}
+    return {f"{name}.json": content for name, content in {**written, **read}.items()}
+
+
+def _schema(name: str, model: type[BaseModel], mode: JsonSchemaMode) -> str:
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:lago-xero:{name}",
+        **model.model_json_schema(mode=mode),
+    }
+    return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def drift() -> list[str]:
+    """Names of files that are missing, outdated or left over."""
+    wanted = schemas()
+    there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
+    return sorted(
+        name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name)
+    )
+
+
+def write() -> None:
+    """Make the folder hold exactly the current schemas."""
+    FOLDER.mkdir(exist_ok=True)
+    wanted = schemas()
+    for path in FOLDER.glob("*.json"):
+        if path.name not in wanted:
+            path.unlink()
+    for name, content in wanted.items():
+        (FOLDER / name).write_text(content, encoding="utf-8")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit code: 1 when ``--check`` finds drift, 2 on unknown arguments."""
+    if arguments not in ([], ["--check"]):
+        sys.stderr.write("usage: python -m schemas.export [--check]\n")
+        return 2
+    if not arguments:
+        write()
+        return 0
+    if names := drift():
+        sys.stderr.write(f"Run `make schemas`: {', '.join(names)} differ from the models.\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
