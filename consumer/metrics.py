@@ -86,7 +86,7 @@ class Metrics:
             "lago_xero_commit_failures_total", "Offset commits that failed.", registry=r
         )
         self.waiting = Gauge(
-            "lago_xero_documents",
+            "lago_xero_ledger_documents",
             "Documents by kind and state, sampled.",
             ["kind", "state"],
             registry=r,

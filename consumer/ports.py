@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 from uuid import UUID
 
-from consumer.domain.answers import Reply
-from consumer.domain.errors import Undecodable
+from consumer.domain.answers import Reply, Saved, Verdict
+from consumer.domain.errors import Unauthorised, Undecodable
 from consumer.domain.events import Event
+from consumer.domain.translate.types import Note
 
 # ── Kafka ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -61,6 +62,11 @@ class Ingested:
     merged: int = 0
     dead: int = 0
     tenants: frozenset[UUID] = frozenset()
+
+
+class Unavailable(Exception):
+    """The database is away, or lost patience with us: nothing of the transaction happened, or, if
+    the answer to its commit was lost, all of it; both are safe to repeat."""
 
 
 class Unstorable(Exception):
@@ -290,3 +296,125 @@ class Budget(Protocol):
 
     async def answered(self, request_id: UUID, reply: Reply | None) -> None:
         """What came of it; None when it was not executed or nothing came."""
+
+
+# ── The ledger ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A request as it was written down before its call: these bytes, this key, these documents."""
+
+    request_id: UUID
+    tenant_id: UUID
+    authorisation_id: int
+    purpose: str
+    method: Literal["PUT", "POST"]
+    path: str
+    body: bytes
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of one document; ``accepted_after`` in seconds since Kafka got its record."""
+
+    kind: str
+    state: str
+    code: str | None = None
+    accepted_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Freezing:
+    """What looking for a tenant's work gave: a request or None, and what failed on the way."""
+
+    frozen: Frozen | None = None
+    fates: tuple[Fate, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """An open request whose outcome is to be found out."""
+
+    frozen: Frozen
+    started_at: datetime
+    resend: bool
+    """No answer at all came and the key still lives: send it again, unchanged."""
+    why: str = "no_answer"
+    members: tuple[Sent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One document of an open request: its number in Lago's or our marker, and its frozen JSON."""
+
+    position: int
+    lago_id: UUID
+    number: str | None
+    element: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Xero does not have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Xero has something else under its number."""
+
+    sentence: str
+
+
+Finding = Saved | Absent | Other
+
+
+class Ledger(Protocol):
+    """Documents and the requests that carry them; each method is one short transaction."""
+
+    async def due(self, limit: int) -> tuple[Sequence[tuple[UUID, int]], float]:
+        """Tenants with work as (tenant, authorisation), and seconds until the next has some."""
+
+    async def freeze(self, tenant_id: UUID) -> Freezing:
+        """Write down the tenant's next request, if its budget allows one."""
+
+    async def settle(
+        self, request_id: UUID, verdict: Verdict | None, reply: Reply | None
+    ) -> Sequence[Fate]:
+        """Record an answer, exactly once: to a closed request it changes nothing.
+
+        A verdict of None says that the request was certainly not executed.
+        """
+
+    async def doubtful(self, limit: int) -> Sequence[UUID]:
+        """Open requests that are due to be looked at."""
+
+    async def take_doubt(self, request_id: UUID) -> Doubtful | None:
+        """Claim one for a while; None if another pod has it or it is closed."""
+
+    async def resolve(self, request_id: UUID, findings: Mapping[int, Finding]) -> Sequence[Fate]:
+        """Record what a look-up found, by position."""
+
+    async def postpone(self, request_id: UUID, seconds: float) -> None:
+        """Look again later."""
+
+    async def park(self, tenant_id: UUID, error: Unauthorised, *, authorisation: bool) -> bool:
+        """Stop the tenant, or all of its authorisation's; True if this call was the one that did."""
+
+    async def block(self, tenant_id: UUID, seconds: float, why: str) -> None:
+        """Nothing of this tenant is sent for a while."""
+
+    async def release(self, limit: int) -> int:
+        """Release documents whose cause has gone; returns how many causes were worked on."""
+
+    async def expire(self, limit: int) -> Sequence[Fate]:
+        """Fail what waited too long for something unknown."""
+
+
+class Authorisations(Protocol):
+    """The clients we act through, with their secrets."""
+
+    async def get(self, id: int) -> Authorisation:
+        """Decrypted; read again when the connections change."""

@@ -1,0 +1,1 @@
+"""Deliver: documents that are ready in, Xero following them out."""

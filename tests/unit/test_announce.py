@@ -13,7 +13,9 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from consumer.announce import BACK_OFF, Announcer, dead_letter, message_id
+from consumer.announce import BACK_OFF, Announcer
+from consumer.announce.dead_letter import dead_letter
+from consumer.announce.post import message_id
 from consumer.domain.errors import Throttled
 from consumer.metrics import Metrics
 from consumer.ports import Message, Notice, Sink

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from prometheus_client import CollectorRegistry
 from standardwebhooks.webhooks import Webhook as Verifier
 from starlette.applications import Starlette
@@ -90,6 +98,53 @@ async def test_a_post_is_signed_as_the_standard_says(receiver: Receiver) -> None
     assert headers["host"] == f"127.0.0.1:{receiver.server.port}"
     with pytest.raises(Exception, match="No matching signature"):
         Verifier(SECRET).verify(body + b" ", headers)
+
+
+def certificate(folder: Path, name: str) -> Path:
+    """A self-signed certificate for ``name`` with its key, in one PEM file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "certificate.pem"
+    file.write_bytes(
+        signed.public_bytes(Encoding.PEM)
+        + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    return file
+
+
+async def test_tls_is_verified_for_the_name_not_the_address(tmp_path: Path) -> None:
+    file = certificate(tmp_path, "hooks.test")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(file)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls)
+    port = server.sockets[0].getsockname()[1]
+    trust = ssl.create_default_context(cafile=file)
+    async with server:
+        webhook = HttpWebhook(
+            f"https://hooks.test:{port}/", SECRET, tls=trust, resolve=to("127.0.0.1")
+        )
+        await webhook.post("msg_1", b"{}")
+        await webhook.close()
+        for name, context in (("other.test", trust), ("hooks.test", None)):
+            url = f"https://{name}:{port}/"
+            error = await refusal(HttpWebhook(url, SECRET, tls=context, resolve=to("127.0.0.1")))
+            assert error.code == "webhook_unavailable"
+            assert "ConnectError" in error.sentence
 
 
 async def test_a_name_is_resolved_and_its_checked_address_used(receiver: Receiver) -> None:

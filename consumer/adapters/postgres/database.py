@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import asyncpg
 
+from consumer.ports import Unavailable
+
 T = TypeVar("T")
 Conn = asyncpg.pool.PoolConnectionProxy
 
@@ -65,6 +67,20 @@ class Database:
             )
             yield conn
 
+    async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
+        """One reading statement outside a transaction."""
+        try:
+            return await self.pool.fetch(query, *args)
+        except AWAY as error:
+            raise Unavailable(type(error).__name__) from error
+
+    async def execute(self, query: str, *args: object) -> None:
+        """One writing statement, a transaction of its own."""
+        try:
+            await self.pool.execute(query, *args)
+        except AWAY as error:
+            raise Unavailable(type(error).__name__) from error
+
     async def run(
         self, work: Callable[[Conn], Awaitable[T]], *, tries: int = 5, configuring: bool = False
     ) -> T:
@@ -76,10 +92,12 @@ class Database:
             try:
                 async with self.transaction(configuring=configuring) as conn:
                     return await work(conn)
-            except (*CONFLICTS, Raced):
+            except (*CONFLICTS, Raced) as error:
                 if not left:
-                    raise
+                    raise Unavailable(f"{type(error).__name__} {tries} times") from error
                 await asyncio.sleep(0.01 * (tries - left))
+            except AWAY as error:
+                raise Unavailable(type(error).__name__) from error
         raise AssertionError("unreachable")
 
 

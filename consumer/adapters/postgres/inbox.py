@@ -65,7 +65,7 @@ class PostgresInbox:
 
     async def known(self, digests: Sequence[bytes]) -> set[bytes]:
         """Those that need no decoding: seen before, and not dead."""
-        rows = await self.database.pool.fetch(SQL["known"], list(digests))
+        rows = await self.database.fetch(SQL["known"], list(digests))
         return {row["digest"] for row in rows}
 
     async def ingest(self, batch: Sequence[Incoming]) -> Ingested:
@@ -187,14 +187,14 @@ class PostgresInbox:
         released = []
         for key, customer in {**known, **objects}.items():
             if key.kind == "customer":
-                homes[key.lago_id] = home = choose_home(
+                homes[key.lago_id] = found = choose_home(
                     customer,
                     list(connections.values()),
                     now=at["now"],
                     patience=self.home_patience,
                 )
-                if home.connection_id != customer.connection_id:
-                    objects[key] = replace(customer, connection_id=home.connection_id)
+                if found.connection_id != customer.connection_id:
+                    objects[key] = replace(customer, connection_id=found.connection_id)
                     if customer.connection_id is None:
                         released.append(f"home:{key.lago_id}")
         plans: list[Planned] = []
@@ -253,12 +253,12 @@ class PostgresInbox:
             event_id = objects[ObjectKey(kind, lago_id)].event_id
             appended_at = made.get(event_id) if event_id is not None else None
             rows_here = standing.get((planned.kind, lago_id), {})
-            row = rows_here.get(planned.connection_id) or rows_here.get(None)
-            change = _change(row, planned, event_id, appended_at)
+            stands = rows_here.get(planned.connection_id) or rows_here.get(None)
+            change = _change(stands, planned, event_id, appended_at)
             if change is not None:
                 changes.append(change)
-                if change.rest.drift and row is not None and not row["drift"]:
-                    drifted.append(row["id"])
+                if change.rest.drift and stands is not None and not stands["drift"]:
+                    drifted.append(stands["id"])
         ids = await self._store(conn, changes)
         if drifted:
             await conn.execute(SQL["find_drift"], drifted)
@@ -317,6 +317,7 @@ def _change(
     same = row is not None and (
         (target.state, target.cause, planned.wanted, planned.connection_id, target.drift)
         == (stands.state, stands.cause, stands.wanted, row["connection_id"], row["drift"])
+        and target.until == row["wait_until"]
     )
     if same or (row is not None and stands.state == "ready" == target.state
                 and planned.wanted == stands.wanted):  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from consumer.sandbox.xero.answers import ZERO_GUID, Answer, Json, envelope, validation
 from consumer.sandbox.xero.call import Call
+from consumer.sandbox.xero.reading import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Kind:
     id_field: str
     error_flag: str
     known: frozenset[str]
+    shape: Shape
 
 
 Write = Callable[[Call, Json], Outcome]

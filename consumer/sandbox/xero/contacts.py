@@ -41,12 +41,23 @@ ADDRESS_LENGTHS = {
 PHONE_LENGTHS = {"PhoneNumber": 50, "PhoneAreaCode": 10, "PhoneCountryCode": 20}
 PERSON_FIELDS = ("FirstName", "LastName", "EmailAddress")
 MAX_PERSONS = 5
+SHAPE: reading.Shape = {
+    **dict.fromkeys(LENGTHS, reading.text),
+    "ContactID": reading.identity,
+    "ContactStatus": reading.text,
+    "Addresses": [{"AddressType": reading.text, **dict.fromkeys(ADDRESS_LENGTHS, reading.text)}],
+    "Phones": [{"PhoneType": reading.text, **dict.fromkeys(PHONE_LENGTHS, reading.text)}],
+    "ContactPersons": [
+        {**dict.fromkeys(PERSON_FIELDS, reading.text), "IncludeInEmails": reading.flag}
+    ],
+}
 KIND = Kind(
     "Contacts",
     "Contact",
     "ContactID",
     "HasValidationErrors",
-    frozenset({*LENGTHS, "ContactID", "ContactStatus", "Addresses", "Phones", "ContactPersons"}),
+    frozenset(SHAPE),
+    SHAPE,
 )
 _EMAIL = re.compile(r"^[^\s@,;<>]+@[^\s@,;<>]+\.[^\s@,;<>]+$")
 _COUNTRY = re.compile(r"^[A-Za-z ]*$")

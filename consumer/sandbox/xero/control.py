@@ -134,7 +134,7 @@ def _change_settings(world: World, request: Request, body: Json) -> Json:
 
 
 def _books(world: World, request: Request, body: Json) -> Json:
-    books = world.books[request.path_params["tenant_id"]]
+    books = world.books[request.path_params["tenant_id"].lower()]
     return {
         "organisation": organisations.organisation(books.organisation),
         "contacts": [rendering.contact(one) for one in books.contacts.values()],
@@ -155,7 +155,7 @@ def _shown(outcome: Outcome) -> Json:
 
 def _edit_contact(world: World, request: Request, body: Json) -> Json:
     """``archive``, ``merge`` (``contact_id``, ``into``) or ``write`` (``fields`` as in the API)."""
-    books = world.books[request.path_params["tenant_id"]]
+    books = world.books[request.path_params["tenant_id"].lower()]
     action = body["action"]
     if action == "write":
         return _shown(contacts.post(_call(world, books), body["fields"]))
@@ -175,7 +175,7 @@ def _move_invoices(world: World, books: Books, source: str, target: str) -> None
 
 def _edit_invoice(world: World, request: Request, body: Json) -> Json:
     """``void``, ``delete``, ``pay`` (``amount``) by ``invoice_id`` or ``number``; or ``write``."""
-    books = world.books[request.path_params["tenant_id"]]
+    books = world.books[request.path_params["tenant_id"].lower()]
     action = body["action"]
     call = _call(world, books)
     if action == "write":
@@ -208,7 +208,7 @@ def _edit_invoice(world: World, request: Request, body: Json) -> Json:
 
 def _lock(world: World, request: Request, body: Json) -> Json:
     """Sets both dates; one that is left out or null is unlocked."""
-    books = world.books[request.path_params["tenant_id"]]
+    books = world.books[request.path_params["tenant_id"].lower()]
     organisations.lock(
         books,
         reading.date(body, "period_lock_date"),

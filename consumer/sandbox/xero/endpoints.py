@@ -176,6 +176,8 @@ def _read(call: Call, collection: Collection, rest: list[str]) -> Answer:
 def _write(call: Call, collection: Collection, write: Write, key: str | None = None) -> Answer:
     kind = collection.kind
     elements = reading.elements(call.document, kind.collection, kind.singular, kind.known)
+    for element in elements:
+        reading.check(element, kind.shape)
     if key is not None:
         elements = _addressed(call, collection, elements, key)
     elif call.method == "POST" and call.settings.unknown_id_in_batch == "404":

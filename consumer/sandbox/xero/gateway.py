@@ -78,7 +78,7 @@ class Gateway:
             return
         if kind == "garbage":
             answer = answers.garbage().with_headers(*answer.headers)
-        elif "application/json" not in visit.request.headers.get("accept", ""):
+        elif scope["path"].startswith(API) and not _wants_json(visit.request):
             answer = answer.as_xml()
         headers = [
             ("Content-Length", str(len(answer.body))),
@@ -242,6 +242,7 @@ class Visit:
             await entry.done.wait()
         if entry is not None and entry.answer is not None:
             self._arrival.replay = True
+            self._arrival.elements = entry.elements
             return entry.answer
         entry = world.keys.begin(session.client_id, key, request, world.clock())
         try:
@@ -249,7 +250,7 @@ class Visit:
         except BaseException:
             world.keys.drop(session.client_id, key)
             raise
-        entry.finish(answer)
+        entry.finish(answer, self._arrival.elements)
         return answer
 
     async def _work(self, session: Session, body: bytes) -> Answer:
@@ -291,6 +292,10 @@ class Visit:
             document=document,
             if_modified_since=self.request.headers.get("if-modified-since"),
         )
+
+
+def _wants_json(request: Request) -> bool:
+    return "application/json" in request.headers.get("accept", "").lower()
 
 
 async def _cut(scope: Scope, receive: Receive) -> None:

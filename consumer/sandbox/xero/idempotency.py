@@ -28,10 +28,12 @@ class Entry:
     began: float
     done: asyncio.Event
     answer: Answer | None = None
+    elements: int = 0
 
-    def finish(self, answer: Answer) -> None:
-        """Keep the answer, whatever it is."""
+    def finish(self, answer: Answer, elements: int) -> None:
+        """Keep the answer, whatever it is, and how many elements were sent for it."""
         self.answer = answer
+        self.elements = elements
         self.done.set()
 
 

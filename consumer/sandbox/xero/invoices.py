@@ -12,12 +12,26 @@ from consumer.sandbox.xero.batches import Kind, Outcome, refusal
 from consumer.sandbox.xero.books import Books, Invoice
 from consumer.sandbox.xero.call import Call
 
+SHAPE: reading.Shape = {
+    **dict.fromkeys(("Type", "InvoiceNumber", "Reference", "Url", "Status"), reading.text),
+    "InvoiceID": reading.identity,
+    "BrandingThemeID": reading.identity,
+    "Contact": contacts.SHAPE,
+    "Date": reading.date,
+    "DueDate": reading.date,
+    "LineAmountTypes": reading.one_of("Exclusive", "Inclusive", "NoTax"),
+    "CurrencyCode": reading.text,
+    **dict.fromkeys(("CurrencyRate", "SubTotal", "TotalTax", "Total"), reading.decimal),
+    "SentToContact": reading.flag,
+    "LineItems": [lines.SHAPE],
+}
 KIND = Kind(
     "Invoices",
     "Invoice",
     "InvoiceID",
     "HasErrors",
-    frozenset({"Type", "Contact", "InvoiceID", "InvoiceNumber", "LineItems", "Status", "Date"}),
+    frozenset(SHAPE),
+    SHAPE,
 )
 NOT_FOR_CREATION = "Invoice not of valid status for creation"
 NOT_FOR_MODIFICATION = "Invoice not of valid status for modification"
@@ -161,10 +175,8 @@ def _header(call: Call, invoice: Invoice, element: Json) -> list[str]:
     if kind not in ("ACCREC", "ACCPAY"):
         errors.append("Invoice Type must be specified")
     invoice.type = kind
-    types = reading.text(element, "LineAmountTypes") or invoice.line_amount_types
-    if types not in ("Exclusive", "Inclusive", "NoTax"):
-        raise reading.unreadable(f" LineAmountTypes {types}")
-    invoice.line_amount_types = types
+    types = reading.text(element, "LineAmountTypes")
+    invoice.line_amount_types = types or invoice.line_amount_types
     for name, attribute in (
         ("Reference", "reference"),
         ("Url", "url"),

@@ -13,6 +13,12 @@ from consumer.sandbox.xero.settings import SimulatorSettings
 
 _FIGURES = ("Quantity", "UnitAmount", "LineAmount", "DiscountRate", "DiscountAmount")
 _PRICED = (*_FIGURES, "ItemCode")
+SHAPE: reading.Shape = {
+    "LineItemID": reading.identity,
+    **dict.fromkeys(("Description", "ItemCode", "AccountCode", "TaxType"), reading.text),
+    **dict.fromkeys((*_FIGURES, "TaxAmount"), reading.decimal),
+    "Tracking": [{}],
+}
 MAX_DESCRIPTION = 4000
 MAX_TRACKING = 2
 

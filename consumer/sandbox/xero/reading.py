@@ -6,7 +6,7 @@ import datetime
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 
 from consumer.sandbox.xero.answers import (
@@ -133,6 +133,37 @@ def objects(element: Mapping[str, object], name: str) -> list[Json] | None:
     if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
         raise unreadable(f" {name} must be a list of objects")
     return value
+
+
+def one_of(*words: str) -> Callable[[Mapping[str, object], str], str | None]:
+    """A reader of an enumeration."""
+
+    def read(element: Mapping[str, object], name: str) -> str | None:
+        value = text(element, name)
+        if value and value not in words:
+            raise unreadable(f" Error converting value \"{value}\". Path '{name}'")
+        return value
+
+    return read
+
+
+Shape = Mapping[str, object]
+"""A field's reader by its name; a shape for a nested object, a list of one for several."""
+
+
+def check(element: Json, shape: Shape) -> None:
+    """Read every field once, so that unreadable input is found before anything is saved."""
+    for name, how in shape.items():
+        if name not in element:
+            continue
+        if isinstance(how, list):
+            for one in objects(element, name) or ():
+                check(one, how[0])
+        elif isinstance(how, Mapping):
+            if nested := single(element, name):
+                check(nested, how)
+        elif callable(how):
+            how(element, name)
 
 
 def single(element: Mapping[str, object], name: str) -> Json | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args, get_origin, get_type_hints
 
 MINUTE = 60.0
 DAY = 86_400.0
@@ -76,3 +76,6 @@ class SimulatorSettings:
             raise ValueError("limits cannot be negative")
         if self.latency < 0:
             raise ValueError("latency cannot be negative")
+        for name, hint in get_type_hints(type(self)).items():
+            if get_origin(hint) is Literal and getattr(self, name) not in get_args(hint):
+                raise ValueError(f"{name} must be one of {', '.join(get_args(hint))}")

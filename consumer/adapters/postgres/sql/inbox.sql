@@ -133,4 +133,4 @@ update document d
        hint = 'Send the customer''s event again, then retry.'
  where d.id in (select id from document where state = 'waiting' and connection_id is not null
                    and wait_until < now() order by wait_until limit $1 for update skip locked)
-returning d.id;
+returning d.id, d.kind;

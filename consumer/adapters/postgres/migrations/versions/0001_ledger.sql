@@ -16,8 +16,8 @@ create table tenant (
   blocked_until timestamptz,
   blocked_why text, -- throttled, day, unavailable, forbidden
   failures smallint not null default 0, -- 5xx in a row
-  minute_left int, -- Xero's word, while minute_left_until is ahead
-  minute_left_until timestamptz,
+  foreign_calls int not null default 0, -- others' calls that Xero's headers showed, until foreign_until
+  foreign_until timestamptz,
   day_left int, -- Xero's word at day_left_at
   day_left_at timestamptz,
   organisation jsonb not null default '{}'

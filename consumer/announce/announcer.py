@@ -8,24 +8,16 @@ aside for a while and the rest goes on.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
+from consumer.announce.dead_letter import bare, dead_letter, whole, without_value
+from consumer.announce.post import failure_post, grouped, message_id
+from consumer.announce.wording import BOUND
 from consumer.domain.errors import Throttled
 from consumer.metrics import Metrics
-from consumer.ports import Message, MessageTooLarge, Notice, Outbox, Publisher, Sink, Webhook
-from schemas.error_event import (
-    MAX_FAILURES,
-    CustomerError,
-    DocumentRef,
-    Failure,
-    FailurePost,
-    ProviderError,
-)
+from consumer.ports import MessageTooLarge, Notice, Outbox, Publisher, Sink, Webhook
 
 log = structlog.get_logger(__name__)
 
@@ -38,15 +30,6 @@ SLOW = 3
 """Where the webhook's schedule starts for a receiver that refuses everything."""
 MAX_SPLITS = 12
 """Further posts of one run to find the failure that a receiver does not take."""
-BOUND = 1_000
-"""Characters of a text that go out."""
-
-CONNECT = "__connect.errors."
-OURS = "lago_xero."
-EMAIL = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+")
-"""Xero's words may quote one; errors.py promises that none goes out."""
-UNSENT = frozenset({"x-lago-signature"})
-"""A JSON web token there carries the whole body once more."""
 
 
 class Announcer:
@@ -157,7 +140,7 @@ class Announcer:
         left = [notice for notice in notices if notice.topic is not None]
         done: list[Notice] = []
         failed: list[tuple[Notice, str]] = []
-        for shrink in (_whole, _without_value, _bare):
+        for shrink in (whole, without_value, bare):
             messages = [shrink(dead_letter(n, self._topic, self._version), n) for n in left]
             outcomes = await self._publisher.publish(messages) if messages else []
             pairs = list(zip(left, outcomes, strict=True))
@@ -220,129 +203,3 @@ class Announcer:
         if not self._refused:
             self._refused = True
             log.warning("webhook_not_taken", code=error.code, reason=error.sentence)
-
-
-def dead_letter(notice: Notice, topic: str, version: str) -> Message:
-    """The record as received, with what went wrong in its headers.
-
-    ``__connect.errors.*`` as Kafka Connect writes them, so that tools for those read ours too, and
-    our own. Headers that an earlier dead letter gave the record are replaced.
-    """
-    kept = [
-        (name, value or b"")
-        for name, value in notice.headers
-        if name.lower() not in UNSENT and not name.startswith((CONNECT, OURS))
-    ]
-    failed_at = notice.created_at.isoformat()
-    facts: dict[str, object] = {
-        f"{CONNECT}topic": notice.topic,
-        f"{CONNECT}partition": notice.partition,
-        f"{CONNECT}offset": notice.offset,
-        f"{CONNECT}connector.name": "lago-xero",
-        f"{CONNECT}stage": "TASK_PUT" if notice.document_id is not None else "VALUE_CONVERTER",
-        f"{CONNECT}exception.class.name": notice.error_class,
-        f"{CONNECT}exception.message": said(notice.sentence),
-        f"{OURS}notice": notice.id,
-        f"{OURS}code": notice.code,
-        f"{OURS}class": notice.error_class,
-        f"{OURS}hint": said(notice.hint) or None,
-        f"{OURS}kind": notice.document_kind,
-        f"{OURS}document": notice.lago_id,
-        f"{OURS}number": notice.number,
-        f"{OURS}organization": notice.organization_id,
-        f"{OURS}connection": notice.connection_code,
-        f"{OURS}attempts": notice.failing_attempts,
-        # A notice is one failure; another failure of the same document is another notice.
-        f"{OURS}first_failed_at": failed_at,
-        f"{OURS}last_failed_at": failed_at,
-        f"{OURS}event_key": notice.event_key,
-        f"{OURS}version": version,
-    }
-    added = [(name, _text(value)) for name, value in facts.items() if value is not None]
-    return Message(topic, notice.key, notice.value, (*kept, *added))
-
-
-def said(text: str) -> str:
-    """A sentence as it goes out: bounded, without e-mail addresses."""
-    return EMAIL.sub("…@…", text)[:BOUND]
-
-
-def _text(value: object) -> bytes:
-    return str(value)[:BOUND].encode("utf-8", "replace")
-
-
-def _whole(message: Message, notice: Notice) -> Message:
-    return message
-
-
-def _without_value(message: Message, notice: Notice) -> Message:
-    value = notice.value or b""
-    kept = f"ledger event {notice.event_key}" if notice.event_key else "ledger"
-    about: dict[str, object] = {
-        f"{OURS}value.size": len(value),
-        f"{OURS}value.sha256": hashlib.sha256(value).hexdigest(),
-        f"{OURS}value.kept": kept,
-    }
-    added = tuple((name, _text(fact)) for name, fact in about.items())
-    return Message(message.topic, message.key, b"", (*message.headers, *added))
-
-
-def _bare(message: Message, notice: Notice) -> Message:
-    """Without the original headers too: a header can be as large as a value."""
-    small = _without_value(message, notice)
-    ours = tuple(h for h in small.headers if h[0].startswith((CONNECT, OURS)))
-    return Message(small.topic, small.key, small.value, ours)
-
-
-def grouped(notices: Iterable[Notice]) -> list[list[Notice]]:
-    """Groups of one post each: one connection, same number of attempts, oldest first.
-
-    What failed together is so posted again together, and keeps its message id.
-    """
-    groups: dict[tuple[str | None, int], list[Notice]] = defaultdict(list)
-    for notice in sorted(notices, key=lambda n: n.id):
-        groups[notice.connection_code, notice.attempts].append(notice)
-    return [
-        group[start : start + MAX_FAILURES]
-        for group in groups.values()
-        for start in range(0, len(group), MAX_FAILURES)
-    ]
-
-
-def message_id(group: Sequence[Notice]) -> str:
-    """The same for the same failures, whenever they are posted."""
-    names = ",".join(f"{notice.id}:{notice.created_at.timestamp()}" for notice in group)
-    return "msg_" + hashlib.sha256(names.encode()).hexdigest()[:32]
-
-
-def failure_post(group: Sequence[Notice]) -> FailurePost:
-    """The body of one post. Raises ValueError where a notice does not fit the schema."""
-    return FailurePost(
-        timestamp=max(notice.created_at for notice in group),
-        connection_code=group[0].connection_code,
-        connection_name=group[0].connection_name,
-        failures=tuple(_failure(notice) for notice in group),
-    )
-
-
-def _failure(notice: Notice) -> Failure:
-    document = None
-    if notice.document_kind is not None and notice.lago_id is not None:
-        document = DocumentRef(
-            kind=notice.document_kind, lago_id=notice.lago_id, number=notice.number
-        )
-    return Failure(
-        id=message_id([notice]).replace("msg_", "failure_"),
-        organization_id=notice.organization_id,
-        accounting_provider_customer_error=CustomerError(
-            lago_customer_id=notice.customer_id,
-            external_customer_id=notice.external_customer_id,
-            accounting_provider_code=notice.connection_code,
-            provider_error=ProviderError(message=said(notice.sentence), error_code=notice.code),
-        ),
-        document=document,
-        hint=said(notice.hint),
-        attempts=notice.failing_attempts,
-        event_key=notice.event_key,
-        failed_at=notice.created_at,
-    )

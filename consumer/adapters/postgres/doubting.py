@@ -1,0 +1,66 @@
+"""Doubt: open requests whose outcome nobody knows in, one at a time claimed for a look out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from pydantic_core import from_json, to_json
+
+from consumer.adapters.postgres.database import Conn, Database
+from consumer.adapters.postgres.sql import statements
+from consumer.domain.clocks import Clocks
+from consumer.ports import Doubtful, Frozen, Sent
+
+SQL = statements("ledger")
+
+
+class Doubter:
+    """Implements the part of ``Ledger`` that hands out doubtful requests."""
+
+    def __init__(self, database: Database, *, clocks: Clocks) -> None:
+        self.database = database
+        self.clocks = clocks
+
+    async def doubtful(self, limit: int) -> Sequence[UUID]:
+        """Open requests that are due to be looked at."""
+        rows = await self.database.fetch(SQL["due_requests"], limit)
+        return [row["id"] for row in rows]
+
+    async def take_doubt(self, request_id: UUID) -> Doubtful | None:
+        """Claim one until a call of ours is over; None if another pod has it or it is closed."""
+        return await self.database.run(lambda conn: self._take(conn, request_id))
+
+    async def postpone(self, request_id: UUID, seconds: float) -> None:
+        """Look again later."""
+        await self.database.execute(SQL["postpone_request"], request_id, timedelta(seconds=seconds))
+
+    async def _take(self, conn: Conn, request_id: UUID) -> Doubtful | None:
+        lease = self.clocks.freeze_to_first_byte + self.clocks.call_timeout
+        taken = await conn.fetchval(SQL["take_request"], request_id, timedelta(seconds=lease))
+        if taken is None:
+            return None
+        row = await conn.fetchrow(
+            SQL["doubted_request"], request_id, timedelta(seconds=self.clocks.resend_until)
+        )
+        assert row is not None
+        rows = await conn.fetch(SQL["frozen_members"], request_id)
+        elements = next(iter(from_json(row["body"]).values()))
+        members = tuple(
+            Sent(m["position"], m["lago_id"], m["number"], to_json(elements[m["position"]]))
+            for m in rows
+        )
+        frozen = Frozen(
+            row["id"],
+            row["tenant_id"],
+            row["authorisation_id"],
+            row["purpose"],
+            row["method"],
+            row["path"],
+            row["body"],
+            len(elements),
+        )
+        return Doubtful(
+            frozen, row["started_at"], row["resend"], row["doubt"] or "no_answer", members
+        )

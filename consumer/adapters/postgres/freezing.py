@@ -1,0 +1,260 @@
+"""Freezing: a tenant in, its next request out, written down with its members before it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from consumer.adapters.postgres.budget import insert_request, seconds_to_wait
+from consumer.adapters.postgres.configuration import Configuration, Snapshot
+from consumer.adapters.postgres.database import Conn, Database
+from consumer.adapters.postgres.sql import statements
+from consumer.domain.batching import (
+    COLLECTION,
+    METHOD,
+    Batch,
+    Candidate,
+    Failure,
+    Purpose,
+    assemble,
+)
+from consumer.domain.clocks import Clocks
+from consumer.domain.errors import Refused
+from consumer.domain.objects import Object, ObjectKey, customer_of, invoice_of, load_facets
+from consumer.domain.pacing import Limits
+from consumer.ports import Fate, Freezing, Frozen, Sink
+
+SQL = statements("ledger")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large a request may be."""
+
+    documents: int = 50
+    bytes: int = 3_000_000
+
+
+class Freezer:
+    """Looks for work and writes requests down; the tenant's row lock is the right to do so."""
+
+    def __init__(
+        self,
+        database: Database,
+        configuration: Configuration,
+        *,
+        limits: Limits,
+        clocks: Clocks,
+        sinks: Sequence[Sink],
+        shape: Shape | None = None,
+    ) -> None:
+        self.database = database
+        self.configuration = configuration
+        self.limits = limits
+        self.clocks = clocks
+        self.sinks = list(sinks)
+        self.shape = shape or Shape()
+
+    async def due(self, limit: int) -> tuple[Sequence[tuple[UUID, int]], float]:
+        """Tenants with work, and seconds until the next has some (at most a look's interval)."""
+        look = self.clocks.look_for_work
+        rows = await self.database.fetch(SQL["due"], timedelta(seconds=look), limit)
+        waits = [row["wait"] for row in rows if not row["due"]]
+        due = [(row["id"], row["authorisation_id"]) for row in rows if row["due"]]
+        return due, max(0.0, min([look, *waits]))
+
+    async def freeze(self, tenant_id: UUID) -> Freezing:
+        """The tenant's next request; None in it if there is no work, no budget or another pod is at it."""
+        return await self.database.run(lambda conn: self._freeze(conn, tenant_id))
+
+    async def _freeze(self, conn: Conn, tenant_id: UUID) -> Freezing:
+        tenant = await conn.fetchrow(SQL["lock_tenant"], tenant_id)
+        if tenant is None:
+            return Freezing()
+        if tenant["parked"]:
+            await conn.execute(SQL["set_due"], tenant_id, None)
+            return Freezing()
+        seconds = await seconds_to_wait(
+            conn, tenant_id, tenant, self.limits, self.clocks, lookup=False
+        )
+        if seconds > 0:
+            await self._sleep(conn, tenant_id, seconds)
+            return Freezing()
+        snapshot = await self.configuration.at(conn, tenant["revision"])
+        purpose, rows = await self._candidates(conn, tenant_id)
+        if purpose is None:
+            await self._sleep(conn, tenant_id, 0)
+            return Freezing()
+        batch = assemble(
+            [_candidate(row, purpose) for row in rows],
+            snapshot.connections,
+            snapshot.charts,
+            max_elements=self.shape.documents,
+            max_bytes=self.shape.bytes,
+        )
+        batch = await self._claim_numbers(conn, tenant_id, purpose, batch)
+        kind = "invoice" if purpose == "invoice_create" else "contact"
+        fates = await self._fail(conn, batch.failures, rows, snapshot, kind)
+        notes = tuple(note for _, note in batch.notes)
+        if not batch.elements:
+            # Facts just being written, or only failures: look again at once for what is behind them.
+            await self._sleep(conn, tenant_id, 0 if batch.failures else 0.05)
+            return Freezing(None, fates, notes)
+        request_id = uuid4()
+        path = f"{COLLECTION[purpose]}?summarizeErrors=false"
+        if purpose == "invoice_create":
+            path += "&unitdp=4"
+        body = batch.body(purpose)
+        await insert_request(
+            conn,
+            id=request_id,
+            tenant_id=tenant_id,
+            purpose=purpose,
+            method=METHOD[purpose],
+            path=path,
+            body=body,
+            clocks=self.clocks,
+            look=True,
+        )
+        elements = batch.elements
+        await conn.execute(
+            SQL["insert_members"],
+            request_id,
+            list(range(len(elements))),
+            [e.document_id for e in elements],
+            [e.wanted for e in elements],
+        )
+        totals = [e.totals for e in elements]
+        await conn.execute(
+            SQL["send_documents"],
+            [e.document_id for e in elements],
+            [t.net if t else None for t in totals],
+            [t.tax if t else None for t in totals],
+            [t.total if t else None for t in totals],
+            [e.suffix for e in elements],
+        )
+        await self._sleep(conn, tenant_id, 0)
+        authorisation_id = await conn.fetchval(SQL["authorisation_of"], tenant_id)
+        frozen = Frozen(
+            request_id,
+            tenant_id,
+            authorisation_id,
+            purpose,
+            METHOD[purpose],
+            path,
+            body,
+            len(elements),
+        )
+        return Freezing(frozen, fates, notes)
+
+    async def _sleep(self, conn: Conn, tenant_id: UUID, seconds: float) -> None:
+        """Set when to look next: not before ``seconds``, and not before a document is ready."""
+        next_ready = await conn.fetchval(SQL["next_ready"], tenant_id)
+        wait = None if next_ready is None else max(next_ready, seconds)
+        await conn.execute(SQL["set_due"], tenant_id, wait)
+
+    async def _candidates(
+        self, conn: Conn, tenant_id: UUID
+    ) -> tuple[Purpose | None, Sequence[asyncpg.Record]]:
+        """Dependencies first: new contacts, then invoices and contact updates, whichever is older."""
+        limit = self.shape.documents
+        rows = await conn.fetch(SQL["ready_contacts"], tenant_id, limit, True)
+        if rows:
+            return "contact_create", rows
+        invoices = await conn.fetch(SQL["ready_invoices"], tenant_id, limit)
+        updates = await conn.fetch(SQL["ready_contacts"], tenant_id, limit, False)
+        if updates and (not invoices or updates[0]["ready_at"] < invoices[0]["ready_at"]):
+            return "contact_update", updates
+        return ("invoice_create", invoices) if invoices else (None, ())
+
+    async def _claim_numbers(
+        self, conn: Conn, tenant_id: UUID, purpose: Purpose, batch: Batch
+    ) -> Batch:
+        """A number belongs to one document of a tenant; the second claimant fails, naming both."""
+        numbers = [e.number for e in batch.elements if e.number is not None]
+        if purpose != "invoice_create" or not numbers:
+            return batch
+        ids = [e.document_id for e in batch.elements]
+        rows = await conn.fetch(SQL["claimed_numbers"], tenant_id, numbers, "invoice", ids)
+        holders: dict[str, int] = {row["number"]: row["id"] for row in rows}
+        kept, failures = [], list(batch.failures)
+        for element in batch.elements:
+            assert element.number is not None
+            holder = holders.setdefault(element.number, element.document_id)
+            if holder == element.document_id:
+                kept.append(element)
+                continue
+            error = Refused(
+                "number_claimed",
+                f"Document {holder} already has the invoice number {element.number} in this Xero "
+                f"organisation; document {element.document_id} claims it too.",
+                "Give the connections different number_prefix values, or correct Lago's numbering.",
+            )
+            failures.append(Failure(element.document_id, error))
+        return replace(batch, elements=tuple(kept), failures=tuple(failures))
+
+    async def _fail(
+        self,
+        conn: Conn,
+        failures: Sequence[Failure],
+        rows: Sequence[asyncpg.Record],
+        snapshot: Snapshot,
+        kind: str,
+    ) -> tuple[Fate, ...]:
+        if not failures:
+            return ()
+        connection_of = {row["id"]: row["connection_id"] for row in rows}
+        ordered = sorted(failures, key=lambda failure: failure.document_id)
+        causes = []
+        for failure in ordered:
+            connection = snapshot.connections[connection_of[failure.document_id]]
+            cause = failure.error.cause
+            causes.append(f"{cause}@{connection.code}" if cause else None)
+        ids = [f.document_id for f in ordered]
+        errors = [f.error for f in ordered]
+        await conn.execute(
+            SQL["fail_documents"],
+            ids,
+            [e.code for e in errors],
+            [e.sentence for e in errors],
+            [e.hint for e in errors],
+            causes,
+        )
+        await conn.execute(
+            SQL["announce_documents"],
+            ids,
+            [type(e).__name__ for e in errors],
+            [e.code for e in errors],
+            [e.sentence for e in errors],
+            [e.hint for e in errors],
+            self.sinks,
+        )
+        return tuple(Fate(kind, "failed", e.code) for e in errors)
+
+
+def _candidate(row: asyncpg.Record, purpose: Purpose) -> Candidate:
+    kind = "invoice" if purpose == "invoice_create" else "customer"
+    thing = _object(ObjectKey(kind, row["lago_id"]), row["facts"])  # type: ignore[arg-type]
+    if kind == "customer":
+        customer, invoice, contact_id = customer_of(thing), None, row["xero_id"]
+    else:
+        owner = _object(ObjectKey("customer", row["lago_id"]), row["customer_facts"])
+        customer, invoice, contact_id = customer_of(owner), invoice_of(thing), row["contact_id"]
+    return Candidate(
+        id=row["id"],
+        connection_id=row["connection_id"],
+        wanted=row["wanted"],
+        customer=customer,
+        invoice=invoice,
+        contact_id=contact_id,
+        suffix=row["suffix"],
+        batch_limit=row["batch_limit"],
+    )
+
+
+def _object(key: ObjectKey, facts: str) -> Object:
+    return Object(key, key.lago_id, load_facets(facts))

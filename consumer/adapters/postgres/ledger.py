@@ -1,0 +1,44 @@
+"""The ledger: its four parts behind the one port."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from consumer.adapters.postgres.configuration import Configuration
+from consumer.adapters.postgres.database import Database
+from consumer.adapters.postgres.doubting import Doubter
+from consumer.adapters.postgres.freezing import Freezer, Shape
+from consumer.adapters.postgres.inbox import PostgresInbox
+from consumer.adapters.postgres.releasing import Releaser
+from consumer.adapters.postgres.settling import Settler
+from consumer.domain.clocks import Clocks
+from consumer.domain.pacing import Limits
+from consumer.ports import Sink
+
+
+class PostgresLedger:
+    """Implements ``Ledger``."""
+
+    def __init__(
+        self,
+        database: Database,
+        configuration: Configuration,
+        inbox: PostgresInbox,
+        *,
+        limits: Limits,
+        clocks: Clocks,
+        sinks: Sequence[Sink],
+        shape: Shape | None = None,
+    ) -> None:
+        freezer = Freezer(
+            database, configuration, limits=limits, clocks=clocks, sinks=sinks, shape=shape
+        )
+        settler = Settler(database, limits=limits, clocks=clocks, sinks=sinks)
+        doubter = Doubter(database, clocks=clocks)
+        releaser = Releaser(database, inbox, clocks=clocks, sinks=sinks)
+        self.due, self.freeze = freezer.due, freezer.freeze
+        self.settle, self.resolve = settler.settle, settler.resolve
+        self.doubtful, self.take_doubt = doubter.doubtful, doubter.take_doubt
+        self.postpone = doubter.postpone
+        self.release, self.expire = releaser.release, releaser.expire
+        self.block, self.park = releaser.block, releaser.park

@@ -1,0 +1,120 @@
+"""Releasing: causes that have gone in, the documents that waited for them ready again out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from consumer.adapters.postgres.database import Conn, Database
+from consumer.adapters.postgres.inbox import PostgresInbox
+from consumer.adapters.postgres.sql import statements
+from consumer.domain.clocks import Clocks
+from consumer.domain.errors import Unauthorised
+from consumer.domain.objects import ObjectKey
+from consumer.ports import Fate, Sink
+
+SQL = statements("ledger")
+INBOX = statements("inbox")
+
+AT_ONCE = 500
+"""Documents a transaction: one cause may hold a hundred thousand."""
+
+
+class Releaser:
+    """Implements the part of ``Ledger`` that wakes, expires and stops."""
+
+    def __init__(
+        self, database: Database, inbox: PostgresInbox, *, clocks: Clocks, sinks: Sequence[Sink]
+    ) -> None:
+        self.database = database
+        self.inbox = inbox
+        self.clocks = clocks
+        self.sinks = list(sinks)
+
+    async def release(self, limit: int) -> int:
+        """Work on up to ``limit`` causes, one transaction each; returns how many there were."""
+        for done in range(limit):
+            if not await self.database.run(self._release_one):
+                return done
+        return limit
+
+    async def expire(self, limit: int) -> Sequence[Fate]:
+        """Fail what waited too long for something unknown, and prune resolved requests' bodies."""
+        return await self.database.run(lambda conn: self._expire(conn, limit))
+
+    async def block(self, tenant_id: UUID, seconds: float, why: str) -> None:
+        """Nothing of this tenant is sent for a while."""
+        await self.database.execute(
+            SQL["block_tenant"], tenant_id, timedelta(seconds=seconds), why, 0
+        )
+
+    async def park(self, tenant_id: UUID, error: Unauthorised, *, authorisation: bool) -> bool:
+        """Stop the tenant, or all of its authorisation's, and say so once."""
+        return await self.database.run(
+            lambda conn: self._park(conn, tenant_id, error, authorisation)
+        )
+
+    async def _release_one(self, conn: Conn) -> bool:
+        cause = await conn.fetchval(SQL["causes"], 1)
+        if cause is None:
+            return False
+        held = await self._held(conn, cause)
+        if held:
+            await self.inbox.replan_objects(conn, held)
+        rows = await conn.fetch(SQL["release_some"], cause, AT_ONCE)
+        invoices = [row["id"] for row in rows if row["kind"] == "invoice"]
+        if invoices:
+            await conn.execute(
+                INBOX["wait_for_contacts"],
+                invoices,
+                timedelta(seconds=self.clocks.missing_dependency_after),
+            )
+        tenants = {row["tenant_id"] for row in rows if row["tenant_id"] is not None}
+        if tenants:
+            await conn.execute(INBOX["wake_tenants"], list(tenants))
+        # Planned again, some may be held as before: then there is nothing more to release.
+        more = len(held) == AT_ONCE and await self._held(conn, cause) != held
+        if len(rows) < AT_ONCE and not more:
+            await conn.execute(SQL["forget_release"], cause)
+        return True
+
+    async def _held(self, conn: Conn, cause: str) -> set[ObjectKey]:
+        """Objects of documents that only planning can release: without a home, or skipped."""
+        rows = await conn.fetch(SQL["held"], cause, AT_ONCE)
+        return {
+            ObjectKey("customer" if row["kind"] == "contact" else "invoice", row["lago_id"])
+            for row in rows
+        }
+
+    async def _expire(self, conn: Conn, limit: int) -> Sequence[Fate]:
+        rows = await conn.fetch(INBOX["dependency_expired"], limit)
+        ids = [row["id"] for row in rows]
+        if ids:
+            await conn.execute(SQL["announce_failed"], ids, "Inconsistent", self.sinks)
+        await conn.execute(SQL["prune_bodies"], timedelta(seconds=self.clocks.minute * 60))
+        return [Fate(row["kind"], "failed", "missing_dependency") for row in rows]
+
+    async def _park(
+        self, conn: Conn, tenant_id: UUID, error: Unauthorised, authorisation: bool
+    ) -> bool:
+        tenants = [tenant_id]
+        if authorisation:
+            authorisation_id = await conn.fetchval(SQL["authorisation_of"], tenant_id)
+            rows = await conn.fetch(SQL["tenants_of"], authorisation_id)
+            tenants = [row["id"] for row in rows]
+            first = await conn.fetchval(SQL["park_authorisation"], authorisation_id, error.code)
+        else:
+            first = await conn.fetchval(SQL["park_tenant"], tenant_id, "forbidden")
+        if first is None:
+            return False
+        await conn.execute(
+            SQL["announce_tenant"],
+            tenants,
+            type(error).__name__,
+            error.code,
+            error.sentence,
+            error.hint,
+            self.sinks,
+        )
+        return True

@@ -1,0 +1,278 @@
+-- name: due
+-- Tenants with something to do, and when the next one has.
+select id, authorisation_id, due_at <= now() as due, extract(epoch from due_at - now())::float as wait
+  from tenant where due_at < now() + $1::interval order by due_at limit $2;
+
+-- name: lock_tenant
+select t.id, extract(epoch from t.blocked_until - now())::float as blocked_wait,
+       a.parked_at is not null as parked, (select revision from configuration) as revision,
+       case when t.foreign_until > now() then t.foreign_calls else 0 end as foreign_calls,
+       greatest(0, extract(epoch from t.foreign_until - now()))::float as foreign_wait,
+       t.day_left, t.day_left_at, extract(epoch from now() - t.day_left_at)::float as day_age
+  from tenant t join authorisation a on a.id = t.authorisation_id
+ where t.id = $1 for update of t skip locked;
+
+-- name: count_calls
+-- In a statement after the tenant's lock, so that every call counted before us is seen. A call counts
+-- until a minute after its answer, or after its deadline; its slot is free at the answer or deadline.
+select count(*) filter (where answered_at is null and deadline_at > statement_timestamp()) as in_flight,
+       count(*) filter (where coalesce(answered_at, deadline_at) > statement_timestamp() - $2::interval) as minute,
+       count(*) as day,
+       count(*) filter (where started_at > $4::timestamptz) as day_since,
+       extract(epoch from min(coalesce(answered_at, deadline_at))
+               filter (where coalesce(answered_at, deadline_at) > statement_timestamp() - $2::interval)
+               + $2::interval - statement_timestamp())::float as minute_wait,
+       extract(epoch from min(deadline_at) filter (where answered_at is null and deadline_at > statement_timestamp())
+               - statement_timestamp())::float as slot_wait,
+       extract(epoch from min(started_at) + $3::interval - statement_timestamp())::float as day_wait
+  from request
+ where tenant_id = $1 and started_at > statement_timestamp() - $3::interval;
+
+-- name: ready_contacts
+select d.id, d.connection_id, d.wanted, d.batch_limit, d.suffix, d.xero_id, d.number, o.facts::text as facts,
+       null::uuid as contact_id, null::text as customer_facts, d.lago_id, d.attempts, d.ready_at
+  from document d
+  join object o on o.kind = 'customer' and o.lago_id = d.lago_id
+ where d.tenant_id = $1 and d.state = 'ready' and d.kind = 'contact' and d.ready_at <= now()
+   and (d.xero_id is null) = $3
+ order by d.lane, d.ready_at, d.id
+ limit $2 for update of d skip locked;
+
+-- name: ready_invoices
+select d.id, d.connection_id, d.wanted, d.batch_limit, d.suffix, d.xero_id, d.number, o.facts::text as facts,
+       c.xero_id as contact_id, k.facts::text as customer_facts, d.lago_id, d.attempts, d.ready_at
+  from document d
+  join object o on o.kind = 'invoice' and o.lago_id = d.lago_id
+  join document c on c.kind = 'contact' and c.lago_id = d.customer_id and c.connection_id = d.connection_id
+  join object k on k.kind = 'customer' and k.lago_id = d.customer_id
+ where d.tenant_id = $1 and d.state = 'ready' and d.kind = 'invoice' and d.ready_at <= now()
+   and c.xero_id is not null
+ order by d.lane, d.ready_at, d.id
+ limit $2 for update of d skip locked;
+
+-- name: next_ready
+-- When the tenant's next document may be sent, in seconds; null if none waits to be.
+select extract(epoch from min(ready_at) - now())::float from document
+ where tenant_id = $1 and state = 'ready';
+
+-- name: authorisation_of
+select authorisation_id from tenant where id = $1;
+
+-- name: claimed_numbers
+select d.number, d.id, d.lago_id from document d
+ where d.number = any($2::text[]) and d.tenant_id = $1 and d.kind = $3 and d.id <> all($4::bigint[])
+   and (d.xero_id is not null or d.state = 'sending');
+
+-- name: insert_request
+insert into request (id, tenant_id, purpose, method, path, body, deadline_at, look_at, resendable, resend_of)
+values ($1, $2, $3, $4, $5, $6, statement_timestamp() + $7::interval, statement_timestamp() + $8::interval,
+        $9, $10)
+returning started_at;
+
+-- name: insert_members
+insert into member (request_id, position, document_id, sent)
+select $1, * from unnest($2::smallint[], $3::bigint[], $4::bytea[]);
+
+-- name: send_documents
+update document d
+   set state = 'sending', sent = d.wanted, cause = null, wait_until = null, net = u.net, tax = u.tax,
+       total = u.total, attempts = d.attempts + 1, suffix = u.suffix
+  from unnest($1::bigint[], $2::numeric[], $3::numeric[], $4::numeric[], $5::text[])
+       as u (id, net, tax, total, suffix)
+ where d.id = u.id;
+
+-- name: fail_documents
+update document d
+   set state = 'failed', failed_at = now(), code = u.code, said = u.said, hint = u.hint, cause = u.cause,
+       batch_limit = null
+  from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
+       as u (id, code, said, hint, cause)
+ where d.id = u.id;
+
+-- name: announce_documents
+insert into outbox (sink, document_id, event_id, connection_id, class, code, said, hint)
+select s.sink, d.id, d.event_id, d.connection_id, u.class, u.code, u.said, u.hint
+  from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) as u (id, class, code, said, hint)
+  join document d on d.id = u.id, unnest($6::text[]) as s (sink);
+
+-- name: announce_tenant
+insert into outbox (sink, connection_id, class, code, said, hint)
+select 'webhook', c.id, $2, $3, $4, $5 from connection c
+ where c.tenant_id = any($1::uuid[]) and c.removed_at is null and 'webhook' = any($6::text[]);
+
+-- name: set_due
+update tenant set due_at = case when $2::float is null then 'infinity'
+                                else now() + make_interval(secs => greatest($2, 0)) end
+ where id = $1;
+
+-- name: lock_request
+select r.id, r.tenant_id, r.purpose, r.method, r.path, r.body, r.outcome, r.started_at, r.answered_at,
+       r.status, r.doubt, r.resendable, r.looks, t.authorisation_id
+  from request r join tenant t on t.id = r.tenant_id
+ where r.id = $1 for update of r;
+
+-- name: open_members
+select m.position, m.document_id, m.sent, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.attempts,
+       d.number, d.suffix, d.net, d.tax, d.total, d.appended_at, d.connection_id, d.lago_id, d.customer_id,
+       d.batch_limit, k.facts::text as customer_facts
+  from member m join document d on d.id = m.document_id
+  left join object k on d.kind = 'contact' and k.kind = 'customer' and k.lago_id = d.lago_id
+ where m.request_id = $1 and m.outcome is null
+ order by d.id
+   for update of d;
+
+-- name: answer_request
+update request
+   set answered_at = coalesce(answered_at, statement_timestamp()), status = $2, correlation = $3
+ where id = $1;
+
+-- name: close_request
+update request set outcome = $2, look_at = null where id = $1;
+
+-- name: doubt_request
+update request set doubt = $2, look_at = statement_timestamp() + $3::interval, resendable = resendable and $4
+ where id = $1;
+
+-- name: close_members
+update member m set outcome = u.outcome from unnest($2::smallint[], $3::text[]) as u (position, outcome)
+ where m.request_id = $1 and m.position = u.position;
+
+-- name: claimed_ids
+select d.xero_id, d.id, d.lago_id from document d
+ where d.tenant_id = $1 and d.kind = $2 and d.xero_id = any($3::uuid[]) and d.id <> all($4::bigint[]);
+
+-- name: settle_documents
+update document d
+   set xero_id = u.xero_id, synced = u.synced, state = u.state, cause = u.cause, drift = u.drift or d.drift,
+       xero_status = coalesce(u.status, d.xero_status),
+       xero_net = coalesce(u.net, d.xero_net), xero_tax = coalesce(u.tax, d.xero_tax),
+       xero_total = coalesce(u.total, d.xero_total), xero_due = coalesce(u.due, d.xero_due),
+       ready_at = case when u.state = 'ready' then now() else d.ready_at end,
+       accepted_at = coalesce(d.accepted_at, now()), batch_limit = null, code = null, said = null, hint = null
+  from unnest($1::bigint[], $2::uuid[], $3::bytea[], $4::text[], $5::text[], $6::boolean[], $7::text[],
+              $8::numeric[], $9::numeric[], $10::numeric[], $11::numeric[])
+       as u (id, xero_id, synced, state, cause, drift, status, net, tax, total, due)
+ where d.id = u.id;
+
+-- name: unsend_documents
+update document d
+   set state = u.state, cause = u.cause, ready_at = now() + u.delay, batch_limit = u.batch_limit,
+       suffix = u.suffix, attempts = u.attempts
+  from unnest($1::bigint[], $2::text[], $3::text[], $4::interval[], $5::smallint[], $6::text[], $7::int[])
+       as u (id, state, cause, delay, batch_limit, suffix, attempts)
+ where d.id = u.id;
+
+-- name: release_waiting
+-- After the contacts' rows are locked and written, in a new statement: whoever was writing the cause
+-- held the row for share and is visible now.
+insert into release (cause)
+select distinct d.cause from document d
+ where d.cause = any(select 'doc:' || id from unnest($1::bigint[]) as id) and d.state = 'waiting'
+on conflict do nothing;
+
+-- name: find
+insert into finding (connection_id, document_id, xero_id, class, facts)
+select d.connection_id, d.id, u.xero_id, u.class, u.facts
+  from unnest($1::bigint[], $2::uuid[], $3::text[], $4::jsonb[]) as u (id, xero_id, class, facts)
+  join document d on d.id = u.id;
+
+-- name: block_tenant
+update tenant set blocked_until = greatest(blocked_until, now() + $2::interval), blocked_why = $3,
+                  failures = failures + $4
+ where id = $1;
+
+-- name: park_tenant
+update tenant set blocked_until = 'infinity', blocked_why = $2
+ where id = $1 and blocked_until is distinct from 'infinity' returning id;
+
+-- name: park_authorisation
+update authorisation set parked_at = now(), parked_why = $2 where id = $1 and parked_at is null returning id;
+
+-- name: tenants_of
+select id from tenant where authorisation_id = $1;
+
+-- name: tell_limits
+-- Our own count of this minute says what should be left; less than that was spent by somebody else.
+update tenant t
+   set foreign_calls = coalesce(greatest(0, $5 - own.calls - $2), 0),
+       foreign_until = now() + $4::interval,
+       day_left = coalesce($3, t.day_left), day_left_at = case when $3::int is not null then now() else t.day_left_at end,
+       failures = 0
+  from (select count(*)::int as calls from request
+         where tenant_id = $1 and started_at > statement_timestamp() - $4::interval - interval '10 min'
+           and coalesce(answered_at, deadline_at) > statement_timestamp() - $4::interval) as own
+ where t.id = $1;
+
+-- name: wake
+update tenant set due_at = least(due_at, now()) where id = $1;
+
+-- name: due_requests
+select id from request where outcome is null and look_at <= now() order by look_at limit $1;
+
+-- name: take_request
+-- Whoever raises look_at looks; a pod that dies meanwhile leaves it to the next.
+update request set look_at = now() + $2::interval, looks = looks + 1
+ where id = (select id from request where id = $1 and outcome is null and look_at <= now() for update skip locked)
+returning id;
+
+-- name: frozen_members
+select m.position, d.id as document_id, d.kind, d.lago_id, d.number, d.xero_id
+  from member m join document d on d.id = m.document_id
+ where m.request_id = $1 and m.outcome is null order by m.position;
+
+-- name: holders
+select d.xero_id, d.id, d.lago_id from document d where d.tenant_id = $1 and d.kind = $2 and d.xero_id = any($3::uuid[]);
+
+-- name: causes
+select cause from release order by at limit $1 for update skip locked;
+
+-- name: release_some
+with chosen as (select id from document where cause = $1 and state in ('waiting', 'failed')
+                 order by id limit $2 for update)
+update document d
+   set state = 'ready', cause = null, wait_until = null, ready_at = now(), attempts = 0,
+       code = null, said = null, hint = null
+  from chosen where d.id = chosen.id and d.connection_id is not null
+returning d.id, d.kind, d.tenant_id;
+
+-- name: held
+select kind, lago_id from document
+ where cause = $1 and (connection_id is null or state = 'skipped') order by id limit $2;
+
+-- name: forget_release
+delete from release where cause = $1;
+
+-- name: prune_bodies
+update request set body = null
+ where id in (select id from request where body is not null and outcome is not null
+                 and started_at < now() - $1::interval limit 1000);
+
+-- name: lock_tenant_waiting
+select t.id, extract(epoch from t.blocked_until - now())::float as blocked_wait,
+       case when t.foreign_until > now() then t.foreign_calls else 0 end as foreign_calls,
+       greatest(0, extract(epoch from t.foreign_until - now()))::float as foreign_wait,
+       t.day_left, t.day_left_at, extract(epoch from now() - t.day_left_at)::float as day_age
+  from tenant t where t.id = $1 for update;
+
+-- name: answer_call
+update request
+   set answered_at = coalesce(answered_at, statement_timestamp()), status = $2, correlation = $3, outcome = $4
+ where id = $1 returning tenant_id;
+
+-- name: failures_of
+select least(failures, 10)::int from tenant where id = $1;
+
+-- name: postpone_request
+update request set look_at = now() + $2::interval where id = $1 and outcome is null;
+
+-- name: doubted_request
+select r.id, r.tenant_id, t.authorisation_id, r.purpose, r.method, r.path, r.body, r.started_at, r.doubt,
+       r.resendable and r.answered_at is null and r.started_at + $2::interval > now() as resend
+  from request r join tenant t on t.id = r.tenant_id
+ where r.id = $1;
+
+-- name: announce_failed
+insert into outbox (sink, document_id, event_id, connection_id, class, code, said, hint)
+select s.sink, d.id, d.event_id, d.connection_id, $2, d.code, d.said, coalesce(d.hint, '')
+  from document d, unnest($3::text[]) as s (sink)
+ where d.id = any($1::bigint[]);

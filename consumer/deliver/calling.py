@@ -1,0 +1,104 @@
+"""Calling: a tenant's authorisation in, tokens and counted calls out; who is refused is parked."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+from uuid import UUID
+
+import structlog
+
+from consumer.domain.answers import NotDone, Reply
+from consumer.domain.clocks import Clocks
+from consumer.domain.errors import Doubt, NotExecuted, Throttled, Unauthorised
+from consumer.metrics import Metrics
+from consumer.ports import Accounting, Authorisations, Call, Ledger, Tokens
+
+log = structlog.get_logger()
+
+
+def kind_of(purpose: str) -> Literal["contact", "invoice"]:
+    """The kind of document that a request of this purpose carries."""
+    return "invoice" if purpose == "invoice_create" else "contact"
+
+
+class Caller:
+    """Makes calls for sending and for resolving alike."""
+
+    def __init__(
+        self,
+        accounting: Accounting,
+        tokens: Tokens,
+        authorisations: Authorisations,
+        ledger: Ledger,
+        metrics: Metrics,
+        clocks: Clocks,
+    ) -> None:
+        self.accounting = accounting
+        self.tokens = tokens
+        self.authorisations = authorisations
+        self.ledger = ledger
+        self.metrics = metrics
+        self.clocks = clocks
+        self._refused: dict[int, set[str]] = {}
+
+    async def token(self, tenant_id: UUID, authorisation_id: int) -> str | None:
+        """A token, fetched before anything is frozen; None if the tenant must wait or is parked."""
+        authorisation = await self.authorisations.get(authorisation_id)
+        try:
+            return await self.tokens.token(authorisation)
+        except Throttled as error:
+            log.warning("token_unavailable", code=error.code, authorisation=authorisation_id)
+            await self.ledger.block(tenant_id, 5 * self.clocks.look_for_work, "identity")
+        except Unauthorised as error:
+            await self._park(tenant_id, error, authorisation=True)
+        return None
+
+    async def call(self, call: Call, purpose: str) -> Reply:
+        """One call, counted in the metrics by its outcome; raises as ``Accounting`` does."""
+        started = time.perf_counter()
+        outcome = "no_answer"
+        try:
+            reply = await self.accounting.call(call)
+            outcome = "429" if reply.status == 429 else f"{reply.status // 100}xx"
+            return reply
+        except NotExecuted:
+            outcome = "not_executed"
+            raise
+        except Doubt:
+            raise
+        finally:
+            self.metrics.calls.labels(purpose, outcome).inc()
+            self.metrics.call_seconds.labels(purpose).observe(time.perf_counter() - started)
+
+    def accepted(self, authorisation_id: int) -> None:
+        """Xero took a token of this authorisation."""
+        self._refused.pop(authorisation_id, None)
+
+    async def refused(
+        self, tenant_id: UUID, authorisation_id: int, token: str, verdict: NotDone
+    ) -> None:
+        """401: forget the token; a second fresh one refused parks the authorisation. 403: the tenant."""
+        if verdict.why == "forbidden":
+            error = Unauthorised(
+                "tenant_forbidden",
+                "Xero does not let our client into this organisation.",
+                "Connect the organisation to the client again, then run apply.",
+            )
+            await self._park(tenant_id, error, authorisation=False)
+        elif verdict.why == "unauthorised":
+            self.tokens.forget(await self.authorisations.get(authorisation_id), token)
+            refused = self._refused.setdefault(authorisation_id, set())
+            refused.add(token)
+            if len(refused) > 1:
+                error = Unauthorised(
+                    "token_refused",
+                    "Xero refuses fresh tokens of this authorisation.",
+                    "Check the client's scopes and its connection in Xero, then run apply.",
+                )
+                await self._park(tenant_id, error, authorisation=True)
+
+    async def _park(self, tenant_id: UUID, error: Unauthorised, *, authorisation: bool) -> None:
+        if await self.ledger.park(tenant_id, error, authorisation=authorisation):
+            self.metrics.parked.labels(error.code).inc()
+            log.error("parked", tenant=str(tenant_id), code=error.code, hint=error.hint)

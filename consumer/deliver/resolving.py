@@ -1,0 +1,222 @@
+"""Resolving: requests in doubt in; each sent again, adopted or dissolved out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+
+from consumer.deliver.calling import Caller, kind_of
+from consumer.deliver.sending import count_fates
+from consumer.domain.answers import InDoubt, NotDone, Reply, Saved, classify
+from consumer.domain.clocks import Clocks
+from consumer.domain.errors import Doubt, NotExecuted
+from consumer.domain.lookup import (
+    Found,
+    Mismatch,
+    contact_by_number_path,
+    contact_sweep_path,
+    invoice_lookup_path,
+    match_contact,
+    match_invoice,
+    parse_found,
+)
+from consumer.metrics import Metrics
+from consumer.ports import (
+    Absent,
+    Budget,
+    Call,
+    Doubtful,
+    Finding,
+    Ledger,
+    Other,
+    Sent,
+    Unavailable,
+)
+
+log = structlog.get_logger()
+
+AT_ONCE = 4
+SKEW = timedelta(minutes=5)
+"""How far Xero's clock and the database's may be apart when a sweep asks what changed since."""
+
+
+class Postponed(Exception):
+    """The look-up could not be finished now; look again after ``seconds``."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"look again in {seconds:.1f} s")
+        self.seconds = seconds
+
+
+class Resolver:
+    """Finds out what became of requests without a usable answer."""
+
+    def __init__(
+        self, ledger: Ledger, caller: Caller, budget: Budget, metrics: Metrics, clocks: Clocks
+    ) -> None:
+        self.ledger = ledger
+        self.caller = caller
+        self.budget = budget
+        self.metrics = metrics
+        self.clocks = clocks
+
+    async def run_once(self) -> int:
+        """Look at what is due; returns how many requests that were."""
+        ids = await self.ledger.doubtful(AT_ONCE)
+        await asyncio.gather(*(self._resolve(id) for id in ids))
+        return len(ids)
+
+    async def _resolve(self, request_id: UUID) -> None:
+        doubtful = await self.ledger.take_doubt(request_id)
+        if doubtful is None:
+            return
+        try:
+            if doubtful.resend:
+                await self._resend(doubtful)
+            else:
+                findings = await self._look_up(doubtful)
+                fates = await self.ledger.resolve(request_id, findings)
+                count_fates(self.metrics, fates)
+                self._ended(doubtful, findings)
+        except Postponed as later:
+            await self.ledger.postpone(request_id, later.seconds)
+        except (NotExecuted, Doubt, Unavailable) as error:
+            log.warning("look_up_failed", request_id=str(request_id), why=str(error))
+
+    def _ended(self, doubtful: Doubtful, findings: dict[int, Finding]) -> None:
+        adopted = sum(isinstance(f, Saved) for f in findings.values())
+        self.metrics.doubts.labels("adopted" if adopted else "dissolved").inc()
+        log.info(
+            "doubt_resolved",
+            request_id=str(doubtful.frozen.request_id),
+            why=doubtful.why,
+            adopted=adopted,
+            absent=sum(isinstance(f, Absent) for f in findings.values()),
+        )
+
+    async def _resend(self, doubtful: Doubtful) -> None:
+        """The same bytes under the same key: Xero answers as it did, or does it now."""
+        frozen = doubtful.frozen
+        reply = await self._call(doubtful, frozen.method, frozen.path, "resend", frozen.body)
+        verdict = classify(reply, kind_of(frozen.purpose), frozen.count)
+        if isinstance(verdict, NotDone):
+            # It says nothing of the first call, which may well have been executed.
+            raise Postponed(verdict.retry_after or self.clocks.look_for_work)
+        fates = await self.ledger.settle(frozen.request_id, verdict, reply)
+        count_fates(self.metrics, fates)
+        if not isinstance(verdict, InDoubt):
+            self.metrics.doubts.labels("resent").inc()
+
+    async def _look_up(self, doubtful: Doubtful) -> dict[int, Finding]:
+        if doubtful.frozen.purpose == "contact_update":
+            return {m.position: Absent() for m in doubtful.members}  # by id: safe to repeat
+        if doubtful.frozen.purpose == "invoice_create":
+            numbers = [m.number for m in doubtful.members if m.number]
+            saved = await self._read(doubtful, invoice_lookup_path(numbers))
+            return {m.position: _invoice(m, saved) for m in doubtful.members}
+        if doubtful.why == "number_taken":
+            paths = [contact_by_number_path(str(m.lago_id)) for m in doubtful.members]
+            saved = await self._read(doubtful, paths, single=True)
+        else:
+            saved = await self._sweep(doubtful)
+        return {m.position: _contact(m, saved) for m in doubtful.members}
+
+    async def _read(
+        self, doubtful: Doubtful, paths: Sequence[str], *, single: bool = False
+    ) -> list[Saved]:
+        saved: list[Saved] = []
+        for path in paths:
+            found = await self._page(doubtful, path, single=single)
+            saved += found.saved
+        return saved
+
+    async def _sweep(self, doubtful: Doubtful) -> list[Saved]:
+        """All contacts changed since the freeze."""
+        saved: list[Saved] = []
+        page, pages = 0, 1
+        while page < pages:
+            page += 1
+            found = await self._page(
+                doubtful, contact_sweep_path(page), since=doubtful.started_at - SKEW
+            )
+            saved += found.saved
+            pages = found.pages
+        return saved
+
+    async def _page(
+        self,
+        doubtful: Doubtful,
+        path: str,
+        *,
+        single: bool = False,
+        since: datetime | None = None,
+    ) -> Found:
+        reply = await self._call(doubtful, "GET", path, "lookup", None, since)
+        found = parse_found(reply, kind_of(doubtful.frozen.purpose), single=single)
+        if isinstance(found, NotDone):
+            raise Postponed(found.retry_after or self.clocks.look_for_work)
+        if isinstance(found, InDoubt):
+            raise Postponed(5 * self.clocks.look_for_work)
+        return found
+
+    async def _call(
+        self,
+        doubtful: Doubtful,
+        method: str,
+        path: str,
+        purpose: str,
+        body: bytes | None,
+        since: datetime | None = None,
+    ) -> Reply:
+        """One counted call on behalf of the request."""
+        frozen = doubtful.frozen
+        token = await self.caller.token(frozen.tenant_id, frozen.authorisation_id)
+        if token is None:
+            raise Postponed(10 * self.clocks.look_for_work)
+        began = asyncio.get_running_loop().time()
+        taken = await self.budget.take(frozen.tenant_id, purpose, method, path)
+        if isinstance(taken, float):
+            raise Postponed(taken)
+        key = frozen.request_id if purpose == "resend" else taken
+        call = Call(
+            tenant_id=frozen.tenant_id,
+            token=token,
+            method="GET" if method == "GET" else frozen.method,
+            path=path,
+            body=body,
+            idempotency_key=None if method == "GET" else str(key),
+            if_modified_since=since,
+            first_byte_by=began + self.clocks.freeze_to_first_byte,
+            timeout=self.clocks.call_timeout,
+        )
+        try:
+            reply = await self.caller.call(call, purpose)
+        except NotExecuted:
+            await self.budget.answered(taken, None)
+            raise Postponed(self.clocks.look_for_work) from None
+        await self.budget.answered(taken, reply)
+        if reply.status in (401, 403):
+            why = "unauthorised" if reply.status == 401 else "forbidden"
+            await self.caller.refused(
+                frozen.tenant_id,
+                frozen.authorisation_id,
+                token,
+                NotDone(why),  # type: ignore[arg-type]
+            )
+        return reply
+
+
+def _invoice(member: Sent, saved: Sequence[Saved]) -> Finding:
+    match = match_invoice(member.element, saved)
+    if isinstance(match, Mismatch):
+        return Other(match.sentence)
+    return Absent() if match is None else match
+
+
+def _contact(member: Sent, saved: Sequence[Saved]) -> Finding:
+    match = match_contact(str(member.lago_id), saved)
+    return Absent() if match is None else match

@@ -1,0 +1,211 @@
+"""Sending: tenants with work in, frozen requests called and their answers settled out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import structlog
+
+from consumer.deliver.calling import Caller, kind_of
+from consumer.domain.answers import InDoubt, NotDone, Reply, Verdict, classify
+from consumer.domain.clocks import Clocks
+from consumer.domain.errors import Doubt, NotExecuted
+from consumer.metrics import Metrics
+from consumer.ports import Call, Fate, Frozen, Ledger, Unavailable
+
+log = structlog.get_logger()
+
+TENANTS_AT_ONCE = 6
+"""Tenants whose requests this process freezes at the same time: each takes a database connection."""
+CALLS_AT_ONCE = 100
+BUSY = 0.03
+"""Seconds to leave a tenant alone whose row another pod holds."""
+
+
+class Sender:
+    """Freezes one request after another for each tenant with work, and calls them side by side."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        caller: Caller,
+        metrics: Metrics,
+        clocks: Clocks,
+        on_contact: Callable[[], None],
+    ) -> None:
+        self.on_contact = on_contact
+        self.ledger = ledger
+        self.caller = caller
+        self.metrics = metrics
+        self.clocks = clocks
+        self._wake = asyncio.Event()
+        self._serving: dict[UUID, asyncio.Task[None]] = {}
+        self._calls: set[asyncio.Task[None]] = set()
+        self._left_alone: dict[UUID, float] = {}
+        self._room = asyncio.Semaphore(CALLS_AT_ONCE)
+
+    def wake(self) -> None:
+        """There may be work."""
+        self._wake.set()
+
+    async def run(self, stop: asyncio.Event, drain: float = 20.0) -> None:
+        """Until ``stop``; calls under way then have ``drain`` seconds to be answered and settled.
+
+        What is cut off stays an open request: whoever looks next finds out what became of it.
+        """
+        while not stop.is_set():
+            self._wake.clear()
+            try:
+                wait = await self._look()
+            except Unavailable as error:
+                log.warning("ledger_away", why=str(error))
+                wait = self.clocks.look_for_work
+            if wait > 0 and not stop.is_set():
+                await _either(self._wake, stop, wait)
+        under_way = {*self._serving.values(), *self._calls}
+        if under_way:
+            _, late = await asyncio.wait(under_way, timeout=drain)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _look(self) -> float:
+        """Serve tenants that are due; returns the seconds until it is worth looking again."""
+        due, wait = await self.ledger.due(TENANTS_AT_ONCE * 8)
+        now = time.monotonic()
+        started = False
+        for tenant_id, authorisation_id in due:
+            if len(self._serving) >= TENANTS_AT_ONCE:
+                return self.clocks.look_for_work  # a tenant that is done wakes us
+            if tenant_id in self._serving:
+                continue
+            rested = self._left_alone.get(tenant_id, 0.0) - now
+            if rested > 0:
+                wait = min(wait, rested)
+                continue
+            task = asyncio.create_task(self._serve(tenant_id, authorisation_id))
+            self._serving[tenant_id] = task
+            started = True
+        return 0.001 if started else max(wait, 0.001)
+
+    async def _serve(self, tenant_id: UUID, authorisation_id: int) -> None:
+        try:
+            token = await self.caller.token(tenant_id, authorisation_id)
+            while token is not None:
+                await self._room.acquire()
+                began = time.monotonic()
+                try:
+                    freezing = await self.ledger.freeze(tenant_id)
+                except BaseException:
+                    self._room.release()
+                    raise
+                self._count(freezing.fates)
+                for note in freezing.notes:
+                    self.metrics.notes.labels(note.kind).inc()
+                if freezing.frozen is None:
+                    self._room.release()
+                    break
+                self._start(freezing.frozen, token, began)
+        except Unavailable as error:
+            log.warning("ledger_away", why=str(error))
+        finally:
+            del self._serving[tenant_id]
+            self._left_alone = {
+                t: until for t, until in self._left_alone.items() if until > time.monotonic()
+            }
+            self._left_alone[tenant_id] = time.monotonic() + BUSY
+            self.wake()
+
+    def _start(self, frozen: Frozen, token: str, began: float) -> None:
+        task = asyncio.create_task(self._send(frozen, token, began))
+        self._calls.add(task)
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._calls.discard(task)
+            self._room.release()
+            self.wake()
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error(
+                    "send_fault", error=type(error).__name__, request_id=str(frozen.request_id)
+                )
+
+        task.add_done_callback(done)
+
+    async def _send(self, frozen: Frozen, token: str, began: float) -> None:
+        self.metrics.batch_size.labels(kind_of(frozen.purpose)).observe(frozen.count)
+        call = Call(
+            tenant_id=frozen.tenant_id,
+            token=token,
+            method=frozen.method,
+            path=frozen.path,
+            body=frozen.body,
+            idempotency_key=str(frozen.request_id),
+            first_byte_by=began + self.clocks.freeze_to_first_byte,
+            timeout=self.clocks.call_timeout,
+        )
+        reply: Reply | None = None
+        verdict: Verdict | None = None
+        try:
+            reply = await self.caller.call(call, frozen.purpose)
+            verdict = classify(reply, kind_of(frozen.purpose), frozen.count)
+        except NotExecuted:
+            verdict = None
+        except Doubt as doubt:
+            verdict = InDoubt(doubt.code)
+        fates = await self._settle(frozen, verdict, reply)
+        self._count(fates)
+        if any(fate.kind == "contact" and fate.state == "synced" for fate in fates):
+            self.on_contact()
+        log.info(
+            "request_settled",
+            request_id=str(frozen.request_id),
+            tenant=str(frozen.tenant_id),
+            purpose=frozen.purpose,
+            documents=frozen.count,
+            status=reply.status if reply else None,
+            verdict=type(verdict).__name__ if verdict else "NotExecuted",
+            xero_correlation=reply.correlation if reply else None,
+        )
+        if isinstance(verdict, NotDone):
+            await self.caller.refused(frozen.tenant_id, frozen.authorisation_id, token, verdict)
+        elif reply is not None:
+            self.caller.accepted(frozen.authorisation_id)
+
+    async def _settle(
+        self, frozen: Frozen, verdict: Verdict | None, reply: Reply | None
+    ) -> Sequence[Fate]:
+        """Answers are facts: tried until the ledger takes it, or the process ends."""
+        wait = 0.05
+        while True:
+            try:
+                return await self.ledger.settle(frozen.request_id, verdict, reply)
+            except Unavailable as error:
+                log.warning("ledger_away", why=str(error), request_id=str(frozen.request_id))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, self.clocks.look_for_work)
+
+    def _count(self, fates: Sequence[Fate]) -> None:
+        count_fates(self.metrics, fates)
+
+
+def count_fates(metrics: Metrics, fates: Sequence[Fate]) -> None:
+    """Documents by what became of them, failures by code, and how long acceptance took."""
+    for fate in fates:
+        metrics.documents.labels(fate.kind, fate.state).inc()
+        if fate.code is not None and fate.state != "dissolved":
+            metrics.failures.labels(fate.code).inc()
+        if fate.accepted_after is not None:
+            metrics.accepted_seconds.labels(fate.kind).observe(fate.accepted_after)
+
+
+async def _either(one: asyncio.Event, other: asyncio.Event, timeout: float) -> None:
+    """Until one of the events is set, at most ``timeout`` seconds."""
+    tasks = [asyncio.create_task(one.wait()), asyncio.create_task(other.wait())]
+    try:
+        await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -1,0 +1,84 @@
+"""Tending: what must be looked at now and then: doubt, releases, expired waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from consumer.deliver.resolving import Resolver
+from consumer.deliver.sending import count_fates
+from consumer.domain.clocks import Clocks
+from consumer.metrics import Metrics
+from consumer.ports import Inbox, Ledger, Unavailable
+
+log = structlog.get_logger()
+
+CAUSES = 20
+WAITS = 200
+
+
+class Tender:
+    """Looks at each of them once an interval, and again at once while there is more to do."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        inbox: Inbox,
+        resolver: Resolver,
+        metrics: Metrics,
+        clocks: Clocks,
+        on_work: Callable[[], None],
+    ) -> None:
+        self.ledger = ledger
+        self.inbox = inbox
+        self.resolver = resolver
+        self.metrics = metrics
+        self.clocks = clocks
+        self.on_work = on_work
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """A cause may have gone."""
+        self._wake.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until ``stop``; the transaction at hand is finished."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._every(stop, self._release, wakes=True))
+            tasks.create_task(self._every(stop, self.resolver.run_once))
+            tasks.create_task(self._every(stop, self._expire))
+
+    async def _every(
+        self, stop: asyncio.Event, work: Callable[[], Awaitable[int]], *, wakes: bool = False
+    ) -> None:
+        while not stop.is_set():
+            more = 0
+            try:
+                more = await work()
+            except Unavailable as error:
+                log.warning("ledger_away", why=str(error))
+            if more:
+                self.on_work()
+                continue
+            waiting = [asyncio.ensure_future(stop.wait())]
+            if wakes:
+                waiting.append(asyncio.ensure_future(self._wake.wait()))
+            await asyncio.wait(
+                waiting,
+                timeout=self.clocks.look_for_work,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for task in waiting:
+                task.cancel()
+            if wakes:
+                self._wake.clear()
+
+    async def _release(self) -> int:
+        return await self.ledger.release(CAUSES)
+
+    async def _expire(self) -> int:
+        fates = await self.ledger.expire(WAITS)
+        count_fates(self.metrics, fates)
+        return len(fates) + await self.inbox.replan(WAITS)

@@ -1,0 +1,66 @@
+"""Pacing: a tenant's counted calls and what Xero told in, how long to wait before the next call out.
+
+Counting is ours and safe under fixed and rolling windows alike; headers only ever lower it, since
+other applications' users may share a window that we cannot see (xero.md 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Per tenant: calls in a minute, in a day, in flight."""
+
+    minute: int = 60
+    day: int = 5000
+    concurrency: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the request table says; waits in seconds until the oldest counted call expires."""
+
+    in_flight: int = 0
+    minute: int = 0
+    day: int = 0
+    minute_wait: float = 0.0
+    slot_wait: float = 0.0
+    day_wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What answers said: ``foreign`` calls seen in this minute, and what was left of the day.
+
+    ``day_left`` is as of ``day_age`` seconds ago; ``day_since`` of our calls started since then.
+    """
+
+    foreign: int = 0
+    foreign_wait: float = 0.0
+    day_left: int | None = None
+    day_since: int = 0
+    day_age: float = 0.0
+
+
+def wait(counts: Counts, told: Told, limits: Limits, *, lookup: bool, probe_after: float) -> float:
+    """Seconds until the next call may be counted; 0 if now.
+
+    One slot is for look-ups, so that doubt can always be resolved. A spent day is probed with one
+    call every ``probe_after`` seconds, as Xero does not say when its day begins.
+    """
+    slots = limits.concurrency if lookup else max(1, limits.concurrency - 1)
+    waits = [0.0]
+    if counts.in_flight >= slots:
+        waits.append(max(counts.slot_wait, 0.001))
+    if counts.minute >= limits.minute:
+        waits.append(max(counts.minute_wait, 0.001))
+    elif counts.minute + told.foreign >= limits.minute:
+        minute_wait = counts.minute_wait if counts.minute else told.foreign_wait
+        waits.append(max(min(told.foreign_wait, minute_wait), 0.001))
+    if counts.day >= limits.day:
+        waits.append(max(counts.day_wait, 0.001))
+    if told.day_left is not None and told.day_left - told.day_since <= 0:
+        waits.append(probe_after - told.day_age)
+    return max(waits)

@@ -1,0 +1,124 @@
+"""Ingest: Kafka records in, what Lago says in the ledger out; then, and only then, the offsets."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from consumer.domain.errors import Undecodable
+from consumer.domain.events import Ignored, decode
+from consumer.metrics import Metrics
+from consumer.ports import Inbox, Incoming, Ingested, Record, Source, Unavailable, Unstorable
+
+log = structlog.get_logger()
+
+POLL = 0.5
+RETRY = 1.0
+
+
+class Ingest:
+    """One poll batch is one transaction, then one offset commit; known events cost a look-up."""
+
+    def __init__(
+        self, source: Source, inbox: Inbox, metrics: Metrics, on_work: Callable[[], None]
+    ) -> None:
+        self.source = source
+        self.inbox = inbox
+        self.metrics = metrics
+        self.on_work = on_work
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until ``stop``: the batch at hand is finished or left uncommitted, never half done."""
+        while not stop.is_set():
+            records = await self.source.poll(POLL)
+            if records and await self._store(records, stop):
+                await self.source.commit()
+
+    async def _store(self, records: Sequence[Record], stop: asyncio.Event) -> bool:
+        """Store until it is stored; while Postgres is away, stay in the group without reading on."""
+        while True:
+            try:
+                await self.store(records)
+                return True
+            except Unavailable as error:
+                log.warning("ledger_away", why=str(error), records=len(records))
+            if stop.is_set():
+                return False
+            await self.source.hold(RETRY)
+
+    async def store(self, records: Sequence[Record]) -> Ingested:
+        """Decode what is not known and store it; returns what changed."""
+        started = time.perf_counter()
+        by_digest = {_digest(record): record for record in records}
+        known = await self.inbox.known(list(by_digest))
+        self._count("known", len(records) - len(by_digest) + len(known))
+        batch = []
+        for digest, record in by_digest.items():
+            if digest in known:
+                continue
+            incoming = _decode(record, digest)
+            if incoming is None:
+                self._count("ignored", 1)
+            else:
+                batch.append(incoming)
+        ingested = await self._ingest(batch) if batch else Ingested()
+        self._count("merged", ingested.merged)
+        self._count("dead", ingested.dead)
+        self.metrics.ingest_seconds.observe(time.perf_counter() - started)
+        self.on_work()
+        return ingested
+
+    async def _ingest(self, batch: Sequence[Incoming]) -> Ingested:
+        """Store it; a record that the database refuses is found by halving, and dead."""
+        try:
+            return await self.inbox.ingest(batch)
+        except Unstorable as error:
+            if len(batch) > 1:
+                half = len(batch) // 2
+                first, second = await self._ingest(batch[:half]), await self._ingest(batch[half:])
+                return Ingested(
+                    first.merged + second.merged,
+                    first.dead + second.dead,
+                    first.tenants | second.tenants,
+                )
+            [one] = batch
+            dead = Undecodable(
+                "unstorable",
+                f"The database refuses a value of this message ({error}).",
+                "Look for absurd numbers or dates in the message.",
+            )
+            return await self.inbox.ingest([Incoming(one.record, one.digest, error=dead)])
+
+    def _count(self, outcome: str, number: int) -> None:
+        if number:
+            self.metrics.events.labels(outcome).inc(number)
+
+
+def _digest(record: Record) -> bytes:
+    """Of the value; a record without one is only itself."""
+    if record.value:
+        return hashlib.sha256(record.value).digest()
+    place = f"{record.topic}/{record.partition}/{record.offset}"
+    return hashlib.sha256(place.encode()).digest()
+
+
+def _decode(record: Record, digest: bytes) -> Incoming | None:
+    """None for a message of a type that says nothing to us."""
+    try:
+        event = decode(record.value, appended=record.timestamp, digest=digest.hex())
+    except Undecodable as error:
+        return Incoming(record, digest, error=error)
+    except Exception as error:  # noqa: BLE001 - one record must not stop the topic
+        fault = Undecodable(
+            "decoder_fault",
+            f"Decoding failed with {type(error).__name__}.",
+            "This is a fault of ours: report it; the record is kept and can be read again.",
+        )
+        log.error("decoder_fault", error=type(error).__name__, topic=record.topic,
+                  partition=record.partition, offset=record.offset)  # fmt: skip
+        return Incoming(record, digest, error=fault)
+    return None if isinstance(event, Ignored) else Incoming(record, digest, event=event)
