@@ -98,6 +98,8 @@ class Settings(BaseSettings):
     xero_concurrency: Count = Field(5, description="Calls at a time and tenant.")
     xero_app_minute_limit: Count = Field(10_000, description="Calls a minute and client id.")
 
+    batch_documents: Count = Field(50, description="Most documents in one call.")
+
     time_scale: float = Field(
         1.0, gt=0, allow_inf_nan=False, description="Multiplies all clocks below; for tests."
     )

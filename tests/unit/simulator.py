@@ -56,7 +56,7 @@ class Lab:
         body: JSON | bytes | None = None,
         *,
         headers: dict[str, str] | None = None,
-        **query: str,
+        **query: Any,
     ) -> httpx.Response:
         """One API call, with four decimals in prices and errors per element unless told."""
         sent: JSON = {"content": body} if isinstance(body, bytes) else {"json": body}
@@ -74,7 +74,7 @@ class Lab:
             **sent,
         )
 
-    async def get(self, path: str, **query: str) -> Any:
+    async def get(self, path: str, **query: Any) -> Any:
         """The JSON of a GET."""
         answer = await self.call("GET", path, **query)
         assert answer.status_code == 200, answer.text
@@ -86,7 +86,7 @@ class Lab:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    async def write(self, method: str, kind: str, *elements: JSON, **query: str) -> list[JSON]:
+    async def write(self, method: str, kind: str, *elements: JSON, **query: Any) -> list[JSON]:
         """The elements answered to a batch."""
         answer = await self.call(method, kind, {kind: list(elements)}, **query)
         assert answer.status_code == 200, answer.text

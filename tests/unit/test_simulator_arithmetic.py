@@ -38,6 +38,11 @@ def test_quantity_keeps_four_decimals() -> None:
     assert price(figures("1.00005", "1"), Rules()).quantity == Decimal("1.0001")
 
 
+@pytest.mark.parametrize(("net", "rounded"), [("0.25", "0.03"), ("-0.25", "-0.03")])
+def test_taxes_are_rounded_half_up(net: str, rounded: str) -> None:
+    assert tax(Decimal(net), Decimal(10), "Exclusive") == Decimal(rounded)
+
+
 def test_taxes_are_rounded_per_line_and_then_summed() -> None:
     lines = [Decimal("25.06"), Decimal("25.61"), Decimal("25.63")]
     taxes = [tax(one, Decimal(15), "Exclusive") for one in lines]

@@ -100,7 +100,7 @@ async def test_drafts_need_little() -> None:
     async with simulated() as lab:
         shown = await lab.saved_invoice(**fields, LineItems=[bare])
     assert (shown["Status"], shown["CurrencyCode"]) == ("DRAFT", "NZD")
-    # 2026-09-21 13:33 UTC is already the next day in Auckland.
+    # 2026-09-21 14:13 UTC is already the next day in Auckland.
     assert shown["DateString"] == "2026-09-22T00:00:00"
 
 

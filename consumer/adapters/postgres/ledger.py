@@ -28,10 +28,15 @@ class PostgresLedger:
         limits: Limits,
         clocks: Clocks,
         sinks: Sequence[Sink],
-        shape: Shape | None = None,
+        max_documents: int = 50,
     ) -> None:
         freezer = Freezer(
-            database, configuration, limits=limits, clocks=clocks, sinks=sinks, shape=shape
+            database,
+            configuration,
+            limits=limits,
+            clocks=clocks,
+            sinks=sinks,
+            shape=Shape(max_documents),
         )
         settler = Settler(database, limits=limits, clocks=clocks, sinks=sinks)
         doubter = Doubter(database, clocks=clocks)

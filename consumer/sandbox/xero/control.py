@@ -55,11 +55,13 @@ def _serve(world: World, order: Order) -> Callable[[Request], Awaitable[Response
             body = await request.body()
             value = order(world, request, reading.document(body) if body else {})
             status = 200
+        except ZoneInfoNotFoundError as error:  # a KeyError
+            value, status = {"error": str(error)}, 400
         except KeyError as error:
             value, status = {"error": f"missing or unknown: {error.args[0]}"}, 404
         except ApiError as error:
             value, status = {"error": json.loads(error.answer.body)}, 400
-        except (ValueError, TypeError, ZoneInfoNotFoundError) as error:
+        except (ValueError, TypeError) as error:
             value, status = {"error": str(error)}, 400
         return Response(dump(value), status, media_type="application/json")
 

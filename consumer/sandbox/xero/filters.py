@@ -24,7 +24,7 @@ _TERM = re.compile(
           |(?P<flag>true|false))\s*$""",
     re.VERBOSE,
 )
-_JOIN = re.compile(r'\s+AND\s+|\s*&&\s*(?=(?:[^"]*"[^"]*")*[^"]*$)', re.IGNORECASE)
+_JOIN = re.compile(r'(?:\s+AND\s+|\s*&&\s*)(?=(?:[^"]*"[^"]*")*[^"]*$)', re.IGNORECASE)
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "=": operator.eq,

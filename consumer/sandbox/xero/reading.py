@@ -153,13 +153,12 @@ Shape = Mapping[str, object]
 
 def check(element: Json, shape: Shape) -> None:
     """Read every field once, so that unreadable input is found before anything is saved."""
-    for name, how in shape.items():
-        if name not in element:
-            continue
+    for name in element:
+        how = shape.get(name)
         if isinstance(how, list):
             for one in objects(element, name) or ():
                 check(one, how[0])
-        elif isinstance(how, Mapping):
+        elif isinstance(how, dict):
             if nested := single(element, name):
                 check(nested, how)
         elif callable(how):

@@ -1,0 +1,268 @@
+"""The composition root: settings in, the running service out; one process, one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+
+import structlog
+
+from consumer.adapters.http import HttpServer, application
+from consumer.adapters.kafka.publisher import KafkaPublisher
+from consumer.adapters.kafka.source import GroupSettings, KafkaSource
+from consumer.adapters.postgres.budget import PostgresBudget
+from consumer.adapters.postgres.configuration import Configuration
+from consumer.adapters.postgres.connections import PostgresAuthorisations, load_snapshot
+from consumer.adapters.postgres.database import Database, Timeouts, database
+from consumer.adapters.postgres.inbox import PostgresInbox
+from consumer.adapters.postgres.ledger import PostgresLedger
+from consumer.adapters.postgres.migrate import newest
+from consumer.adapters.postgres.outbox import PostgresOutbox
+from consumer.adapters.postgres.sampling import sample
+from consumer.adapters.webhook import HttpWebhook
+from consumer.adapters.xero import XeroAccounting, open_client
+from consumer.adapters.xero_auth import ClientCredentials
+from consumer.announce import Announcer
+from consumer.config import Settings
+from consumer.deliver.calling import Caller
+from consumer.deliver.resolving import Resolver
+from consumer.deliver.sending import Sender
+from consumer.deliver.tending import Tender
+from consumer.domain.errors import Halt
+from consumer.domain.pacing import Limits
+from consumer.ingest import Ingest
+from consumer.metrics import Metrics
+from consumer.ports import Sink, Unavailable
+
+log = structlog.get_logger()
+
+DRAIN = 20.0
+"""Seconds that calls under way get to be answered once a stop is asked for."""
+SAMPLE = 15.0
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Xero's limits as configured."""
+    return Limits(settings.xero_minute_limit, settings.xero_day_limit, settings.xero_concurrency)
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """The pool with the timeouts that every transaction sets."""
+    timeouts = Timeouts(
+        statement=settings.database_statement_timeout,
+        lock=settings.database_lock_timeout,
+        idle=settings.database_idle_timeout,
+    )
+    async with database(
+        settings.database_url.get_secret_value(),
+        timeouts=timeouts,
+        max_size=settings.database_pool_size,
+        statement_cache=settings.database_statement_cache,
+    ) as opened:
+        yield opened
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts that run, each until the stop event."""
+
+    source: KafkaSource
+    publisher: KafkaPublisher
+    database: Database
+    metrics: Metrics
+    ingest: Ingest
+    sender: Sender
+    tender: Tender
+    announcer: Announcer
+
+
+@asynccontextmanager
+async def assemble(settings: Settings) -> AsyncIterator[Service]:
+    """All parts, connected to one another and to the outside, but not started."""
+    async with AsyncExitStack() as stack:
+        metrics = Metrics()
+        clocks = settings.clocks()
+        limits = limits_of(settings)
+        db = await stack.enter_async_context(open_database(settings))
+        sinks: list[Sink] = ["dead_letter"]
+        webhook = None
+        if settings.webhook_url is not None and settings.webhook_secret is not None:
+            sinks.append("webhook")
+            webhook = HttpWebhook(
+                settings.webhook_url,
+                settings.webhook_secret.get_secret_value(),
+                allow_http=settings.webhook_allow_http,
+            )
+            stack.push_async_callback(webhook.close)
+        client = await stack.enter_async_context(open_client())
+        configuration = Configuration(load_snapshot)
+        inbox = PostgresInbox(
+            db,
+            configuration,
+            sinks=sinks,
+            home_patience=timedelta(seconds=clocks.home_wait),
+            dependency_patience=timedelta(seconds=clocks.missing_dependency_after),
+        )
+        ledger = PostgresLedger(
+            db, configuration, inbox, limits=limits, clocks=clocks, sinks=sinks,
+            max_documents=settings.batch_documents,
+        )  # fmt: skip
+        caller = Caller(
+            XeroAccounting(client, settings.xero_api_url),
+            ClientCredentials(client, settings.xero_identity_url, settings.xero_api_url),
+            PostgresAuthorisations(db, settings.vault().decrypt),
+            ledger,
+            metrics,
+            clocks,
+        )
+        resolver = Resolver(ledger, caller, PostgresBudget(db, limits, clocks), metrics, clocks)
+        publisher = KafkaPublisher(settings.cluster(), max_bytes=settings.dead_letter_max_bytes)
+        announcer = Announcer(
+            PostgresOutbox(db),
+            publisher,
+            webhook,
+            metrics,
+            settings.dead_letter_topic,
+            jitter=random.random,
+            version=version("lago-xero"),
+            interval=clocks.look_for_work,
+        )
+
+        def on_work() -> None:
+            sender.wake()
+            announcer.wake()
+
+        tender: Tender
+        sender = Sender(ledger, caller, metrics, clocks, on_contact=lambda: tender.wake())
+        tender = Tender(ledger, inbox, resolver, metrics, clocks, on_work)
+        source = KafkaSource(
+            settings.cluster(),
+            settings.kafka_topics,
+            settings.kafka_group_id,
+            metrics,
+            GroupSettings(max_poll_records=settings.kafka_max_poll_records),
+        )
+        ingest = Ingest(source, inbox, metrics, on_work)
+        yield Service(source, publisher, db, metrics, ingest, sender, tender, announcer)
+
+
+async def run(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT; returns the process's exit code.
+
+    Raises:
+        Halt: something that only a person can mend.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop.set)
+    async with assemble(settings) as service:
+        await _must_be_migrated(service.database)
+        server = HttpServer(
+            application(
+                _live(service, settings.liveness_after), _ready(service), service.metrics.registry
+            ),
+            settings.http_host,
+            settings.http_port,
+        )
+        await server.start()
+        try:
+            await service.publisher.start()
+            await service.source.start()
+            log.info("started", topics=list(settings.kafka_topics), http_port=server.port)
+            await _run_parts(service, stop)
+        finally:
+            await service.source.stop()
+            await service.publisher.stop()
+            await server.stop()
+    log.info("stopped")
+    return 0
+
+
+async def _run_parts(service: Service, stop: asyncio.Event) -> None:
+    """Each part as a task; the first that fails stops the others and is raised."""
+    parts: dict[str, Awaitable[None]] = {
+        "ingest": service.ingest.run(stop),
+        "sender": service.sender.run(stop, DRAIN),
+        "tender": service.tender.run(stop),
+        "announcer": service.announcer.run(stop),
+        "sampler": _sample(service, stop),
+    }
+    tasks = {asyncio.ensure_future(part): name for name, part in parts.items()}
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({*tasks, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    stopped.cancel()
+    _, late = await asyncio.wait(tasks, timeout=DRAIN + 5)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
+    for task, name in tasks.items():
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("part_failed", part=name, error=type(error).__name__)
+            raise error
+
+
+async def _sample(service: Service, stop: asyncio.Event) -> None:
+    """Gauges that cost a query, now and then."""
+    while not stop.is_set():
+        try:
+            await sample(service.database, service.metrics)
+        except Unavailable as error:
+            log.warning("ledger_away", why=str(error))
+        try:
+            await asyncio.wait_for(stop.wait(), SAMPLE)
+        except TimeoutError:
+            continue
+
+
+def _live(service: Service, patience: float) -> Callable[[], str | None]:
+    def live() -> str | None:
+        health = service.source.health()
+        if health.poll_age > patience:
+            return f"the consumer has not polled for {health.poll_age:.0f} s"
+        if health.stuck_age > patience:
+            return f"records lie ahead, but none has come for {health.stuck_age:.0f} s"
+        return None
+
+    return live
+
+
+def _ready(service: Service) -> Callable[[], Awaitable[Mapping[str, str | None]]]:
+    async def ready() -> Mapping[str, str | None]:
+        checks: dict[str, str | None] = {"kafka": None, "postgres": None, "migrations": None}
+        if not service.source.health().assigned:
+            checks["kafka"] = "no partitions are assigned yet"
+        try:
+            found = await _revision(service.database)
+            if found != newest():
+                checks["migrations"] = f"the schema is at {found}, not at {newest()}"
+        except Unavailable as error:
+            checks["postgres"] = f"not reachable: {error}"
+        return checks
+
+    return ready
+
+
+async def _revision(db: Database) -> str | None:
+    rows = await db.fetch("select to_regclass('alembic_version') is not null as there")
+    if not rows[0]["there"]:
+        return None
+    return str((await db.fetch("select version_num from alembic_version"))[0]["version_num"])
+
+
+async def _must_be_migrated(db: Database) -> None:
+    found = await _revision(db)
+    if found != newest():
+        raise Halt(
+            "not_migrated",
+            f"The database's schema is at {found or 'nothing'}, this version needs {newest()}.",
+            "Run: lago-xero migrate",
+        )

@@ -1,0 +1,93 @@
+"""The control API: what it shows and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from consumer.sandbox.xero import SimulatorSettings
+from tests.unit.simulator import CLIENT, START, TENANT, simulated
+
+
+async def test_arrivals_tell_everything_about_a_call() -> None:
+    async with simulated() as lab:
+        body = {"Contacts": [{"Name": "A"}, {"Name": "B"}]}
+        await lab.call("PUT", "Contacts", body, headers={"Idempotency-Key": "k"})
+        (one,) = await lab.arrivals()
+    assert one == {
+        "seq": one["seq"],
+        "wall": START,
+        "monotonic": START,
+        "method": "PUT",
+        "path": "/api.xro/2.0/Contacts",
+        "query": "summarizeErrors=false&unitdp=4",
+        "tenant_id": TENANT,
+        "client_id": CLIENT[0],
+        "idempotency_key": "k",
+        "elements": 2,
+        "status": 200,
+        "problem": None,
+        "fault": None,
+        "replay": False,
+        "in_flight": 1,
+        "answered": START,
+    }
+
+
+async def test_arrivals_go_on_after_a_sequence_number_and_by_tenant() -> None:
+    async with simulated() as lab:
+        for _ in range(3):
+            await lab.call("GET", "Currencies")
+        log = await lab.control("GET", "arrivals")
+        assert [one["path"] for one in log] == ["/connect/token", *["/api.xro/2.0/Currencies"] * 3]
+        rest = await lab.control("GET", f"arrivals?after={log[1]['seq']}")
+        assert rest == log[2:]
+        assert await lab.control("GET", f"arrivals?tenant_id={TENANT}") == log[1:]
+        await lab.control("DELETE", "arrivals")
+        await lab.call("GET", "Currencies")
+        (last,) = await lab.control("GET", "arrivals")
+        assert last["seq"] == log[-1]["seq"] + 1
+        assert await lab.control("GET", f"arrivals?after={log[0]['seq']}") == [last]
+        assert await lab.control("GET", f"arrivals?after={last['seq']}") == []
+
+
+async def test_books_show_invoices_in_full() -> None:
+    async with simulated() as lab:
+        await lab.saved_invoice(InvoiceNumber="A-1")
+        books = await lab.control("GET", f"books/{TENANT}")
+    assert books["organisation"]["Name"] == "Acme"
+    assert [one["Name"] for one in books["contacts"]] == ["First"]
+    assert books["invoices"][0]["LineItems"][0]["LineAmount"] == 10.0
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("tenants", {"tenant_id": TENANT}, 400),
+        ("tenants", {"timezone": "Mars/Olympus"}, 400),
+        ("tenants", {"tenant_id": "no-guid"}, 400),
+        ("clients", {"client_id": "c", "client_secret": "s", "tenant_ids": ["nobody"]}, 404),
+        ("clients", {}, 404),
+        ("settings", {"colour": 1}, 400),
+        ("settings", {"time_scale": 0}, 400),
+        ("settings", {"window": "round"}, 400),
+        ("lock_dates/nobody", {}, 404),
+        (f"books/{TENANT}/invoices", {"action": "void", "number": "none"}, 404),
+        (f"books/{TENANT}/invoices", {"action": "write", "fields": {}}, 400),
+        (f"books/{TENANT}/contacts", {"action": "burn", "contact_id": "x"}, 400),
+    ],
+)
+async def test_wrong_orders_are_refused(path: str, body: dict[str, Any], status: int) -> None:
+    async with simulated() as lab:
+        answer = await lab.http.post(f"/sandbox/{path}", json=body)
+    assert answer.status_code == status
+    assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"time_scale": 0}, {"latency": -1}, {"minute_limit": -1}, {"window": "round"}]
+)
+def test_settings_are_checked(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"must|cannot"):
+        SimulatorSettings(**wrong)
