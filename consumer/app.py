@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -10,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
+from pathlib import Path
 
 import structlog
 
@@ -18,7 +20,11 @@ from consumer.adapters.kafka.publisher import KafkaPublisher
 from consumer.adapters.kafka.source import GroupSettings, KafkaSource
 from consumer.adapters.postgres.budget import PostgresBudget
 from consumer.adapters.postgres.configuration import Configuration
-from consumer.adapters.postgres.connections import PostgresAuthorisations, load_snapshot
+from consumer.adapters.postgres.connections import (
+    PostgresAuthorisations,
+    PostgresConnections,
+    load_snapshot,
+)
 from consumer.adapters.postgres.database import Database, Timeouts, database
 from consumer.adapters.postgres.inbox import PostgresInbox
 from consumer.adapters.postgres.ledger import PostgresLedger
@@ -29,6 +35,7 @@ from consumer.adapters.webhook import HttpWebhook
 from consumer.adapters.xero import XeroAccounting, open_client
 from consumer.adapters.xero_auth import ClientCredentials
 from consumer.announce import Announcer
+from consumer.apply import Applied, Apply, read_secrets
 from consumer.config import Settings
 from consumer.deliver.calling import Caller
 from consumer.deliver.resolving import Resolver
@@ -39,6 +46,7 @@ from consumer.domain.pacing import Limits
 from consumer.ingest import Ingest
 from consumer.metrics import Metrics
 from consumer.ports import Sink, Unavailable
+from schemas.connections import File, parse
 
 log = structlog.get_logger()
 
@@ -151,6 +159,31 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
         )
         ingest = Ingest(source, inbox, metrics, on_work)
         yield Service(source, publisher, db, metrics, ingest, sender, tender, announcer)
+
+
+async def apply_file(settings: Settings, path: Path, *, dry_run: bool) -> Applied:
+    """Apply a connections file; ``who`` in the audit is the operating system's user.
+
+    Raises:
+        Mistakes: what is wrong with the file, all at once.
+        ConsumerError: Xero or the settings do not allow it now.
+    """
+    file, secrets = _asked(path)
+    vault = settings.vault()
+    async with open_database(settings) as db, open_client() as client:
+        await _must_be_migrated(db)
+        use_case = Apply(
+            PostgresConnections(db, vault.encrypt, vault.decrypt),
+            XeroAccounting(client, settings.xero_api_url),
+            ClientCredentials(client, settings.xero_identity_url, settings.xero_api_url),
+            PostgresBudget(db, limits_of(settings), settings.clocks()),
+        )
+        return await use_case.run(file, secrets, getpass.getuser(), dry_run=dry_run)
+
+
+def _asked(path: Path) -> tuple[File, list[str]]:
+    file = parse(path.read_text())
+    return file, read_secrets(file, path.parent)
 
 
 async def run(settings: Settings) -> int:

@@ -9,8 +9,10 @@ from typing import Literal, Protocol
 from uuid import UUID
 
 from consumer.domain.answers import Reply, Saved, Verdict
+from consumer.domain.chart import Chart
 from consumer.domain.errors import Unauthorised, Undecodable
 from consumer.domain.events import Event
+from consumer.domain.mapping import Connection
 from consumer.domain.translate.types import Note
 
 # ── Kafka ─────────────────────────────────────────────────────────────────────────────────────────
@@ -418,3 +420,58 @@ class Authorisations(Protocol):
 
     async def get(self, id: int) -> Authorisation:
         """Decrypted; read again when the connections change."""
+
+
+# ── Connections ───────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRef:
+    """A Xero organisation that an authorisation reaches."""
+
+    id: UUID
+    name: str
+
+
+class Tenants(Tokens, Protocol):
+    """Tokens, and the organisations they reach."""
+
+    async def tenants(self, authorisation: Authorisation) -> Sequence[TenantRef]:
+        """All of them; raises as ``token`` does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A connection as it stands; ``secret`` in clear: never log this."""
+
+    connection: Connection
+    client_id: str
+    secret: str
+    parked: bool
+    chart: Chart | None
+
+    def __repr__(self) -> str:
+        return f"Stored({self.connection.code})"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A connection as it shall stand; ``secret`` in clear: never log this."""
+
+    connection: Connection
+    client_id: str
+    secret: str
+    chart: Chart
+
+    def __repr__(self) -> str:
+        return f"Wish({self.connection.code})"
+
+
+class Connections(Protocol):
+    """Where connections are kept."""
+
+    async def stored(self) -> Mapping[str, Stored]:
+        """All of them by code."""
+
+    async def store(self, wishes: Sequence[Wish], who: str, changes: Sequence[str]) -> None:
+        """All or nothing; what failed or waits for want of them is released."""

@@ -16,7 +16,7 @@ from uuid import UUID
 import httpx
 
 from consumer.domain.errors import Throttled, Unauthorised
-from consumer.ports import Authorisation
+from consumer.ports import Authorisation, TenantRef
 
 SCOPES = (
     "accounting.invoices",
@@ -27,14 +27,6 @@ SCOPES = (
 EARLY = 120.0
 """Seconds before its end at which a token is renewed, but at most a third of its life."""
 TIMEOUT = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class TenantRef:
-    """An organisation that an authorisation reaches."""
-
-    id: UUID
-    name: str
 
 
 @dataclass(slots=True)

@@ -77,9 +77,7 @@ def fee_description(
     return clip("\n".join(_lines(fee, currency, figures, billed_before)), MAX_DESCRIPTION)
 
 
-def _lines(
-    fee: lago.Fee, currency: str, figures: bool, billed_before: str | None
-) -> Iterator[str]:
+def _lines(fee: lago.Fee, currency: str, figures: bool, billed_before: str | None) -> Iterator[str]:
     yield fee_title(fee)
     if fee.item.type in ("add_on", "credit") and (own := plain(fee.description)):
         yield own

@@ -66,9 +66,7 @@ def fee_line(
     )
 
 
-def deduction_line(
-    description: str, amount: Decimal, place: Place, tax_type: str
-) -> xero.LineItem:
+def deduction_line(description: str, amount: Decimal, place: Place, tax_type: str) -> xero.LineItem:
     """A negative line of ``amount`` > 0. Xero takes no discount on it, not even 0."""
     return xero.LineItem(
         description=description,

@@ -144,7 +144,7 @@ class Books:
         found = next(iter(types.values()))
         if found is None:
             named_key = "+".join(next(iter(options)))
-            provider = named_key if providers.issuperset(next(iter(options))) else ""
+            provider = named_key if set(next(iter(options))) <= providers else ""
             key = "provider_tax" if provider else f"tax {named_key}"
             raise Unmapped(
                 "tax_unmapped",
@@ -161,7 +161,7 @@ class Books:
             return self.mandatory_tax_type("no_tax")
         key = "+".join(codes)
         found = self.connection.tax_type("tax", key, entity=self.entity)
-        if found is None and providers.issuperset(codes):
+        if found is None and set(codes) <= providers:
             if rate == 0:
                 return self.mandatory_tax_type("no_tax")
             found = self.connection.tax_type("provider_tax", entity=self.entity)

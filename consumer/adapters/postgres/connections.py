@@ -1,0 +1,205 @@
+"""Connections with their mappings, charts and authorisations: stored by apply, loaded by pods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from pydantic import TypeAdapter
+from pydantic_core import from_json, to_json
+
+from consumer.adapters.postgres.configuration import Snapshot
+from consumer.adapters.postgres.database import Conn, Database
+from consumer.adapters.postgres.sql import statements
+from consumer.domain.chart import Account, Chart, Item, Organisation, TaxRate
+from consumer.domain.mapping import Connection, MappingKey, Target
+from consumer.ports import Authorisation, Stored, Wish
+
+SQL = statements("connections")
+
+_SETTINGS = (
+    "customers",
+    "default",
+    "billing_entities",
+    "start_date",
+    "sync_invoices",
+    "number_prefix",
+    "zero_invoices",
+)
+_CONNECTION = TypeAdapter(Connection)
+_ORGANISATION = TypeAdapter(Organisation)
+_KINDS: Mapping[str, TypeAdapter[Any]] = {
+    "account": TypeAdapter(Account),
+    "item": TypeAdapter(Item),
+    "tax_rate": TypeAdapter(TaxRate),
+}
+
+
+async def load_snapshot(conn: Conn) -> Snapshot:
+    """All connections and charts; part of the caller's transaction."""
+    mappings: dict[int, dict[MappingKey, Target]] = {}
+    for row in await conn.fetch(SQL["mappings"]):
+        key = MappingKey(row["entity"], row["kind"], row["key"])
+        target = Target(row["item"], row["account"], row["tax_type"])
+        mappings.setdefault(row["connection_id"], {})[key] = target
+    connections = {
+        row["id"]: _CONNECTION.validate_python(
+            {
+                "id": row["id"],
+                "code": row["code"],
+                "organization_id": row["organization_id"],
+                "tenant_id": row["tenant_id"],
+                "name": row["name"],
+                **from_json(row["settings"]),
+                "mappings": mappings.get(row["id"], {}),
+            }
+        )
+        for row in await conn.fetch(SQL["connections"])
+    }
+    return Snapshot(connections, await _charts(conn))
+
+
+async def _charts(conn: Conn) -> dict[UUID, Chart]:
+    parts: dict[UUID, dict[str, dict[str, Any]]] = {}
+    for row in await conn.fetch(SQL["charts"]):
+        kinds = parts.setdefault(row["tenant_id"], {})
+        facts = from_json(row["facts"])
+        known = _KINDS.get(row["kind"])
+        fact = known.validate_python(facts) if known is not None else facts
+        kinds.setdefault(row["kind"], {})[row["code"]] = fact
+    organisations = {
+        row["id"]: _ORGANISATION.validate_json(row["organisation"])
+        for row in await conn.fetch(SQL["organisations"])
+    }
+    return {
+        tenant_id: Chart(
+            organisation=organisations.get(tenant_id, Organisation()),
+            accounts=kinds.get("account", {}),
+            items=kinds.get("item", {}),
+            tax_rates=kinds.get("tax_rate", {}),
+            currencies=frozenset(kinds.get("currency", {})),
+        )
+        for tenant_id, kinds in parts.items()
+    }
+
+
+class PostgresAuthorisations:
+    """Implements ``Authorisations``; secrets are decrypted here and nowhere else."""
+
+    def __init__(self, database: Database, decrypt: Callable[[bytes], bytes]) -> None:
+        self.database = database
+        self.decrypt = decrypt
+
+    async def get(self, id: int) -> Authorisation:
+        """The client of that id."""
+        [row] = await self.database.fetch(SQL["authorisation"], id)
+        return Authorisation(row["id"], row["client_id"], self.decrypt(row["secret"]).decode())
+
+
+class PostgresConnections:
+    """Implements ``Connections``."""
+
+    def __init__(
+        self,
+        database: Database,
+        encrypt: Callable[[bytes], bytes],
+        decrypt: Callable[[bytes], bytes],
+    ) -> None:
+        self.database = database
+        self.encrypt = encrypt
+        self.decrypt = decrypt
+
+    async def stored(self) -> Mapping[str, Stored]:
+        """All connections by code, with their clients and secrets in clear."""
+
+        async def work(conn: Conn) -> Mapping[str, Stored]:
+            snapshot = await load_snapshot(conn)
+            secrets = {
+                row["client_id"]: self.decrypt(row["secret"]).decode()
+                for row in await conn.fetch(SQL["authorisations"])
+            }
+            stored = {}
+            for row in await conn.fetch(SQL["connections"]):
+                connection = snapshot.connections[row["id"]]
+                stored[connection.code] = Stored(
+                    connection,
+                    row["client_id"],
+                    secrets[row["client_id"]],
+                    row["parked"],
+                    snapshot.charts.get(connection.tenant_id),
+                )
+            return stored
+
+        return await self.database.run(work)
+
+    async def store(self, wishes: Sequence[Wish], who: str, changes: Sequence[str]) -> None:
+        """All or nothing; everything that the change may mend is released with it."""
+        await self.database.run(lambda c: self._store(c, wishes, who, changes), configuring=True)
+
+    async def _store(
+        self, conn: Conn, wishes: Sequence[Wish], who: str, changes: Sequence[str]
+    ) -> None:
+        before = {c.code: c for c in (await load_snapshot(conn)).connections.values()}
+        for wish in wishes:
+            asked = wish.connection
+            authorisation_id = await conn.fetchval(
+                SQL["put_authorisation"], wish.client_id, self.encrypt(wish.secret.encode()), True
+            )
+            await conn.execute(
+                SQL["put_tenant"],
+                asked.tenant_id,
+                authorisation_id,
+                to_json(asdict(wish.chart.organisation)).decode(),
+            )
+            settings = {name: getattr(asked, name) for name in _SETTINGS}
+            settings["billing_entities"] = sorted(asked.billing_entities)
+            connection_id = await conn.fetchval(
+                SQL["put_connection"],
+                asked.organization_id,
+                asked.code,
+                asked.name,
+                asked.tenant_id,
+                to_json(settings).decode(),
+            )
+            old = before[asked.code].mappings if asked.code in before else {}
+            await self._store_mappings(conn, connection_id, old, asked.mappings, who)
+            await self._store_chart(conn, asked.tenant_id, wish.chart)
+        await conn.execute(SQL["raise_revision"])
+        codes = [wish.connection.code for wish in wishes]
+        organizations = list({wish.connection.organization_id for wish in wishes})
+        await conn.execute(SQL["release_causes"], codes, organizations)
+        await conn.execute(SQL["audit"], who, ", ".join(codes), "\n".join(changes)[:10_000])
+
+    async def _store_mappings(
+        self,
+        conn: Conn,
+        connection_id: int,
+        old: Mapping[MappingKey, Target],
+        new: Mapping[MappingKey, Target],
+        who: str,
+    ) -> None:
+        gone = [key for key, target in old.items() if new.get(key) != target]
+        made = [(key, target) for key, target in new.items() if old.get(key) != target]
+        if gone:
+            columns = zip(*((k.entity, k.kind, k.key) for k in gone), strict=True)
+            await conn.execute(SQL["unset_mappings"], connection_id, *map(list, columns))
+        if made:
+            rows = [(k.entity, k.kind, k.key, t.item, t.account, t.tax_type) for k, t in made]
+            columns = zip(*rows, strict=True)
+            await conn.execute(SQL["set_mappings"], connection_id, who, *map(list, columns))
+
+    async def _store_chart(self, conn: Conn, tenant_id: UUID, chart: Chart) -> None:
+        rows = [
+            *(("account", code, to_json(asdict(a)).decode()) for code, a in chart.accounts.items()),
+            *(("item", code, to_json(asdict(i)).decode()) for code, i in chart.items.items()),
+            *(
+                ("tax_rate", code, to_json(asdict(t)).decode())
+                for code, t in chart.tax_rates.items()
+            ),
+            *(("currency", code, "{}") for code in sorted(chart.currencies)),
+        ]
+        kinds, codes, facts = ([row[i] for row in rows] for i in range(3))
+        await conn.execute(SQL["put_chart"], tenant_id, kinds, codes, facts)
+        await conn.execute(SQL["gone_from_chart"], tenant_id, kinds, codes)
