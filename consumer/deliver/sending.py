@@ -111,6 +111,9 @@ class Sender:
                 self._start(freezing.frozen, token, began)
         except Unavailable as error:
             log.warning("ledger_away", why=str(error))
+        except Exception:
+            log.exception("serve_fault", tenant=str(tenant_id))
+            await asyncio.sleep(self.clocks.look_for_work)
         finally:
             del self._serving[tenant_id]
             self._left_alone = {

@@ -74,6 +74,8 @@ class Batch:
     elements: tuple[Element, ...]
     failures: tuple[Failure, ...]
     notes: tuple[tuple[int, Note], ...]
+    stale: tuple[int, ...] = ()
+    """Documents whose facts are not the wanted ones: to be planned again."""
 
     def body(self, purpose: Purpose) -> bytes:
         """The request's body."""
@@ -93,12 +95,14 @@ def assemble(
 ) -> Batch:
     """Translate candidates in order until the request is full.
 
-    A candidate whose facts are not the wanted ones is left out: its news are just being written.
+    A candidate whose facts are not the wanted ones is stale: its news are just being written, or an
+    older version of the service planned it.
     Equal contact names within the batch get their visible suffix here, as Xero would refuse them.
     """
     elements: list[Element] = []
     failures: list[Failure] = []
     notes: list[tuple[int, Note]] = []
+    stale: list[int] = []
     names: set[str] = set()
     room, size = max_elements, 0
     for candidate in candidates:
@@ -114,14 +118,26 @@ def assemble(
             fields = ", ".join(".".join(map(str, e["loc"])) for e in error.errors())
             failures.append(Failure(candidate.id, _unsendable(fields)))
             continue
+        except Exception as error:  # noqa: BLE001 - one document must not stop its tenant
+            failures.append(Failure(candidate.id, _fault(error)))
+            continue
         if element is None:
+            stale.append(candidate.id)
             continue
         if elements and size + len(element.body) > max_bytes:
             break
         size += len(element.body) + 1
         elements.append(element)
         notes += [(candidate.id, note) for note in noted]
-    return Batch(tuple(elements), tuple(failures), tuple(notes))
+    return Batch(tuple(elements), tuple(failures), tuple(notes), tuple(stale))
+
+
+def _fault(error: Exception) -> Refused:
+    return Refused(
+        "translator_fault",
+        f"Translating the document failed with {type(error).__name__}.",
+        "This is a fault of ours: report it with the document's number; a new version retries it.",
+    )
 
 
 def _unsendable(fields: str) -> Refused:

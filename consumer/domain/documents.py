@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
@@ -79,7 +80,8 @@ class Rest:
 def fingerprint(facts: lago.LagoModel) -> bytes:
     """Of the facts that translation uses: what changes nothing in Xero is no change.
 
-    Lists are sets here: Lago gives their order no meaning.
+    Lists are sets here: Lago gives their order no meaning. A new version of the service may well
+    compute another fingerprint: documents are planned again then, before they are sent.
     """
     if isinstance(facts, lago.Invoice):
         exclude = _NOT_IN_FINGERPRINT
@@ -93,7 +95,9 @@ def fingerprint(facts: lago.LagoModel) -> bytes:
         )
     else:
         exclude = {"updated_at", "integration_customers", "currency", "account_type"}
-    text = facts.model_dump_json(exclude=exclude, exclude_none=True)
+    text = json.dumps(
+        facts.model_dump(mode="json", exclude=exclude, exclude_none=True), sort_keys=True
+    )
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 

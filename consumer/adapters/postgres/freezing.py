@@ -100,9 +100,10 @@ class Freezer:
         kind = "invoice" if purpose == "invoice_create" else "contact"
         fates = await self._fail(conn, batch.failures, rows, snapshot, kind)
         notes = tuple(note for _, note in batch.notes)
-        if not batch.elements:
-            # Facts just being written, or only failures: look again at once for what is behind them.
-            await self._sleep(conn, tenant_id, 0 if batch.failures else 0.05)
+        if batch.stale:
+            await conn.execute(SQL["plan_again"], list(batch.stale))
+        if not batch.elements:  # look again at once for what is behind them
+            await self._sleep(conn, tenant_id, 0)
             return Freezing(None, fates, notes)
         request_id = uuid4()
         path = f"{COLLECTION[purpose]}?summarizeErrors=false"

@@ -32,14 +32,14 @@ select o.kind, o.lago_id, o.organization_id, o.customer_id, o.connection_id, o.f
 
 -- name: insert_objects
 insert into object (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts)
-select * from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::jsonb[])
+select * from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::json[])
 on conflict do nothing
 returning 1;
 
 -- name: update_objects
 update object o
    set customer_id = u.customer_id, connection_id = u.connection_id, event_id = u.event_id, facts = u.facts
-  from unnest($1::text[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::jsonb[])
+  from unnest($1::text[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::json[])
        as u (kind, lago_id, customer_id, connection_id, event_id, facts)
  where o.kind = u.kind and o.lago_id = u.lago_id;
 

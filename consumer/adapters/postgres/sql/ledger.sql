@@ -89,6 +89,12 @@ update document d
        as u (id, code, said, hint, cause)
  where d.id = u.id;
 
+-- name: plan_again
+with stale as (
+  update document set state = 'waiting', cause = 'plan:' || id where id = any($1::bigint[]) returning cause
+)
+insert into release (cause) select cause from stale on conflict do nothing;
+
 -- name: announce_documents
 insert into outbox (sink, document_id, event_id, connection_id, class, code, said, hint)
 select s.sink, d.id, d.event_id, d.connection_id, u.class, u.code, u.said, u.hint
@@ -237,7 +243,8 @@ returning d.id, d.kind, d.tenant_id;
 
 -- name: held
 select kind, lago_id from document
- where cause = $1 and (connection_id is null or state = 'skipped') order by id limit $2;
+ where cause = $1 and (connection_id is null or state = 'skipped' or cause like 'plan:%')
+ order by id limit $2;
 
 -- name: forget_release
 delete from release where cause = $1;

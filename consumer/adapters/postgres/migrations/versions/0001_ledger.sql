@@ -106,7 +106,7 @@ create table object (
   connection_id bigint references connection, -- the home
   first_seen timestamptz not null default now(),
   event_id bigint, -- the last event that changed it
-  facts jsonb not null,
+  facts json not null, -- not jsonb: the order of Lago's keys is kept
   primary key (kind, lago_id)
 );
 
