@@ -6,7 +6,7 @@ import asyncio
 import getpass
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -207,16 +207,33 @@ async def run(settings: Settings) -> int:
         )
         await server.start()
         try:
-            await service.publisher.start()
-            await service.source.start()
-            log.info("started", topics=list(settings.kafka_topics), http_port=server.port)
-            await _run_parts(service, stop)
+            if await _before(stop, _connect(service)):
+                log.info("started", topics=list(settings.kafka_topics), http_port=server.port)
+                await _run_parts(service, stop)
         finally:
             await service.source.stop()
             await service.publisher.stop()
             await server.stop()
     log.info("stopped")
     return 0
+
+
+async def _connect(service: Service) -> None:
+    await service.publisher.start()
+    await service.source.start()
+
+
+async def _before(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
+    """Do ``work`` unless ``stop`` comes first; tells whether it was done."""
+    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if task.done():
+        await task
+        return True
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return False
 
 
 async def _run_parts(service: Service, stop: asyncio.Event) -> None:

@@ -80,10 +80,13 @@ class Invoice(XeroModel):
     line_items: tuple[LineItem, ...] = Field(min_length=1)
 
 
+AddressType = Literal["POBOX", "STREET"]
+
+
 class Address(XeroModel):
     """POBOX from the billing address, STREET from the shipping address."""
 
-    address_type: Literal["POBOX", "STREET"]
+    address_type: AddressType
     address_line1: str = Field(default="", max_length=500, alias="AddressLine1")
     address_line2: str = Field(default="", max_length=500, alias="AddressLine2")
     city: str = Field(default="", max_length=255)

@@ -28,6 +28,8 @@ class Counts:
     minute_wait: float = 0.0
     slot_wait: float = 0.0
     day_wait: float = 0.0
+    newest_age: float | None = None
+    """Seconds since the last call was started; None if there was none today."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +66,14 @@ def wait(counts: Counts, told: Told, limits: Limits, *, lookup: bool, probe_afte
     if told.day_left is not None and told.day_left - told.day_since <= 0:
         waits.append(probe_after - told.day_age)
     return max(waits)
+
+
+def gap(counts: Counts, limits: Limits, *, minute: float, full: bool) -> float:
+    """Seconds by which a request that is not ``full`` waits for more documents; 0 if it goes now.
+
+    While two thirds of the minute are left every document goes at once. Then calls are spread
+    evenly: better a second for each than nothing for the rest of the minute.
+    """
+    if full or counts.newest_age is None or counts.minute * 3 <= limits.minute:
+        return 0.0
+    return max(0.0, minute / limits.minute - counts.newest_age)

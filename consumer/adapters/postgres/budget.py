@@ -25,13 +25,13 @@ async def seconds_to_wait(
     clocks: Clocks,
     *,
     lookup: bool,
-) -> float:
-    """Count the tenant's calls, in a statement after its row was locked; 0 = a call may start."""
+) -> tuple[float, Counts]:
+    """Count the tenant's calls, in a statement after its row was locked; 0.0 = a call may start."""
     told = Told()
     told_at = _NEVER
     if tenant is not None:
         if (tenant["blocked_wait"] or 0) > 0:
-            return float(tenant["blocked_wait"])
+            return float(tenant["blocked_wait"]), Counts()
         told_at = tenant["day_left_at"] or _NEVER
     row = await conn.fetchrow(
         SQL["count_calls"],
@@ -56,8 +56,10 @@ async def seconds_to_wait(
         minute_wait=row["minute_wait"] or 0.0,
         slot_wait=row["slot_wait"] or 0.0,
         day_wait=row["day_wait"] or 0.0,
+        newest_age=row["newest_age"],
     )
-    return wait(counts, told, limits, lookup=lookup, probe_after=clocks.minute * 15)
+    seconds = wait(counts, told, limits, lookup=lookup, probe_after=clocks.minute * 15)
+    return seconds, counts
 
 
 async def insert_request(
@@ -109,7 +111,7 @@ class PostgresBudget:
 
         async def work(conn: Conn) -> UUID | float:
             tenant = await conn.fetchrow(SQL["lock_tenant_waiting"], tenant_id)
-            seconds = await seconds_to_wait(
+            seconds, _ = await seconds_to_wait(
                 conn, tenant_id, tenant, self.limits, self.clocks, lookup=True
             )
             if seconds > 0:

@@ -25,7 +25,7 @@ from consumer.domain.batching import (
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Refused
 from consumer.domain.objects import Object, ObjectKey, customer_of, invoice_of, load_facets
-from consumer.domain.pacing import Limits
+from consumer.domain.pacing import Limits, gap
 from consumer.ports import Fate, Freezing, Frozen, Sink
 
 SQL = statements("ledger")
@@ -78,7 +78,7 @@ class Freezer:
         if tenant["parked"]:
             await conn.execute(SQL["set_due"], tenant_id, None)
             return Freezing()
-        seconds = await seconds_to_wait(
+        seconds, counts = await seconds_to_wait(
             conn, tenant_id, tenant, self.limits, self.clocks, lookup=False
         )
         if seconds > 0:
@@ -88,6 +88,11 @@ class Freezer:
         purpose, rows = await self._candidates(conn, tenant_id)
         if purpose is None:
             await self._sleep(conn, tenant_id, 0)
+            return Freezing()
+        full = len(rows) >= self.shape.documents
+        seconds = gap(counts, self.limits, minute=self.clocks.minute, full=full)
+        if seconds > 0:
+            await self._sleep(conn, tenant_id, seconds)
             return Freezing()
         batch = assemble(
             [_candidate(row, purpose) for row in rows],

@@ -90,7 +90,7 @@ class PostgresInbox:
         return await self.database.run(work)
 
     async def _ingest(self, conn: Conn, batch: Sequence[Incoming]) -> Ingested:
-        events = await self._store_events(conn, batch)
+        events, fresh = await self._store_events(conn, batch)
         news: dict[ObjectKey, list[tuple[Contribution, Incoming]]] = {}
         for incoming in batch:
             if incoming.event is not None and incoming.digest in events:
@@ -98,11 +98,13 @@ class PostgresInbox:
                     news.setdefault(contribution.key, []).append((contribution, incoming))
         tenants = await self._merge(conn, news, events) if news else frozenset[UUID]()
         merged = sum(1 for i in batch if i.event is not None and i.digest in events)
-        dead = sum(1 for i in batch if i.event is None and i.digest in events)
+        dead = sum(1 for i in batch if i.event is None and i.digest in fresh)
         return Ingested(merged=merged, dead=dead, tenants=tenants)
 
-    async def _store_events(self, conn: Conn, batch: Sequence[Incoming]) -> dict[bytes, int]:
-        """Rows and raw bytes of the new ones; returns digest → id, without those known meanwhile."""
+    async def _store_events(
+        self, conn: Conn, batch: Sequence[Incoming]
+    ) -> tuple[dict[bytes, int], set[bytes]]:
+        """Rows and raw bytes; returns digest → id without those known meanwhile, and the new ones."""
         ordered = sorted(batch, key=attrgetter("digest"))  # one order: no deadlock between pods
         rows = await conn.fetch(SQL["insert_events"], *_columns(map(_event_row, ordered), 13))
         events = {row["digest"]: row["id"] for row in rows}
@@ -121,7 +123,7 @@ class PostgresInbox:
         ]
         if dead:
             await conn.execute(SQL["announce_event"], *_columns(dead, 4), self.sinks)
-        return events
+        return events, fresh
 
     async def _merge(
         self,

@@ -1,73 +1,76 @@
-"""What comes off an invoice after its fees in, one negative line each out (ACCOUNTING.md 3)."""
+"""An invoice in, what is taken off after its fees and taxes out: credits and late coupons."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from consumer.domain.money import apportion
-from consumer.domain.translate.lines import deduction_line
-from consumer.domain.translate.places import Books, Place
-from consumer.domain.translate.totals import Unit, late_coupons
-from consumer.domain.translate.types import Note
-from schemas import lago, xero
+from consumer.domain.errors import Inconsistent
+from consumer.domain.mapping import MappingKind
+from consumer.domain.translate.descriptions import plain
+from consumer.domain.translate.totals import late_coupons
+from schemas import lago
 
 
 @dataclass(frozen=True, slots=True)
 class Deduction:
-    """``cents`` > 0 in Lago subunits."""
+    """One negative line to be: ``amount_cents`` > 0 in Lago subunits, posted to ``kind``.
+
+    ``instead`` is the mapping used where ``kind`` has none; ``prepaid`` marks wallet credit, and
+    ``unsplit`` prepaid credit that Lago did not split into purchased and granted.
+    """
 
     description: str
-    cents: int
-    place: Place
+    amount_cents: int
+    kind: MappingKind
+    instead: MappingKind | None = None
     prepaid: bool = False
+    unsplit: bool = False
 
 
-def deduction_lines(
-    invoice: lago.Invoice, books: Books, total: int, unit: Unit
-) -> tuple[list[xero.LineItem], list[Note]]:
-    """Negative lines that sum to ``total`` units, on ``outside_tax``, and what to note of them."""
-    deductions = list(_deductions(invoice, books))
-    notes: list[Note] = []
-    if not deductions:
-        return [], notes
-    tax_type = books.mandatory_tax_type("outside_tax")
-    cents = [deduction.cents for deduction in deductions]
-    units = apportion(total, cents) if unit.coarse else cents
-    lines = []
-    for deduction, amount in zip(deductions, units, strict=True):
-        if amount == 0:
-            continue
-        major = unit.major(amount)
-        lines.append(deduction_line(deduction.description, major, deduction.place, tax_type))
-        if deduction.place.fallback:
-            kind = "prepaid_on_fallback" if deduction.prepaid else "fallback_used"
-            notes.append(Note(kind, deduction.place.subject, major))  # type: ignore[arg-type]
-        if deduction.prepaid and _unsplit(invoice):
-            notes.append(Note("prepaid_unsplit", deduction.place.subject, major))
-    return lines, notes
+def deductions(invoice: lago.Invoice) -> list[Deduction]:
+    """The deductions of a checked invoice, in line order; they sum to what Lago took off.
 
-
-def _deductions(invoice: lago.Invoice, books: Books) -> Iterator[Deduction]:
-    if coupons := late_coupons(invoice):
-        yield Deduction("Coupons", coupons, books.collection("coupon"))
-    prepaid = invoice.prepaid_credit_amount_cents
-    granted = min(invoice.prepaid_granted_credit_amount_cents or 0, prepaid)
-    if invoice.prepaid_purchased_credit_amount_cents is not None:
-        granted = max(0, prepaid - invoice.prepaid_purchased_credit_amount_cents)
-    if prepaid - granted:
-        place = books.collection("prepaid_credit")
-        yield Deduction("Prepaid credit used", prepaid - granted, place, prepaid=True)
-    if granted:
-        place = books.collection("prepaid_granted_credit", instead="coupon")
-        yield Deduction("Granted credit used", granted, place)
-    if invoice.credit_notes_amount_cents:
-        place = books.collection("credit_note")
-        yield Deduction("Credit note", invoice.credit_notes_amount_cents, place)
-
-
-def _unsplit(invoice: lago.Invoice) -> bool:
-    return (
-        invoice.prepaid_granted_credit_amount_cents is None
-        and invoice.prepaid_purchased_credit_amount_cents is None
+    Raises:
+        Inconsistent: ``lago_totals_disagree``; the parts of the prepaid credit are not its sum.
+    """
+    every = (
+        Deduction("Coupons", late_coupons(invoice), "coupon"),
+        *_prepaid(invoice),
+        *_credit_notes(invoice),
     )
+    return [deduction for deduction in every if deduction.amount_cents > 0]
+
+
+def _prepaid(invoice: lago.Invoice) -> Iterator[Deduction]:
+    used = invoice.prepaid_credit_amount_cents
+    purchased = invoice.prepaid_purchased_credit_amount_cents
+    granted = invoice.prepaid_granted_credit_amount_cents
+    if purchased is None and granted is None:
+        yield Deduction("Prepaid credit", used, "prepaid_credit", prepaid=True, unsplit=True)
+        return
+    purchased, granted = purchased or 0, granted or 0
+    if purchased + granted != used:
+        raise Inconsistent(
+            "lago_totals_disagree",
+            f"Lago's own figures do not add up: prepaid credit is {used}, but {purchased} purchased"
+            f" and {granted} granted credit were used.",
+            "Compare the invoice in Lago; nothing is posted until a consistent message arrives.",
+        )
+    yield Deduction("Prepaid credit", purchased, "prepaid_credit", prepaid=True)
+    # Granted credit was never paid for: it lowers revenue as a coupon does.
+    yield Deduction("Granted credit", granted, "prepaid_granted_credit", "coupon", prepaid=True)
+
+
+def _credit_notes(invoice: lago.Invoice) -> Iterator[Deduction]:
+    """A line a consumed note where Lago lists them all, else one line."""
+    used = invoice.credit_notes_amount_cents
+    notes = [
+        c for c in invoice.credits or () if c.item is not None and c.item.type == "credit_note"
+    ]
+    if used and sum(note.amount_cents for note in notes) == used:
+        for note in sorted(notes, key=lambda note: str(note.lago_id)):
+            number = plain(note.item.code or note.item.name) if note.item else ""
+            yield Deduction(f"Credit note {number}".strip(), note.amount_cents, "credit_note")
+    else:
+        yield Deduction("Credit note", used, "credit_note")

@@ -4,7 +4,8 @@ select id, authorisation_id, due_at <= now() as due, extract(epoch from due_at -
   from tenant where due_at < now() + $1::interval order by due_at limit $2;
 
 -- name: lock_tenant
-select t.id, extract(epoch from t.blocked_until - now())::float as blocked_wait,
+select t.id, case when t.blocked_until = 'infinity' then 1e9
+                 else extract(epoch from t.blocked_until - now()) end::float as blocked_wait,
        a.parked_at is not null as parked, (select revision from configuration) as revision,
        case when t.foreign_until > now() then t.foreign_calls else 0 end as foreign_calls,
        greatest(0, extract(epoch from t.foreign_until - now()))::float as foreign_wait,
@@ -18,6 +19,7 @@ select t.id, extract(epoch from t.blocked_until - now())::float as blocked_wait,
 select count(*) filter (where answered_at is null and deadline_at > statement_timestamp()) as in_flight,
        count(*) filter (where coalesce(answered_at, deadline_at) > statement_timestamp() - $2::interval) as minute,
        count(*) as day,
+       extract(epoch from statement_timestamp() - max(started_at))::float as newest_age,
        count(*) filter (where started_at > $4::timestamptz) as day_since,
        extract(epoch from min(coalesce(answered_at, deadline_at))
                filter (where coalesce(answered_at, deadline_at) > statement_timestamp() - $2::interval)
@@ -213,7 +215,10 @@ update tenant t
 update tenant set due_at = least(due_at, now()) where id = $1;
 
 -- name: due_requests
-select id from request where outcome is null and look_at <= now() order by look_at limit $1;
+select r.id from request r join tenant t on t.id = r.tenant_id join authorisation a on a.id = t.authorisation_id
+ where r.outcome is null and r.look_at <= now() and a.parked_at is null
+   and (t.blocked_until is null or t.blocked_until <= now())
+ order by r.look_at limit $1;
 
 -- name: take_request
 -- Whoever raises look_at looks; a pod that dies meanwhile leaves it to the next.
@@ -255,7 +260,9 @@ update request set body = null
                  and started_at < now() - $1::interval limit 1000);
 
 -- name: lock_tenant_waiting
-select t.id, extract(epoch from t.blocked_until - now())::float as blocked_wait,
+-- A forbidden tenant may be asked for: that is how apply finds out that it is open again.
+select t.id, case when t.blocked_until < 'infinity' then extract(epoch from t.blocked_until - now()) end::float
+         as blocked_wait,
        case when t.foreign_until > now() then t.foreign_calls else 0 end as foreign_calls,
        greatest(0, extract(epoch from t.foreign_until - now()))::float as foreign_wait,
        t.day_left, t.day_left_at, extract(epoch from now() - t.day_left_at)::float as day_age
