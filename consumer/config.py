@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -26,6 +26,8 @@ from consumer.domain.errors import Halt
 PREFIX = "LAGO_XERO_"
 SANDBOX = "LAGO_XERO_SANDBOX_"
 """The sandbox has settings of its own."""
+DEBUG = "LAGO_XERO_DEBUG"
+"""Makes the command line show tracebacks; no setting of the service."""
 
 
 def _split(value: Any) -> Any:
@@ -39,12 +41,30 @@ Count = Annotated[int, Field(ge=1)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)]
 
 
-class Settings(BaseSettings):
-    """All settings of the service, as read from the environment."""
+Loaded = TypeVar("Loaded", bound="DatabaseSettings")
+
+
+class DatabaseSettings(BaseSettings):
+    """How to reach Postgres: all that commands need which only read."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True
     )
+
+    database_url: SecretStr = Field(description="PostgreSQL: postgresql://user:password@host/name.")
+    database_pool_size: Count = Field(10, description="Most connections of one process.")
+    database_statement_cache: int = Field(
+        256, ge=0, description="Prepared statements kept a connection; 0 for an old PgBouncer."
+    )
+    database_statement_timeout: Seconds = Field(10.0, description="Seconds for one statement.")
+    database_lock_timeout: Seconds = Field(5.0, description="Seconds to wait for a lock.")
+    database_idle_timeout: Seconds = Field(
+        5.0, description="Seconds that a transaction of a paused process may stay open."
+    )
+
+
+class Settings(DatabaseSettings):
+    """All settings of the service, as read from the environment."""
 
     kafka_bootstrap_servers: str = Field(description="Kafka brokers: host:port, comma-separated.")
     kafka_topics: Names = Field(("lago.webhooks",), description="Topics to read, comma-separated.")
@@ -70,17 +90,6 @@ class Settings(BaseSettings):
     dead_letter_topic: str = Field("lago.xero.dlq", description="Where failed records go.")
     dead_letter_max_bytes: Count = Field(
         1_000_000, description="Larger ones go there without their value."
-    )
-
-    database_url: SecretStr = Field(description="PostgreSQL: postgresql://user:password@host/name.")
-    database_pool_size: Count = Field(10, description="Most connections of one process.")
-    database_statement_cache: int = Field(
-        256, ge=0, description="Prepared statements kept a connection; 0 for an old PgBouncer."
-    )
-    database_statement_timeout: Seconds = Field(10.0, description="Seconds for one statement.")
-    database_lock_timeout: Seconds = Field(5.0, description="Seconds to wait for a lock.")
-    database_idle_timeout: Seconds = Field(
-        5.0, description="Seconds that a transaction of a paused process may stay open."
     )
 
     xero_api_url: str = Field(
@@ -230,9 +239,18 @@ def load() -> Settings:
     Raises:
         Halt: one sentence a mistake, each naming its variable; no secret's value.
     """
+    return _load(Settings)
+
+
+def load_database() -> DatabaseSettings:
+    """Only the settings of the database; raises ``Halt`` as ``load`` does."""
+    return _load(DatabaseSettings)
+
+
+def _load(model: type[Loaded]) -> Loaded:
     from_files: dict[str, Any] = {}
     mistakes: dict[str, str] = {}
-    for field, info in Settings.model_fields.items():
+    for field, info in model.model_fields.items():
         name = PREFIX + field.upper()
         if not (_secret(info) and (path := os.environ.get(f"{name}_FILE"))):
             continue
@@ -245,7 +263,7 @@ def load() -> Settings:
             why = getattr(error, "strerror", None) or "it is not text"
             mistakes[field] = f"{name}_FILE names {path}, which cannot be read: {why}."
     try:
-        settings = Settings(**from_files)
+        settings = model(**from_files)
     except ValidationError as error:
         found = [s for e in error.errors() if not _known(e, mistakes) for s in _sentences(e)]
         raise _refused([*mistakes.values(), *found]) from None
@@ -263,6 +281,7 @@ def unknown() -> list[str]:
         if (
             upper.startswith(PREFIX)
             and not upper.startswith(SANDBOX)
+            and upper != DEBUG
             and upper.removeprefix(PREFIX) not in known
         ):
             near = difflib.get_close_matches(upper.removeprefix(PREFIX), known, 1)

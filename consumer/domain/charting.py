@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_pascal
 
 from consumer.domain.chart import Account, Chart, Item, Organisation, TaxRate
@@ -38,7 +38,16 @@ class _Body(BaseModel):
 
 
 class _Element(BaseModel):
+    """Absent, null and empty mean the same to Xero."""
+
     model_config = ConfigDict(extra="ignore", alias_generator=to_pascal)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: part for name, part in value.items() if part is not None}
+        return value
 
 
 class _Organisation(_Element):

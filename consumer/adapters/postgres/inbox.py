@@ -197,7 +197,7 @@ class PostgresInbox:
                 )
                 if found.connection_id != customer.connection_id:
                     objects[key] = replace(customer, connection_id=found.connection_id)
-                    if customer.connection_id is None:
+                    if customer.connection_id is None and key in known:
                         released.append(f"home:{key.lago_id}")
         plans: list[Planned] = []
         for key, thing in objects.items():

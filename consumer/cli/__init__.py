@@ -1,0 +1,99 @@
+"""The command ``lago-xero``: arguments in; data on stdout, chatter on stderr, an exit code out.
+
+What a command needs is imported when it runs, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EPILOG = (
+    "Exit codes: 0 done · 1 unexpected error · 2 wrong usage · 3 refused or invalid input · "
+    "4 something is unreachable · 5 not found. LAGO_XERO_DEBUG=1 adds tracebacks."
+)
+
+app = typer.Typer(
+    name="lago-xero",
+    help="Makes a company's Xero books follow its Lago billing.\n\n"
+    "Start with: lago-xero sandbox up --env-file .env",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Entry point: run the command and exit with its code."""
+    try:
+        app()
+    except Exception as error:  # noqa: BLE001 - the last resort: a sentence, not a traceback
+        from consumer.cli.errors import report
+
+        sys.exit(report(error))
+
+
+@app.command(epilog="Example: lago-xero run   (SIGTERM or Ctrl-C stops it)")
+def run() -> None:
+    """Run the service: read Kafka, post to Xero, announce failures, until it is told to stop."""
+    import asyncio
+
+    import structlog
+    import uvloop
+
+    from consumer import config
+    from consumer.adapters import logs
+    from consumer.app import run as serve
+
+    settings = config.load()
+    logs.configure(settings.log_format, settings.log_level)
+    for sentence in config.unknown():
+        structlog.get_logger("consumer").warning("unknown_setting", said=sentence)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        raise typer.Exit(runner.run(serve(settings)))
+
+
+@app.command(epilog="Example: LAGO_XERO_DATABASE_URL=postgresql://… lago-xero migrate")
+def migrate() -> None:
+    """Bring the database's schema to the version that this program needs; safe to repeat."""
+    import asyncio
+
+    from consumer import config
+    from consumer.adapters.postgres.migrate import migrate as upgrade
+
+    url = config.load_database().database_url.get_secret_value()
+    before, after = asyncio.run(upgrade(url))
+    if before == after:
+        typer.echo(f"The schema is at {after} already.")
+    else:
+        typer.echo(f"The schema is at {after} now; before: {before or 'empty'}.")
+
+
+@app.command(epilog="Example: lago-xero apply -f connections.yaml --dry-run")
+def apply(
+    file: Annotated[Path, typer.Option("--file", "-f", help="The connections and mappings, YAML.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change; store nothing.")
+    ] = False,
+) -> None:
+    """Check connections and mappings against Xero and store them, all or nothing.
+
+    Prints what changes, one line each; applying the same file again changes nothing.
+    """
+    import asyncio
+
+    from consumer import config
+    from consumer.app import apply_file
+
+    applied = asyncio.run(apply_file(config.load(), file, dry_run=dry_run))
+    for line in applied.lines:
+        typer.echo(line)
+    if not applied.changed:
+        typer.echo("nothing to change", err=True)
+    else:
+        typer.echo("dry run: nothing was stored" if dry_run else "stored", err=True)

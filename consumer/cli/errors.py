@@ -1,0 +1,71 @@
+"""Errors: an exception in; one sentence and a hint on stderr and an exit code out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import traceback
+
+UNEXPECTED, USAGE, REFUSED, UNREACHABLE, NOT_FOUND = 1, 2, 3, 4, 5
+
+_AWAY = frozenset(
+    {"xero_unreachable", "xero_unavailable", "kafka_unreachable", "unreachable", "budget_spent"}
+)
+"""Codes of a Halt that only says that something does not answer now."""
+
+
+class Failure(Exception):
+    """A command's own bad end."""
+
+    def __init__(self, exit_code: int, sentence: str, hint: str = "") -> None:
+        super().__init__(sentence)
+        self.exit_code = exit_code
+        self.sentence = sentence
+        self.hint = hint
+
+
+def report(error: Exception) -> int:
+    """Tell ``error`` on stderr, without its traceback unless LAGO_XERO_DEBUG is set."""
+    from consumer.adapters.logs import mask
+
+    if os.environ.get("LAGO_XERO_DEBUG"):
+        traceback.print_exception(error)
+    failure = _failure(error)
+    sys.stderr.write(f"{mask(failure.sentence)}\n")
+    if failure.hint:
+        sys.stderr.write(f"hint: {mask(failure.hint)}\n")
+    return failure.exit_code
+
+
+def _failure(error: Exception) -> Failure:
+    import asyncpg
+
+    from consumer.domain.errors import ConsumerError
+    from consumer.ports import Unavailable
+    from schemas.connections import Mistakes
+
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, Mistakes):
+        return Failure(REFUSED, str(error), "nothing was stored; correct the file and apply again")
+    if isinstance(error, ConsumerError):
+        code = UNREACHABLE if error.code in _AWAY else REFUSED
+        return Failure(code, error.sentence, error.hint)
+    database = "LAGO_XERO_DATABASE_URL says which database is used"
+    if isinstance(error, asyncpg.UndefinedTableError):
+        return Failure(REFUSED, "The database has not been migrated.", "run: lago-xero migrate")
+    if isinstance(error, asyncpg.ClientConfigurationError):
+        return Failure(REFUSED, f"LAGO_XERO_DATABASE_URL cannot be used: {error}")
+    if isinstance(error, Unavailable | asyncpg.PostgresError | asyncpg.InterfaceError):
+        return Failure(UNREACHABLE, f"The database cannot be used: {error}", database)
+    if isinstance(error, OSError) and error.filename is not None:
+        return Failure(REFUSED, f"{error.filename}: {error.strerror}.")
+    if isinstance(error, OSError | asyncio.TimeoutError):
+        why = str(error) or "no answer in time"
+        return Failure(UNREACHABLE, f"A service does not answer: {why}", database)
+    return Failure(
+        UNEXPECTED,
+        f"Unexpected {type(error).__name__}: {error}",
+        "LAGO_XERO_DEBUG=1 shows where it happened",
+    )

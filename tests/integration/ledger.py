@@ -1,0 +1,227 @@
+"""A ledger on a real database with one or more tenants, without Kafka and without HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+from uuid import UUID, uuid4
+
+from pydantic_core import from_json
+
+from consumer.adapters.postgres.budget import PostgresBudget
+from consumer.adapters.postgres.configuration import Configuration
+from consumer.adapters.postgres.connections import PostgresConnections, load_snapshot
+from consumer.adapters.postgres.database import Database, Timeouts, database
+from consumer.adapters.postgres.inbox import PostgresInbox
+from consumer.adapters.postgres.ledger import PostgresLedger
+from consumer.adapters.postgres.outbox import PostgresOutbox
+from consumer.domain.answers import Answered, Element, Saved
+from consumer.domain.chart import Account, Chart, Item, TaxRate
+from consumer.domain.clocks import Clocks
+from consumer.domain.mapping import Connection, MappingKey, Target
+from consumer.domain.pacing import Limits
+from consumer.ingest import Ingest
+from consumer.metrics import Metrics
+from consumer.ports import Fate, Frozen, Record, Wish
+from consumer.sandbox.lago import (
+    BillingEntity,
+    FeeFacts,
+    InvoiceFacts,
+    Money,
+    Price,
+    RandomChoices,
+    customer,
+    customer_event,
+    invoice,
+    invoice_event,
+    record,
+    updated,
+)
+from consumer.sandbox.lago import Item as Plan
+
+AT = "2026-05-01T12:00:00Z"
+MAPPINGS = {
+    MappingKey("", "fallback_item"): Target("LAGO", "200"),
+    MappingKey("", "payment_account"): Target(account="880"),
+    MappingKey("", "prepaid_credit"): Target("PREPAID", "825"),
+    MappingKey("", "no_tax"): Target(tax_type="ZERORATED"),
+    MappingKey("", "outside_tax"): Target(tax_type="NONE"),
+    MappingKey("", "tax", "vat_20"): Target(tax_type="OUTPUT2"),
+}
+CHART = Chart(
+    accounts={"200": Account("200", "REVENUE", "REVENUE")},
+    items={"LAGO": Item("LAGO", "200")},
+    tax_rates={
+        "OUTPUT2": TaxRate("OUTPUT2", Decimal(20)),
+        "ZERORATED": TaxRate("ZERORATED", Decimal(0)),
+        "NONE": TaxRate("NONE", Decimal(0)),
+    },
+)
+
+
+@dataclass
+class Books:
+    """Everything needed to feed the ledger and look into it."""
+
+    database: Database
+    inbox: PostgresInbox
+    ledger: PostgresLedger
+    budget: PostgresBudget
+    outbox: PostgresOutbox
+    connections: PostgresConnections
+    ingest: Ingest
+    tenants: list[UUID]
+    organization_id: UUID
+    choices: RandomChoices
+    offset: int = 0
+    numbers: int = 0
+
+    def customer(self, entity: str = "acme", **facts: Any) -> dict[str, Any]:
+        """A customer of a billing entity."""
+        facts.setdefault("name", f"Customer {uuid4().hex[:6]}")
+        seller = BillingEntity(entity, "ACM", "NZ", "Pacific/Auckland", ("EUR",), (), entity)
+        return customer(
+            lago_id=str(uuid4()), external_id=uuid4().hex, entity=seller, at=AT, **facts
+        )
+
+    def invoice(self, of: dict[str, Any], amount: int = 1000, **facts: Any) -> dict[str, Any]:
+        """An invoice over one untaxed subscription fee of ``amount`` cents of EUR."""
+        self.numbers += 1
+        fee = FeeFacts(
+            "subscription", Plan.named("basic", "Basic"), Price.of_amount(1, Decimal(amount) / 100)
+        )
+        facts.setdefault("number", f"INV-{self.numbers:05}")
+        return invoice(
+            self.choices,
+            InvoiceFacts(
+                of, Money("EUR", fees=(fee,)), issuing_date=date(2026, 5, 1), at=AT, **facts
+            ),
+        )
+
+    async def told(self, *envelopes: dict[str, Any]) -> None:
+        """Ingest these webhooks as one poll batch."""
+        await self.ingest.store([self.record(e) for e in envelopes])
+
+    def record(self, envelope: dict[str, Any]) -> Record:
+        """As Kafka would give it."""
+        made = record(envelope)
+        self.offset += 1
+        return Record(
+            "lago.webhooks",
+            0,
+            self.offset,
+            1_777_636_800_000 + self.offset,
+            made.key,
+            made.value,
+            made.headers,
+        )
+
+    def said(self, thing: dict[str, Any], kind: str | None = None) -> dict[str, Any]:
+        """The webhook about a customer or an invoice."""
+        if "fees" in thing:
+            return invoice_event(thing, str(self.organization_id), kind)
+        return customer_event(thing, str(self.organization_id), kind or "customer.created")
+
+    async def freeze(self, tenant: int = 0) -> Frozen:
+        """The next request, which must be there."""
+        frozen = (await self.ledger.freeze(self.tenants[tenant])).frozen
+        assert frozen is not None
+        return frozen
+
+    async def accept(self, frozen: Frozen) -> Sequence[Fate]:
+        """Xero saves all of it."""
+        return await self.ledger.settle(frozen.request_id, Answered(saved(frozen)), None)
+
+    async def documents(self, **where: Any) -> list[dict[str, Any]]:
+        """Rows of the document table, in the order they were planned."""
+        clause = " and ".join(f"{name} = ${i}" for i, name in enumerate(where, 1)) or "true"
+        rows = await self.database.fetch(
+            f"select * from document where {clause} order by id", *where.values()
+        )
+        return [dict(row) for row in rows]
+
+
+def saved(frozen: Frozen, **changes: Any) -> tuple[Element, ...]:
+    """What an honest Xero would answer."""
+    elements = []
+    for body in next(iter(from_json(frozen.body).values())):
+        lines = body.get("LineItems", ())
+        net = sum((Decimal(str(line["LineAmount"])) for line in lines), Decimal(0))
+        tax = sum((Decimal(str(line["TaxAmount"])) for line in lines), Decimal(0))
+        totals: dict[str, Any] = {"net": net, "tax": tax, "total": net + tax} if lines else {}
+        xero_id = UUID(body["ContactID"]) if "ContactID" in body else uuid4()
+        number = body.get("InvoiceNumber")
+        elements.append(Saved(**{"xero_id": xero_id, "number": number, **totals, **changes}))
+    return tuple(elements)
+
+
+@asynccontextmanager
+async def books(
+    url: str,
+    *,
+    tenants: int = 1,
+    limits: Limits | None = None,
+    clocks: Clocks | None = None,
+    timeouts: Timeouts | None = None,
+    documents: int = 50,
+) -> AsyncIterator[Books]:
+    """One organization with a connection ``acme``, ``acme-1``, … for each tenant."""
+    limits, clocks = limits or Limits(), clocks or Clocks()
+    organization_id = uuid4()
+    async with database(url, timeouts=timeouts) as db:
+        configuration = Configuration(load_snapshot)
+        inbox = PostgresInbox(
+            db,
+            configuration,
+            sinks=["dead_letter"],
+            home_patience=timedelta(seconds=clocks.home_wait),
+            dependency_patience=timedelta(days=1),
+        )
+        ledger = PostgresLedger(
+            db,
+            configuration,
+            inbox,
+            limits=limits,
+            clocks=clocks,
+            sinks=["dead_letter"],
+            max_documents=documents,
+        )
+        connections = PostgresConnections(db, bytes, bytes)
+        wishes = [
+            Wish(
+                Connection(
+                    0,
+                    code := f"acme-{i}" if i else "acme",
+                    organization_id,
+                    uuid4(),
+                    name=code,
+                    billing_entities=frozenset({code}),
+                    mappings=MAPPINGS,
+                ),
+                f"client-{i}",
+                "secret",
+                CHART,
+            )
+            for i in range(tenants)
+        ]
+        await connections.store(wishes, "tests", [])
+        yield Books(
+            db,
+            inbox,
+            ledger,
+            PostgresBudget(db, limits, clocks),
+            PostgresOutbox(db),
+            connections,
+            Ingest(None, inbox, Metrics(), lambda: None),  # type: ignore[arg-type]
+            [wish.connection.tenant_id for wish in wishes],
+            organization_id,
+            RandomChoices(Random(7)),
+        )
+
+
+__all__ = ["Books", "books", "saved", "updated"]
