@@ -71,7 +71,7 @@ class Settler:
             return ()
         tenant_id = request["tenant_id"]
         members = await conn.fetch(SQL["open_members"], request_id)
-        if reply is not None or verdict is None:
+        if reply is not None or not isinstance(verdict, InDoubt):
             status = reply.status if reply else None
             correlation = reply.correlation if reply else None
             await conn.execute(SQL["answer_request"], request_id, status, correlation)
