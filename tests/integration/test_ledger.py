@@ -296,3 +296,18 @@ async def test_one_slot_is_kept_for_look_ups(database_url: str) -> None:
         assert [f is not None for f in frozen] == [True] * 4 + [False]
         assert not isinstance(await b.budget.take(b.tenants[0], "lookup", "GET", "X"), float)
         assert isinstance(await b.budget.take(b.tenants[0], "lookup", "GET", "X"), float)
+
+
+async def test_a_contact_found_under_our_number_is_adopted_and_then_updated(
+    database_url: str,
+) -> None:
+    async with books(database_url) as b:
+        await b.told(b.said(b.customer()))
+        frozen = await b.freeze()
+        taken = Refusal("contact_number_taken", "The contact number is taken.", "", "look")
+        await b.ledger.settle(frozen.request_id, Answered((taken,)), Reply(200, b""))
+        found = Saved(uuid4())
+        await b.ledger.resolve(frozen.request_id, {0: found})
+        [contact] = await b.documents()
+        assert (contact["state"], contact["xero_id"]) == ("ready", found.xero_id)
+        assert (await b.freeze()).purpose == "contact_update"

@@ -158,12 +158,13 @@ class Settler:
                 saved = [(m, s) for m, s in saved if s.xero_id not in holders]
         now = datetime.now(UTC)
         for member, element in saved:
-            stands = Stands(
-                "sending", member["cause"], member["wanted"], member["sent"], element.xero_id
-            )
+            # A contact found under our number may be older than this request: it is updated next.
+            older = outcome == "found" and member["kind"] == "contact"
+            synced = b"" if older else member["sent"]
+            stands = Stands("sending", member["cause"], member["wanted"], synced, element.xero_id)
             target = rest(member["kind"], stands)
             writes.saved.append(
-                (member["document_id"], element.xero_id, member["sent"], target.state, target.cause,
+                (member["document_id"], element.xero_id, synced, target.state, target.cause,
                  target.drift, element.status, element.net, element.tax, element.total, element.due)
             )  # fmt: skip
             writes.closed.append((member["position"], outcome))
@@ -270,7 +271,8 @@ class Settler:
                 self._refuse(member, _taken(finding.sentence), writes)
             elif isinstance(finding, Absent):
                 absent.append(member)
-        await self._saved(conn, request["tenant_id"], adopted, writes, "adopted")
+        how = "found" if request["doubt"] == "number_taken" else "adopted"
+        await self._saved(conn, request["tenant_id"], adopted, writes, how)
         self._dissolve(request, absent, len(members), writes)
         await self._write(conn, request_id, writes)
         if len(writes.closed) == len(members):

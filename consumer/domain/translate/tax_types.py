@@ -54,10 +54,33 @@ def _sum(codes: Codes, taxes: Mapping[str, lago.AppliedTax]) -> Decimal:
 def _settle(
     fees: Sequence[lago.Fee], options: list[set[Codes]], taxes: Mapping[str, lago.AppliedTax]
 ) -> None:
-    """Reduce ``options`` in place to those with which every tax's ``fees_amount_cents`` fits."""
+    """Reduce ``options`` in place to those with which every tax's ``fees_amount_cents`` fits.
+
+    Where the figures allow it, a fee that bears tax bears none of 0 % beside it.
+    """
     nets = [_net(fee) for fee in fees]
+    usual = [_without_idle(sets, taxes) for sets in options]
+    # Lago cuts each tax's sum of discounted fees to whole subunits.
+    slack = Decimal(1) if any(fee.precise_coupons_amount_cents for fee in fees) else ZERO
+    fitting = _fitting(usual, nets, taxes, slack) or _fitting(options, nets, taxes, slack)
+    options[:] = fitting or usual
+    _settle_free(fees, options, nets)
+
+
+def _without_idle(sets: set[Codes], taxes: Mapping[str, lago.AppliedTax]) -> set[Codes]:
+    """The sets without a tax of 0 %, or all of them where there is none."""
+    return {codes for codes in sets if codes and all(taxes[c].tax_rate for c in codes)} or sets
+
+
+def _fitting(
+    options: Sequence[set[Codes]],
+    nets: Sequence[Decimal],
+    taxes: Mapping[str, lago.AppliedTax],
+    slack: Decimal,
+) -> list[set[Codes]]:
+    """The options with which the taxes' sums come out within ``slack``; [] where none do."""
     undecided = [i for i, sets in enumerate(options) if len(sets) > 1]
-    priced = sorted((i for i in undecided if nets[i] > 0), key=lambda i: -nets[i])
+    priced = sorted((i for i in undecided if nets[i] >= 1), key=lambda i: -nets[i])
     contested = {code for i in priced for codes in options[i] for code in codes}
     left = {c: Decimal(base) for c in contested if (base := taxes[c].fees_amount_cents) is not None}
     for net, sets in zip(nets, options, strict=True):
@@ -65,30 +88,33 @@ def _settle(
             for code in next(iter(sets)):
                 if code in left:
                     left[code] -= net
-    # Lago cuts the sum of the discounted fees to whole subunits.
-    discounted = sum(1 for fee in fees if fee.precise_coupons_amount_cents)
-    slack = Decimal(1) + Decimal(discounted) / 2 if discounted else ZERO
+    slack += sum((nets[i] for i in undecided if 0 < nets[i] < 1), ZERO)
     search = _Search([nets[i] for i in priced], [options[i] for i in priced], left, slack)
-    for i, seen in zip(priced, search.run(), strict=True):
-        options[i] &= seen
-    _settle_free(fees, options, nets)
+    seen = search.run()
+    if seen is None:
+        return []
+    found = list(options)
+    for i, sets in zip(priced, seen, strict=True):
+        found[i] = sets
+    return found
 
 
 def _settle_free(
     fees: Sequence[lago.Fee], options: list[set[Codes]], nets: Sequence[Decimal]
 ) -> None:
-    """A fee of 0 moves no sum: it takes the codes of the fees with its rate, else the fewest."""
+    """A fee below one subunit moves no sum: it takes the codes of the fees with its rate, else the
+    fewest."""
     for i, fee in enumerate(fees):
-        if nets[i] > 0 or len(options[i]) < 2:
+        if nets[i] >= 1 or len(options[i]) < 2:
             continue
         peers = [
             next(iter(options[j]))
             for j, peer in enumerate(fees)
-            if nets[j] > 0 and len(options[j]) == 1 and fee_rate(peer) == fee_rate(fee)
+            if nets[j] >= 1 and len(options[j]) == 1 and fee_rate(peer) == fee_rate(fee)
         ]
         fitting = [codes for codes in peers if codes in options[i]]
         taxed = [codes for codes in options[i] if codes] or list(options[i])
-        options[i] &= {fitting[0] if fitting else min(taxed, key=lambda c: (len(c), c))}
+        options[i] = {fitting[0] if fitting else min(taxed, key=lambda c: (len(c), c))}
 
 
 def _net(fee: lago.Fee) -> Decimal:
@@ -108,11 +134,10 @@ class _Search:
     left: Mapping[str, Decimal]
     slack: Decimal
 
-    def run(self) -> list[set[Codes]]:
+    def run(self) -> list[set[Codes]] | None:
         """The options seen in any way, for each fee.
 
-        All options where no way fits or where trying would take too many steps: the caller then
-        sees the choice that remains.
+        None where no way fits or where trying would take too many steps.
         """
         seen: list[set[Codes]] = [set() for _ in self.nets]
         reach = self._reach()
@@ -130,8 +155,7 @@ class _Search:
                 after = {c: amount - net if c in codes else amount for c, amount in left.items()}
                 if self._can_end(after, reach[len(chosen) + 1]):
                     stack.append((after, (*chosen, codes)))
-        complete = not stack and all(seen)
-        return seen if complete else [set(sets) for sets in self.options]
+        return seen if not stack and all(seen) else None
 
     def _reach(self) -> list[dict[str, Decimal]]:
         """For each depth and tax the most that the fees from there on can add."""

@@ -194,7 +194,7 @@ create table member (
   position smallint not null,
   document_id bigint not null references document,
   sent bytea,
-  outcome text, -- null while open; accepted, adopted, refused, dissolved
+  outcome text, -- null while open; accepted, adopted, found, refused, dissolved
   primary key (request_id, position)
 );
 

@@ -1,0 +1,86 @@
+"""The hot queries use their indexes, however many documents wait."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from consumer.adapters.postgres.sql import statements
+from tests.integration.ledger import Books, books
+
+LEDGER, INBOX, OUTBOX = statements("ledger"), statements("inbox"), statements("outbox")
+
+
+async def _fill(b: Books) -> None:
+    """20,000 waiting, synced and ready documents of 100 tenants, and as many calls."""
+    await b.database.execute(
+        "insert into tenant (id, authorisation_id) select gen_random_uuid(), 1 from generate_series(1, 100)"
+    )
+    await b.database.execute(
+        """
+        insert into document (connection_id, tenant_id, kind, lago_id, customer_id, state, ready_at,
+                              cause, wanted)
+        select 1, t.id, case when n % 3 = 0 then 'contact' else 'invoice' end, gen_random_uuid(),
+               gen_random_uuid(), (array['waiting', 'synced', 'ready'])[1 + n % 3], now(),
+               case when n % 3 = 0 then 'doc:' || n end, 'x'
+          from tenant t, generate_series(1, 200) n
+        """
+    )
+    await b.database.execute(
+        """
+        insert into request (id, tenant_id, purpose, method, path, started_at, deadline_at,
+                             answered_at, outcome)
+        select gen_random_uuid(), t.id, 'invoice_create', 'PUT', 'Invoices', now() - n * interval '1 min',
+               now(), now(), 'answered'
+          from tenant t, generate_series(1, 200) n
+        """
+    )
+    await b.database.execute(
+        """
+        insert into object (kind, lago_id, organization_id, facts)
+        select 'customer', gen_random_uuid(), gen_random_uuid(), '{}' from generate_series(1, 20000)
+        """
+    )
+
+
+def _scans(plan: Any) -> set[str]:
+    """Tables read whole, by name."""
+    found = {plan["Relation Name"]} if plan["Node Type"] == "Seq Scan" else set()
+    for child in plan.get("Plans", ()):
+        found |= _scans(child)
+    return found
+
+
+QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "ready_contacts": (LEDGER["ready_contacts"], (uuid4(), 50, True)),
+    "ready_invoices": (LEDGER["ready_invoices"], (uuid4(), 50)),
+    "next_ready": (LEDGER["next_ready"], (uuid4(),)),
+    "count_calls": (
+        LEDGER["count_calls"],
+        (uuid4(), timedelta(minutes=1), timedelta(days=1), None),
+    ),
+    "release_some": (LEDGER["release_some"], ("doc:3", 500)),
+    "held": (LEDGER["held"], ("home:x", 500)),
+    "claimed_numbers": (LEDGER["claimed_numbers"], (uuid4(), ["a"], "invoice", [1])),
+    "claimed_ids": (LEDGER["claimed_ids"], (uuid4(), "invoice", [uuid4()], [1])),
+    "release_waiting": (LEDGER["release_waiting"], ([1, 2, 3],)),
+    "known": (INBOX["known"], ([b"x"],)),
+    "lock_documents": (INBOX["lock_documents"], (["contact"], [uuid4()])),
+    "home_expired": (INBOX["home_expired"], (100,)),
+}
+
+
+@pytest.mark.parametrize("name", QUERIES)
+async def test_no_large_table_is_read_whole(database_url: str, name: str) -> None:
+    query, args = QUERIES[name]
+    async with books(database_url) as b:
+        await _fill(b)
+        await b.told(*(b.said(b.customer()) for _ in range(200)))
+        await b.database.execute("analyze")
+        [row] = await b.database.fetch(f"explain (format json) {query}", *args)
+        plan = json.loads(row[0])[0]["Plan"]
+        assert not _scans(plan) & {"document", "request", "object"}
