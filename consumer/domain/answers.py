@@ -250,11 +250,12 @@ def _text(value: object) -> str | None:
 
 
 def _uuid(value: object) -> UUID | None:
+    """None for the zero GUID too, which Xero writes where it has none."""
     try:
         found = UUID(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    return found if found else None
+    return found if found is not None and found.int else None
 
 
 def _messages(element: Mapping[str, object], name: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 from decimal import Decimal
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ from consumer.domain.translate.descriptions import amount_text, clip, plain
 from consumer.domain.translate.discounts import discounts
 from consumer.domain.translate.lines import FeeAmounts, deduction_line, fee_line
 from consumer.domain.translate.places import Books, Place
-from consumer.domain.translate.tax_types import possible_codes
+from consumer.domain.translate.tax_types import Codes, possible_codes
 from consumer.domain.translate.taxes import fee_rate, is_taxed, tax_amounts
 from consumer.domain.translate.totals import Figures, Unit, check_totals, figures
 from consumer.domain.translate.types import Note, Totals, TranslatedInvoice
@@ -57,15 +57,12 @@ def translate_invoice(
         )
     books = Books(connection, chart, entity)
     notes: list[Note] = []
-    lines = [
-        *_fee_lines(invoice, fees, totals, unit, books, notes),
-        *_deduction_lines(deductions(invoice), totals.deductions, unit, books, notes),
-    ]
     tax, total = unit.major(totals.tax), unit.major(totals.total)
-    lost = major(invoice.total_amount_cents or 0, currency) - total
-    if lost:
-        notes.append(Note("subcent", "total", lost))
     try:
+        lines = [
+            *_fee_lines(invoice, fees, totals, unit, books, notes),
+            *_deduction_lines(deductions(invoice), totals.deductions, unit, books, notes),
+        ]
         payload = _payload(invoice, connection.number_prefix, contact_id, tuple(lines))
     except ValidationError as error:
         path = ".".join(str(part) for part in error.errors()[0]["loc"])
@@ -74,6 +71,9 @@ def translate_invoice(
             f"The invoice does not fit Xero's limits at {path}: {error.errors()[0]['msg']}.",
             "Correct the mapping or the invoice named by the path.",
         ) from None
+    lost = major(invoice.total_amount_cents or 0, currency) - total
+    if lost:
+        notes.append(Note("subcent", "total", lost))
     return TranslatedInvoice(payload, Totals(total - tax, tax, total), tuple(notes))
 
 
@@ -111,22 +111,21 @@ def _fee_lines(
         notes.extend(_fallback_note(place, figures_.net))
         if fee.item.type == "credit" and place.fallback:
             notes.append(Note("prepaid_on_fallback", place.subject, figures_.net))
-        notes.extend(_override_note(fee, figures_, tax_type, books, unit))
+        if books.effective_rate(tax_type) == 0 and figures_.tax:
+            raise Unmapped(
+                "tax_rate_zero",
+                f"The fee {fee.lago_id} bears tax, but its Xero tax type {tax_type!r} has 0 %.",
+                "Map the Lago tax to a Xero tax type with its rate.",
+                _tax_cause(options[i], providers, books),
+            )
+        notes.extend(_override_note(fee, figures_, books.effective_rate(tax_type), unit))
     return lines
 
 
 def _override_note(
-    fee: lago.Fee, amounts: FeeAmounts, tax_type: str, books: Books, unit: Unit
+    fee: lago.Fee, amounts: FeeAmounts, rate: Decimal | None, unit: Unit
 ) -> list[Note]:
-    """Whether Xero would have computed another tax; refused where its rate is 0 %."""
-    rate = books.effective_rate(tax_type)
-    if rate == 0 and amounts.tax:
-        raise Unmapped(
-            "tax_rate_zero",
-            f"The fee {fee.lago_id} bears tax, but its Xero tax type {tax_type!r} has 0 %.",
-            "Map the Lago tax to a Xero tax type with its rate.",
-            mapping_cause("tax", _tax_name(fee, books, tax_type)),
-        )
+    """Whether Xero would have computed another tax at its ``rate``, which may be unknown."""
     if rate is None:
         rate = fee_rate(fee) or ZERO
     difference = amounts.tax - rate * amounts.net / 100
@@ -136,16 +135,13 @@ def _override_note(
     return []
 
 
-def _tax_name(fee: lago.Fee, books: Books, tax_type: str) -> str:
-    """The mapped Lago tax that ended at ``tax_type``."""
-    return next(
-        (
-            k.key
-            for k, t in books.connection.entries()
-            if k.kind == "tax" and t.tax_type == tax_type
-        ),
-        "",
-    )
+def _tax_cause(options: Set[Codes], providers: Set[str], books: Books) -> str:
+    """The mapping that gave a fee with one of ``options`` its tax type."""
+    codes = min(filter(None, options), default=())
+    key = "+".join(codes)
+    own = books.connection.tax_type("tax", key, entity=books.entity)
+    provider = own is None and set(codes) <= providers
+    return mapping_cause("provider_tax") if provider else mapping_cause("tax", key)
 
 
 def _deduction_lines(

@@ -1,0 +1,350 @@
+"""What Xero's answers mean: one test for each way in which a send can end."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.domain import refusals
+from consumer.domain.answers import (
+    Answered,
+    InDoubt,
+    Limits,
+    NotDone,
+    Refusal,
+    Reply,
+    Saved,
+    Verdict,
+    amount,
+    classify,
+)
+
+JSON = dict[str, Any]
+ONE = "11111111-2222-4333-8444-555555555551"
+TWO = "11111111-2222-4333-8444-555555555552"
+ZERO = "00000000-0000-0000-0000-000000000000"
+CONTACT = "22222222-2222-4333-8444-555555555555"
+
+
+def saved(xero_id: str = ONE, **said: Any) -> JSON:
+    return {"InvoiceID": xero_id, "StatusAttributeString": "OK", **said}
+
+
+def failed(*messages: str, **said: Any) -> JSON:
+    return {
+        "InvoiceID": ZERO,
+        "StatusAttributeString": "ERROR",
+        "ValidationErrors": [{"Message": message} for message in messages],
+        **said,
+    }
+
+
+def answer(*elements: Any, status: int = 200) -> Reply:
+    return Reply(status, json.dumps({"Status": "OK", "Invoices": elements}).encode())
+
+
+def refused(*elements: Any, message: str = "A validation exception occurred") -> Reply:
+    body: JSON = {"ErrorNumber": 10, "Type": "ValidationException", "Message": message}
+    if elements:
+        body["Elements"] = elements
+    return Reply(400, json.dumps(body).encode())
+
+
+def fates(verdict: Verdict) -> tuple[Saved | Refusal, ...]:
+    assert isinstance(verdict, Answered)
+    return verdict.elements
+
+
+def refusal(element: JSON) -> Refusal:
+    (fate,) = fates(classify(answer(element), "invoice", 1))
+    assert isinstance(fate, Refusal)
+    return fate
+
+
+# ── Answered ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_saved_invoice_with_what_xero_made_of_it() -> None:
+    whole = b"""{"Invoices": [{"InvoiceID": "%s", "InvoiceNumber": "A-1", "Status": "AUTHORISED",
+        "Contact": {"ContactID": "%s"}, "CurrencyCode": "EUR", "SubTotal": 10.10,
+        "TotalTax": 2.02, "Total": 12.12, "AmountDue": 12, "HasErrors": false}]}"""
+    reply = Reply(200, whole % (ONE.encode(), CONTACT.encode()))
+    assert fates(classify(reply, "invoice", 1)) == (
+        Saved(
+            xero_id=UUID(ONE),
+            number="A-1",
+            status="AUTHORISED",
+            contact_id=UUID(CONTACT),
+            currency="EUR",
+            net=Decimal("10.10"),
+            tax=Decimal("2.02"),
+            total=Decimal("12.12"),
+            due=Decimal(12),
+        ),
+    )
+
+
+def test_saved_contact() -> None:
+    element = {
+        "ContactID": CONTACT,
+        "ContactNumber": "n",
+        "ContactStatus": "ARCHIVED",
+        "MergedToContactID": ONE,
+    }
+    reply = Reply(200, json.dumps({"Contacts": [element]}).encode())
+    assert fates(classify(reply, "contact", 1)) == (
+        Saved(UUID(CONTACT), number="n", status="ARCHIVED", merged_to=UUID(ONE)),
+    )
+
+
+def test_200_with_errors_settles_each_element_in_order() -> None:
+    verdict = classify(answer(saved(), failed("Url must be absolute"), saved(TWO)), "invoice", 3)
+    first, second, third = fates(verdict)
+    assert (type(first), type(third)) == (Saved, Saved)
+    assert isinstance(second, Refusal)
+    assert second.code == "url_invalid"
+
+
+def test_warning_is_success() -> None:
+    warned = saved(StatusAttributeString="WARNING", Warnings=[{"Message": "Low on luck"}])
+    (fate,) = fates(classify(answer(warned), "invoice", 1))
+    assert isinstance(fate, Saved)
+    assert fate.warnings == ("Low on luck",)
+
+
+def test_error_with_an_id_is_not_success() -> None:
+    assert refusal(saved(StatusAttributeString="ERROR")).code == "refused_other"
+
+
+def test_zero_id_is_not_success() -> None:
+    assert refusal(saved(ZERO)).code == "refused_other"
+
+
+def test_flag_or_complaint_without_a_status_is_an_error() -> None:
+    assert refusal({"InvoiceID": ONE, "HasErrors": True}).code == "refused_other"
+    complaint = {"InvoiceID": ONE, "ValidationErrors": [{"Message": "Url must be absolute"}]}
+    assert refusal(complaint).code == "url_invalid"
+
+
+def test_complaints_of_lines_count() -> None:
+    element = failed(
+        LineItems=[{"ValidationErrors": [{"Message": "Account code '9' is archived"}]}]
+    )
+    assert refusal(element).code == "account_archived"
+
+
+def test_400_that_names_every_element_is_an_answer() -> None:
+    verdict = classify(refused(saved(), failed("Url must be absolute")), "invoice", 2)
+    assert [type(fate) for fate in fates(verdict)] == [Saved, Refusal]
+
+
+# ── Not executed ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("status", "why"), [(401, "unauthorised"), (403, "forbidden"), (429, "throttled")]
+)
+def test_401_403_and_429_did_nothing(status: int, why: Any) -> None:
+    # Whatever the body says.
+    assert classify(Reply(status, answer(saved()).body), "invoice", 1) == NotDone(why)
+
+
+def test_429_says_which_limit_and_how_long() -> None:
+    reply = Reply(429, b"", Limits(problem="minute", retry_after=7.0))
+    assert classify(reply, "invoice", 1) == NotDone("throttled", 7.0, "minute")
+
+
+# ── In doubt ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("status", [300, 302, 408, 409, 425, 499, 500, 502, 503, 504, 599])
+def test_every_5xx_and_what_says_nothing_is_a_doubt(status: int) -> None:
+    # Even a body that reads like an answer.
+    verdict = classify(answer(saved(), status=status), "invoice", 1)
+    assert verdict == InDoubt(f"status_{status}")
+
+
+def test_offline_organisation_is_a_doubt_with_xeros_words() -> None:
+    verdict = classify(Reply(503, b"The Organisation is offline"), "invoice", 1)
+    assert verdict == InDoubt("status_503", said="The Organisation is offline")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"[]", b"null", b"{}", b'{"Invoices": {}}', b'{"Invoices": [', b"\xff\xfe{"],
+)
+def test_unreadable_2xx_is_a_doubt(body: bytes) -> None:
+    assert classify(Reply(200, body), "invoice", 1) == InDoubt("unreadable")
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        [],
+        [saved(), saved(TWO)],
+        [None],
+        ["text"],
+        [{"StatusAttributeString": "OK"}],
+        [{"InvoiceNumber": "A-1"}],
+    ],
+)
+def test_answer_that_does_not_fit_the_request_is_a_doubt(elements: list[Any]) -> None:
+    assert classify(answer(*elements), "invoice", 1) == InDoubt("unreadable")
+
+
+def test_answer_about_another_kind_is_a_doubt() -> None:
+    assert classify(answer(saved()), "contact", 1) == InDoubt("unreadable")
+
+
+def test_400_that_names_only_its_failures_is_a_doubt() -> None:
+    verdict = classify(refused(failed("Url must be absolute")), "invoice", 2)
+    assert isinstance(verdict, InDoubt)
+    assert verdict.batch_refused
+
+
+def test_400_without_a_complaint_is_a_doubt() -> None:
+    verdict = classify(refused(saved()), "invoice", 1)
+    assert isinstance(verdict, InDoubt)
+    assert verdict.batch_refused
+
+
+@pytest.mark.parametrize("status", [400, 404, 412, 413, 415])
+def test_whole_batch_4xx_is_a_doubt_to_bisect(status: int) -> None:
+    verdict = classify(Reply(status, b'{"Message": "Something is off"}'), "invoice", 1)
+    assert verdict == InDoubt(f"whole_{status}", batch_refused=True, said="Something is off")
+
+
+def test_reused_key_is_its_own_doubt() -> None:
+    message = "The idempotency key was used with a different request"
+    assert classify(refused(message=message), "invoice", 1) == InDoubt("key_reused", said=message)
+
+
+@given(
+    status=st.integers(100, 599),
+    body=st.binary(max_size=300)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        lambda part: (
+            st.lists(part, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["Invoices", "Elements", "InvoiceID", "Message", "Total"]), part
+            )
+        ),
+        max_leaves=8,
+    ).map(lambda value: json.dumps(value).encode()),
+    count=st.integers(1, 3),
+)
+def test_classify_never_raises_and_never_invents_a_success(
+    status: int, body: bytes, count: int
+) -> None:
+    verdict = classify(Reply(status, body), "invoice", count)
+    if isinstance(verdict, Answered):
+        assert len(verdict.elements) == count
+        assert 200 <= status < 300 or 400 <= status < 500
+
+
+@pytest.mark.parametrize("depth", [10_000])
+def test_deeply_nested_answers_are_unreadable(depth: int) -> None:
+    body = b'{"Invoices": ' + b"[" * depth + b"]" * depth + b"}"
+    assert classify(Reply(200, body), "invoice", 1) == InDoubt("unreadable")
+
+
+@pytest.mark.parametrize("value", [True, None, "", "NaN", "Infinity", 10**20, [], {}])
+def test_what_is_no_amount(value: object) -> None:
+    assert amount(value) is None
+
+
+def test_amounts_never_pass_through_floats() -> None:
+    body = b'{"Invoices": [{"InvoiceID": "%s", "Total": 0.1000000000000000055}]}' % ONE.encode()
+    (fate,) = fates(classify(Reply(200, body), "invoice", 1))
+    assert isinstance(fate, Saved)
+    assert fate.total == Decimal("0.1000000000000000055")
+
+
+# ── Refusals ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "follows"),
+    [
+        ("Invoice # must be unique.", "number_taken", "look"),
+        (
+            "The contact number x is already assigned to another contact. ",
+            "contact_number_taken",
+            "look",
+        ),
+        (
+            "The contact name Kauri is already assigned to another contact. The contact name must "
+            "be unique across all active contacts.",
+            "contact_name_taken",
+            "rename",
+        ),
+        ("The Organisation is currently offline", "organisation_offline", "wait"),
+        (
+            "The document date cannot be before the end of year lock date, currently 31 March",
+            "locked_period",
+            "fail",
+        ),
+        ("Organisation is not subscribed to currency KWD", "currency_not_subscribed", "fail"),
+        ("Account code '999' is not a valid code for this document.", "account_invalid", "fail"),
+        ("Account code '200' has been archived", "account_archived", "fail"),
+        (
+            "The TaxType code 'X' cannot be used with account code '200'.",
+            "tax_type_invalid",
+            "fail",
+        ),
+        (
+            "The line total 10.00 does not match the expected line total 9.99",
+            "line_total_mismatch",
+            "fail",
+        ),
+        ("Email address must be valid.", "email_invalid", "fail"),
+        ("Nobody has ever seen this", "refused_other", "fail"),
+    ],
+)
+def test_xeros_words_have_a_stable_code_and_a_hint(message: str, code: str, follows: str) -> None:
+    found = refusal(failed(message))
+    assert (found.code, found.next) == (code, follows)
+    assert len(found.hint) > 20
+
+
+def test_taken_number_decides_over_all_else_and_a_taken_name_over_nothing() -> None:
+    clash = "The contact name A is already assigned to another contact."
+    assert refusal(failed(clash, "Email address must be valid.")).code == "email_invalid"
+    assert refusal(failed("Url must be absolute", "Invoice # must be unique.")).next == "look"
+
+
+def test_every_rule_has_a_distinct_meaning() -> None:
+    for rule in refusals.RULES:
+        assert rule.code.replace("_", "").isalpha()
+        assert rule.next in ("fail", "look", "rename", "wait")
+        assert rule.hint.endswith(".")
+
+
+def test_words_carry_no_personal_data() -> None:
+    contact = {"Name": "Kauri Analytics", "EmailAddress": "ap@example.test"}
+    said = refusal(
+        failed(
+            "The contact name Kauri Analytics is already assigned to another contact.",
+            'Kauri Analytics said ap@example.test and "secret"',
+            Contact=contact,
+        )
+    ).said
+    assert "Kauri" not in said
+    assert "@" not in said
+    assert "secret" not in said
+    assert "is already assigned" in said
+
+
+def test_words_are_one_bounded_line() -> None:
+    said = refusal(failed("A\nB\x00C\ud800", "x" * 5000, "A\nB\x00C\ud800")).said
+    assert said.startswith("A BC")
+    assert len(said) == refusals.MAX_SAID
+    assert said.isprintable()
+    assert said.encode()
