@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote_plus
 from uuid import UUID
 
 import httpx
@@ -112,7 +113,9 @@ class ClientCredentials:
             "POST",
             self._token_url,
             data={"grant_type": "client_credentials", "scope": self._scope},
-            auth=httpx.BasicAuth(authorisation.client_id, authorisation.client_secret),
+            auth=httpx.BasicAuth(  # RFC 6749, 2.3.1: both are form-encoded first
+                quote_plus(authorisation.client_id), quote_plus(authorisation.client_secret)
+            ),
         )
         answer = document if isinstance(document, dict) else {}
         if status == 401 or (status == 400 and isinstance(answer.get("error"), str)):

@@ -110,6 +110,8 @@ _FLAG = {"contact": "HasValidationErrors", "invoice": "HasErrors"}
 _PERSONAL = ("Name", "FirstName", "LastName", "EmailAddress", "PhoneNumber", "TaxNumber")
 _SHORTEST_PERSONAL = 4
 """Shorter names occur inside other words; redacting them would make the text unreadable."""
+_PLACES = 15
+"""Digits before and after the point that a figure of Xero's can have."""
 _NO_OUTCOME = frozenset({408, 409, 425, 499})
 """4xx that say nothing about the elements: timeouts, and a key whose first call is in flight."""
 _KEY_REUSED = re.compile(r"idempotency key.*different request", re.IGNORECASE | re.DOTALL)
@@ -160,22 +162,24 @@ def _no_outcome(reply: Reply) -> InDoubt:
 
 def _answered(elements: list[object], kind: Kind, count: int, *, strict: bool) -> Verdict:
     """``strict``: in a 400 an element without a complaint is not taken for a success."""
-    fates = [_fate(element, kind) for element in elements]
-    known = [fate for fate in fates if fate is not None]
-    unclear = strict and all(isinstance(fate, Saved) for fate in known)
-    if len(fates) != count or len(known) != count or unclear:
+    if len(elements) != count:
         return InDoubt("unreadable")
-    return Answered(tuple(known))
+    fates = [_fate(element, kind, strict=strict) for element in elements]
+    known = [fate for fate in fates if fate is not None]
+    return Answered(tuple(known)) if len(known) == count else InDoubt("unreadable")
 
 
-def _fate(element: object, kind: Kind) -> Element | None:
+def _fate(element: object, kind: Kind, *, strict: bool) -> Element | None:
     """Saved is a real id without ERROR (WARNING is success); None: it cannot be told."""
     if not isinstance(element, Mapping):
         return None
     status = element.get("StatusAttributeString")
     complaints = _messages(element, "ValidationErrors")
     if status not in ("OK", "WARNING", "ERROR"):
-        status = "ERROR" if element.get(_FLAG[kind]) is True or complaints else "OK"
+        failed = element.get(_FLAG[kind]) is True or bool(complaints)
+        if strict and not failed:
+            return None
+        status = "ERROR" if failed else "OK"
     keeps = saved(element, kind)
     if status != "ERROR" and keeps is not None:
         return keeps
@@ -234,7 +238,10 @@ def amount(value: object) -> Decimal | None:
         number = Decimal(value)
     except (InvalidOperation, ValueError):
         return None
-    return number if number.is_finite() and abs(number) < 10**15 else None
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or not -_PLACES <= exponent <= _PLACES:
+        return None
+    return number if abs(number) < 10**_PLACES else None
 
 
 def _list(document: Mapping[str, object], name: str) -> list[object]:

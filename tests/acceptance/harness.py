@@ -466,9 +466,7 @@ async def world(
         stack.push_async_callback(postgres.drop_database, url)
         xero = await stack.enter_async_context(serve(settings))
         receiver = await stack.enter_async_context(receiving())
-        made = World(
-            kafka, url, xero, receiver, directory, tenants or [Tenant("acme-nz")], scale
-        )
+        made = World(kafka, url, xero, receiver, directory, tenants or [Tenant("acme-nz")], scale)
         stack.push_async_callback(made.close)
         await kafka.create_topic(made.topic, partitions)
         await kafka.create_topic(made.dead_letters)
