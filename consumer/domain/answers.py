@@ -110,8 +110,10 @@ _FLAG = {"contact": "HasValidationErrors", "invoice": "HasErrors"}
 _PERSONAL = ("Name", "FirstName", "LastName", "EmailAddress", "PhoneNumber", "TaxNumber")
 _SHORTEST_PERSONAL = 4
 """Shorter names occur inside other words; redacting them would make the text unreadable."""
-_PLACES = 15
-"""Digits before and after the point that a figure of Xero's can have."""
+_DIGITS = 15
+"""Digits before the point that a figure of Xero's can have."""
+_PLACES = 30
+"""Digits after it; a text like 1e-999999999 would fill the memory when it is shown."""
 _NO_OUTCOME = frozenset({408, 409, 425, 499})
 """4xx that say nothing about the elements: timeouts, and a key whose first call is in flight."""
 _KEY_REUSED = re.compile(r"idempotency key.*different request", re.IGNORECASE | re.DOTALL)
@@ -161,12 +163,15 @@ def _no_outcome(reply: Reply) -> InDoubt:
 
 
 def _answered(elements: list[object], kind: Kind, count: int, *, strict: bool) -> Verdict:
-    """``strict``: in a 400 an element without a complaint is not taken for a success."""
+    """``strict``: in a 400 an element without status and complaint is no success."""
     if len(elements) != count:
         return InDoubt("unreadable")
     fates = [_fate(element, kind, strict=strict) for element in elements]
     known = [fate for fate in fates if fate is not None]
-    return Answered(tuple(known)) if len(known) == count else InDoubt("unreadable")
+    unclear = strict and all(isinstance(fate, Saved) for fate in known)
+    if unclear or len(known) != count:
+        return InDoubt("unreadable")
+    return Answered(tuple(known))
 
 
 def _fate(element: object, kind: Kind, *, strict: bool) -> Element | None:
@@ -239,9 +244,9 @@ def amount(value: object) -> Decimal | None:
     except (InvalidOperation, ValueError):
         return None
     exponent = number.as_tuple().exponent
-    if not isinstance(exponent, int) or not -_PLACES <= exponent <= _PLACES:
+    if not isinstance(exponent, int) or not -_PLACES <= exponent <= _DIGITS:
         return None
-    return number if abs(number) < 10**_PLACES else None
+    return number if abs(number) < 10**_DIGITS else None
 
 
 def _list(document: Mapping[str, object], name: str) -> list[object]:

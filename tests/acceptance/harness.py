@@ -429,20 +429,20 @@ class World:
 
     async def dead_letter_records(self) -> list[Any]:
         """All records of the dead-letter topic."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka.bootstrap_servers)
-        await consumer.start()
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.kafka.bootstrap_servers, auto_offset_reset="earliest"
+        )
+        part = TopicPartition(self.dead_letters, 0)
         records: list[Any] = []
-        try:
-            parts = [TopicPartition(self.dead_letters, 0)]
-            consumer.assign(parts)
-            ends = await consumer.end_offsets(parts)
-            await consumer.seek_to_beginning(*parts)
-            while len(records) < sum(ends.values()):
-                async with asyncio.timeout(PATIENCE):
-                    for batch in (await consumer.getmany(timeout_ms=500)).values():
-                        records += batch
-        finally:
-            await consumer.stop()
+        async with asyncio.timeout(PATIENCE):
+            await consumer.start()
+            try:
+                consumer.assign([part])
+                end = (await consumer.end_offsets([part]))[part]
+                while await consumer.position(part) < end:
+                    records += (await consumer.getmany(timeout_ms=500)).get(part, [])
+            finally:
+                await consumer.stop()
         return records
 
 

@@ -48,7 +48,7 @@ class World(Protocol):
 class FakeWorld:
     """The fake with the outcomes that faults have."""
 
-    token = "secret-token"  # noqa: S105
+    token = "secret-token"
 
     def __init__(self) -> None:
         self.fake = FakeAccounting()

@@ -78,7 +78,7 @@ def _line(line: Json, rates: Mapping[str, Decimal]) -> Decimal:
     _demand(_places(tax) <= 2 and tax >= 0, f"a tax in cents, not {tax}")
     _demand(tax == 0 or rates[line["TaxType"]] > 0, "no tax on a 0 % type")
     _demand(tax == 0 or net > 0, f"no tax of {tax} on a line of {net}")
-    return net
+    return Decimal(net)
 
 
 def _places(value: Decimal) -> int:

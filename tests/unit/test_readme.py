@@ -1,0 +1,41 @@
+"""README says what the code does: its settings, its commands and the files it names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import typer.main
+
+from consumer import cli
+from consumer.config import settings_table
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_settings_table_is_that_of_the_code() -> None:
+    section = README.partition("<!-- settings:")[2].partition("<!-- /settings -->")[0]
+    rows = [
+        tuple(cell.strip().strip("`") for cell in line.strip("|").split("|"))
+        for line in section.splitlines()
+        if line.startswith("| `")
+    ]
+    assert rows == settings_table()
+
+
+def test_every_command_is_described() -> None:
+    group = typer.main.get_command(cli.app)
+    described = set(re.findall(r"^\| `lago-xero ([a-z]+)", README, re.MULTILINE))
+    assert described == set(group.commands)  # type: ignore[attr-defined]
+
+
+def test_the_exit_codes_are_those_of_the_help() -> None:
+    codes = cli.EPILOG.partition(". ")[0]
+    assert codes.replace(" ", "") in re.sub(r"\s", "", README)
+
+
+def test_what_it_links_to_exists() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
