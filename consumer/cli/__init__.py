@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from consumer.cli import reading, sandbox
+
 EPILOG = (
     "Exit codes: 0 done · 1 unexpected error · 2 wrong usage · 3 refused or invalid input · "
     "4 something is unreachable · 5 not found. LAGO_XERO_DEBUG=1 adds tracebacks."
@@ -97,3 +99,13 @@ def apply(
         typer.echo("nothing to change", err=True)
     else:
         typer.echo("dry run: nothing was stored" if dry_run else "stored", err=True)
+
+
+app.command(epilog="Example: lago-xero connections --json")(reading.connections)
+app.command(epilog="Example: lago-xero documents --state failed --connection acme-nz")(
+    reading.documents
+)
+app.command(epilog="Example: lago-xero show INV-001")(reading.show)
+app.command(epilog="Example: lago-xero status")(reading.status)
+app.command(epilog="Example: lago-xero healthcheck --port 8080")(reading.healthcheck)
+app.add_typer(sandbox.app, name="sandbox")

@@ -64,12 +64,9 @@ def invoice_lookup_path(numbers: Sequence[str]) -> list[str]:
     """
     distinct = [number for number in dict.fromkeys(numbers) if number]
     plain = [number for number in distinct if _listable(number)]
-    paths = [_invoices(f"InvoiceNumbers={chunk}") for chunk in _chunks(plain)]
-    return paths + [
-        _invoices("", f'InvoiceNumber=="{_escaped(number)}"')
-        for number in distinct
-        if not _listable(number)
-    ]
+    paths = [_invoices('Type=="ACCREC"', f"InvoiceNumbers={each}&") for each in _chunks(plain)]
+    alone = (number for number in distinct if not _listable(number))
+    return paths + [_invoices(f'InvoiceNumber=="{_escaped(number)}"') for number in alone]
 
 
 def contact_sweep_path(page: int = 1) -> str:
@@ -134,10 +131,9 @@ def match_contact(contact_number: str, found: Iterable[Saved]) -> Saved | None:
     return next((one for one in same if one.status != "ARCHIVED"), same[0] if same else None)
 
 
-def _invoices(query: str, where: str = "") -> str:
-    condition = " AND ".join(part for part in ('Type=="ACCREC"', where) if part)
-    parts = [query, f"where={quote(condition, safe='')}", "summaryOnly=true"]
-    return "Invoices?" + "&".join([*filter(None, parts), f"page=1&pageSize={PAGE_SIZE}"])
+def _invoices(where: str, numbers: str = "") -> str:
+    condition = quote(where, safe="")
+    return f"Invoices?{numbers}where={condition}&summaryOnly=true&page=1&pageSize={PAGE_SIZE}"
 
 
 def _listable(number: str) -> bool:

@@ -174,7 +174,7 @@ async def test_name_and_number_clashes_of_contacts(lab: Lab) -> None:
     assert not any("auri" in one.said.lower() for one in fates if isinstance(one, Refusal))
 
 
-@pytest.mark.parametrize("number", ["A-1", "A,1", 'A"1', "A&1 =?#%2C+ü"[:-1]])
+@pytest.mark.parametrize("number", ["A-1", "A,1", 'A"1', "A&1 =?#%2C+"])
 async def test_an_invoice_whose_answer_was_lost_is_found_and_adopted(lab: Lab, number: str) -> None:
     contact = await lab.contact("n-1", "Kauri")
     sent = invoice(number, contact)
@@ -270,7 +270,7 @@ async def test_an_unknown_token(lab: Lab) -> None:
 
 async def test_bodies_are_sent_byte_for_byte(lab: Lab) -> None:
     """The key of a resend is good for the same bytes only."""
-    kauri = xero.Contact(name="Kāuri – Ltd & <ü>".replace("<", "(").replace(">", ")"))
+    kauri = xero.Contact(name="Kāuri – Ltd & (ü)")
     (only,) = elements(await lab.put("contact", kauri))
     assert isinstance(only, Saved)
     books = await lab.client.get(f"{lab.simulator.control_url}/books/{TENANT}")

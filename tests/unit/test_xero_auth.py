@@ -12,9 +12,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from consumer.adapters.xero_auth import SCOPES, ClientCredentials, TenantRef
+from consumer.adapters.xero_auth import SCOPES, ClientCredentials
 from consumer.domain.errors import ConsumerError, Throttled, Unauthorised
-from consumer.ports import Authorisation
+from consumer.ports import Authorisation, TenantRef
 from tests.unit.simulator import CLIENT, TENANT, simulated
 
 SECRET = "canary-secret"

@@ -1,0 +1,36 @@
+"""One sentence for each way a document can stand."""
+
+from __future__ import annotations
+
+import pytest
+
+from consumer.domain.explain import explain
+
+CAUSES = {
+    "doc:7": "document 7 must be in Xero first",
+    "home:c1": "no connection serves customer c1 yet",
+    "lago:draft": "its status in Lago is draft",
+    "content:i1": "no message with its fees",
+    "policy:zero@acme": "zero invoices says skip, or it has no lines in connection acme",
+    "syncs:invoices@acme": "invoices are switched off in connection acme",
+    "start_date@acme": "older than the start date in connection acme",
+    "self_billed": "self-billed",
+    "partner": "partner account",
+    "unsupported:void": "does not void in Xero",
+    "tax:vat_20@acme": "a Xero tax type for the Lago tax vat_20 in connection acme",
+    "no_tax@acme": "the mapping no_tax in connection acme",
+}
+
+
+@pytest.mark.parametrize(("cause", "words"), CAUSES.items())
+def test_every_cause_has_words(cause: str, words: str) -> None:
+    assert words in explain("waiting", cause)
+    assert explain("skipped", cause).startswith("It is not posted: ")
+
+
+def test_a_failure_tells_what_it_waits_for() -> None:
+    sentence = explain("failed", "tax:vat_20@acme", "tax_unmapped", "No tax type.")
+    assert sentence == (
+        "It failed as tax_unmapped: No tax type. It waits for a Xero tax type for the Lago tax "
+        "vat_20 in connection acme."
+    )
