@@ -73,10 +73,14 @@ class Ingest:
         return ingested
 
     async def _ingest(self, batch: Sequence[Incoming]) -> Ingested:
-        """Store it; a record that the database refuses is found by halving, and dead."""
+        """Store it; a record that cannot be stored or planned is found by halving, and dead."""
         try:
             return await self.inbox.ingest(batch)
-        except Unstorable as error:
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - one record must not stop the topic
+            why = str(error) if isinstance(error, Unstorable) else type(error).__name__
+            log.warning("batch_unstorable", why=why, events=len(batch))
             if len(batch) > 1:
                 half = len(batch) // 2
                 first, second = await self._ingest(batch[:half]), await self._ingest(batch[half:])
@@ -88,8 +92,8 @@ class Ingest:
             [one] = batch
             dead = Undecodable(
                 "unstorable",
-                f"The database refuses a value of this message ({error}).",
-                "Look for absurd numbers or dates in the message.",
+                f"This message cannot be stored ({why}).",
+                "Look for absurd numbers or dates in it; if there are none, report it.",
             )
             return await self.inbox.ingest([Incoming(one.record, one.digest, error=dead)])
 

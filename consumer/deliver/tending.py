@@ -59,6 +59,8 @@ class Tender:
                 more = await work()
             except Unavailable as error:
                 log.warning("ledger_away", why=str(error))
+            except Exception:
+                log.exception("tending_fault")  # one bad row must not stop the service
             if more:
                 self.on_work()
                 continue
