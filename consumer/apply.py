@@ -79,7 +79,7 @@ class Apply:
     async def _wishes(
         self, file: File, secrets: Sequence[str], stored: Mapping[str, Stored]
     ) -> tuple[list[Wish], list[Mistake]]:
-        wishes: list[Wish] = []
+        wishes: dict[str, Wish] = {}
         mistakes: list[Mistake] = []
         charts: dict[UUID, Chart] = {}
         for position, (asked, secret) in enumerate(zip(file.connections, secrets, strict=True)):
@@ -95,16 +95,16 @@ class Apply:
             connection = connection_of(asked, tenant_id)
             known = stored.get(asked.code)
             if known is not None and known.connection.tenant_id != tenant_id:
-                said = "the connection belongs to another tenant already"
-                mistakes.append(Mistake(f"{path}.xero.tenant_id", said, "use a new code"))
+                said = f"connection {asked.code} belongs to tenant {known.connection.tenant_id}"
+                hint = "its documents are there: give the new connection another code"
+                mistakes.append(Mistake(f"{path}.xero.tenant_id", said, hint))
             mistakes += check(connection, charts[tenant_id], path)
-            wishes.append(Wish(connection, asked.xero.client_id, secret, charts[tenant_id]))
-        named = {wish.connection.code for wish in wishes}
-        paths = [(f"connections[{i}]", wish.connection) for i, wish in enumerate(wishes)]
+            wishes[path] = Wish(connection, asked.xero.client_id, secret, charts[tenant_id])
+        named = {asked.code for asked in file.connections}
         kept = [(c, s.connection) for c, s in stored.items() if c not in named]
-        if not mistakes:
-            mistakes += conflicts([*kept, *paths])
-        return wishes, list(dict.fromkeys(mistakes))
+        mistakes += conflicts([*kept, *((path, w.connection) for path, w in wishes.items())])
+        mistakes += _client_conflicts(wishes)
+        return list(wishes.values()), list(dict.fromkeys(mistakes))
 
     async def _tenant(self, client: Authorisation, asked: Connection) -> UUID:
         """The named tenant if the client reaches it, or the only one it reaches."""
@@ -154,14 +154,15 @@ class Apply:
         while not isinstance(
             taken := await self.budget.take(tenant_id, "chart", "GET", path), UUID
         ):
-            if waited > PATIENCE:
+            if waited + taken > PATIENCE:
                 raise Halt(
                     "budget_spent",
                     "The tenant's call limit leaves no room for reading its chart.",
                     "Try again when fewer documents are being sent, or tomorrow.",
                 )
-            waited += taken
-            await self.sleep(min(taken, 5.0))
+            pause = min(taken, 5.0)
+            waited += pause
+            await self.sleep(pause)
         reply = None
         try:
             token = await self.tenants.token(client)
@@ -191,14 +192,32 @@ def read_secrets(file: File, beside: Path) -> list[str]:
             missing = f"the environment variable {source.env} is not set"
         else:
             missing = f"the file {source.file} cannot be read or is empty"
-            with contextlib.suppress(OSError):
-                secret = (beside / (source.file or "")).read_text().strip()
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                secret = (beside / (source.file or "")).read_text(encoding="utf-8").strip()
         if not secret:
             mistakes.append(Mistake(path, missing))
         secrets.append(secret)
     if mistakes:
         raise Mistakes(mistakes)
     return secrets
+
+
+def _client_conflicts(wishes: Mapping[str, Wish]) -> list[Mistake]:
+    """One client has one secret, and one tenant is used through one client."""
+    mistakes = []
+    clients: dict[str, tuple[str, Wish]] = {}
+    tenants: dict[UUID, tuple[str, Wish]] = {}
+    for path, wish in wishes.items():
+        other_path, other = clients.setdefault(wish.client_id, (path, wish))
+        if other.secret != wish.secret:
+            said = f"differs from the secret that {other_path} gives the same client"
+            mistakes.append(Mistake(f"{path}.xero.client_secret", said))
+        other_path, other = tenants.setdefault(wish.connection.tenant_id, (path, wish))
+        if other.client_id != wish.client_id:
+            said = f"{other_path} uses the same tenant through another client"
+            hint = "Xero counts calls by client: use one for both"
+            mistakes.append(Mistake(f"{path}.xero.client_id", said, hint))
+    return mistakes
 
 
 class _Wrong(Exception):

@@ -15,7 +15,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     StringConstraints,
     ValidationError,
     model_validator,
@@ -75,6 +74,10 @@ Text = Annotated[_Text, StringConstraints(max_length=255)]
 ItemCode = Annotated[_Text, StringConstraints(max_length=30)]
 AccountCode = Annotated[_Text, StringConstraints(max_length=10)]
 """Xero's limits (xero.md 5)."""
+NumberPrefix = Annotated[
+    str, BeforeValidator(_text), StringConstraints(strict=True, max_length=50, pattern=r"^[ -~]*$")
+]
+"""Xero's document numbers are printable ASCII."""
 CurrencyKey = Annotated[_Text, StringConstraints(pattern=r"^(default|[A-Z]{3})$")]
 
 
@@ -103,12 +106,11 @@ class SecretSource(Part):
 
 
 class XeroClient(Part):
-    """A tenant and the client it is reached through; ``scopes`` None = the service's default."""
+    """A tenant and the client it is reached through; connections may share a client."""
 
     tenant_id: UUID | None = None
     client_id: Text
     client_secret: SecretSource
-    scopes: tuple[Text, ...] | None = None
 
 
 class Serves(Part):
@@ -192,7 +194,7 @@ class Connection(Part):
     serves: Serves = Serves()
     default: bool = False
     start_date: datetime.date | None = None
-    number_prefix: Annotated[str, BeforeValidator(_text), Field(max_length=50)] = ""
+    number_prefix: NumberPrefix = ""
     syncs: Syncs = Syncs()
     policies: Policies = Policies()
     mappings: Mappings
@@ -319,6 +321,8 @@ def _mistake(error: ErrorDetails) -> Mistake:
         said = str(error["ctx"]["error"])
     elif kind == "string_pattern_mismatch" and at[-1] == "env":
         said = "must be the name of an environment variable"
+    elif kind == "string_pattern_mismatch" and at[-1] == "number_prefix":
+        said = "must be printable ASCII"
     elif kind == "string_pattern_mismatch":
         said, at = "must be default or a currency like EUR", at[:-1]
     elif said is None:

@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 import typer
 
+from consumer.domain.documents import DocumentKind, State
+
 Row = dict[str, Any]
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
@@ -28,10 +30,9 @@ def connections(as_json: AsJson = False) -> None:
 
 def documents(
     state: Annotated[
-        str | None,
-        typer.Option(help="waiting, ready, sending, synced, skipped or failed."),
+        State | None, typer.Option(help="Only those in this state.", case_sensitive=False)
     ] = None,
-    kind: Annotated[str | None, typer.Option(help="contact or invoice.")] = None,
+    kind: Annotated[DocumentKind | None, typer.Option(help="Only this kind.")] = None,
     connection: Annotated[str | None, typer.Option(help="A connection's code.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
     as_json: AsJson = False,
@@ -56,7 +57,7 @@ def show(
     from consumer.adapters.postgres import reading
     from consumer.cli.errors import NOT_FOUND, Failure
 
-    rows = _read(lambda db: reading.documents(db, ref=ref, limit=50))
+    rows = _read(lambda db: reading.document(db, ref))
     if not rows:
         hint = "give a Lago id or a number; lago-xero documents lists them"
         raise Failure(NOT_FOUND, f"There is no document of {ref}.", hint)

@@ -159,7 +159,7 @@ def read_chart(bodies: Mapping[str, bytes]) -> Chart:
         tax_rates={
             t.tax_type: TaxRate(
                 tax_type=t.tax_type,
-                effective_rate=t.effective_rate.normalize(),
+                effective_rate=t.effective_rate,
                 active=t.status == "ACTIVE",
                 for_revenue=t.can_apply_to_revenue,
             )
@@ -246,7 +246,7 @@ def _wrong_tax_type(key: MappingKey, tax_type: str, chart: Chart) -> _Wrong:
     elif key.kind in ("no_tax", "outside_tax") and rate.effective_rate:
         yield (
             part,
-            f"tax type {tax_type!r} has {rate.effective_rate} %",
+            f"tax type {tax_type!r} has {rate.effective_rate.normalize():f} %",
             "lines without tax need a tax type of 0 %",
         )
 

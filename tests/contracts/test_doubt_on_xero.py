@@ -276,3 +276,15 @@ async def test_bodies_are_sent_byte_for_byte(lab: Lab) -> None:
     books = await lab.client.get(f"{lab.simulator.control_url}/books/{TENANT}")
     names = [one["Name"] for one in json.loads(books.content)["contacts"]]
     assert names == ["Kāuri – Ltd & (ü)"]
+
+
+async def test_a_process_that_slept_after_the_headers_sends_no_body(lab: Lab) -> None:
+    """In doubt, for headers left; but Xero executes nothing long after the freeze."""
+    readings = iter([0.0, 0.0])  # before connecting, before the headers; then it is late
+    late = XeroAccounting(lab.client, lab.simulator.api_url, clock=lambda: next(readings, 100.0))
+    body = xero.Contact(contact_number="n-1", name="Kauri").body()
+    call = Call(TENANT, lab.token, "PUT", "Contacts", body, first_byte_by=5.0, timeout=20.0)
+    with pytest.raises(Doubt):
+        await late.call(call)
+    found = await lab.found(contact_by_number_path("n-1"), "contact")
+    assert found.saved == ()

@@ -14,6 +14,7 @@ from consumer.adapters.postgres.configuration import Snapshot
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.chart import Account, Chart, Item, Organisation, TaxRate
+from consumer.domain.errors import Halt
 from consumer.domain.mapping import Connection, MappingKey, Target
 from consumer.ports import Authorisation, Stored, Wish
 
@@ -117,7 +118,7 @@ class PostgresConnections:
         async def work(conn: Conn) -> Mapping[str, Stored]:
             snapshot = await load_snapshot(conn)
             secrets = {
-                row["client_id"]: self.decrypt(row["secret"]).decode()
+                row["client_id"]: self._opened(row["secret"])
                 for row in await conn.fetch(SQL["authorisations"])
             }
             stored = {}
@@ -134,6 +135,13 @@ class PostgresConnections:
 
         return await self.database.run(work)
 
+    def _opened(self, secret: bytes) -> str:
+        """In clear; "" if its key is lost, for then applying again is what mends it."""
+        try:
+            return self.decrypt(secret).decode()
+        except Halt:
+            return ""
+
     async def store(self, wishes: Sequence[Wish], who: str, changes: Sequence[str]) -> None:
         """All or nothing; everything that the change may mend is released with it."""
         await self.database.run(lambda c: self._store(c, wishes, who, changes), configuring=True)
@@ -145,7 +153,7 @@ class PostgresConnections:
         for wish in wishes:
             asked = wish.connection
             authorisation_id = await conn.fetchval(
-                SQL["put_authorisation"], wish.client_id, self.encrypt(wish.secret.encode()), True
+                SQL["put_authorisation"], wish.client_id, self.encrypt(wish.secret.encode())
             )
             await conn.execute(
                 SQL["put_tenant"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from consumer.adapters.postgres.database import Database
 from consumer.adapters.postgres.sql import statements
@@ -23,12 +24,20 @@ async def documents(
     state: str | None = None,
     kind: str | None = None,
     connection: str | None = None,
-    ref: str | None = None,
     limit: int = 50,
 ) -> list[Row]:
-    """The newest documents that fit; ``ref`` is a Lago id or a number."""
-    rows = await database.fetch(SQL["documents"], state, kind, connection, ref, limit)
+    """The newest documents that fit."""
+    rows = await database.fetch(SQL["documents"], state, kind, connection, limit)
     return [dict(row) for row in rows]
+
+
+async def document(database: Database, ref: str) -> list[Row]:
+    """The documents of a Lago id, or of a number as Xero has it (with the connection's prefix)."""
+    try:
+        lago_id = UUID(ref)
+    except ValueError:
+        lago_id = None
+    return [dict(row) for row in await database.fetch(SQL["document"], ref, lago_id)]
 
 
 async def status(database: Database) -> dict[str, list[Row]]:

@@ -22,9 +22,7 @@ select client_id, secret from authorisation;
 
 -- name: put_authorisation
 insert into authorisation (client_id, kind, secret) values ($1, 'custom', $2)
-on conflict (client_id) do update
-   set secret = case when $3 then excluded.secret else authorisation.secret end,
-       parked_at = null, parked_why = null
+on conflict (client_id) do update set secret = excluded.secret, parked_at = null, parked_why = null
 returning id;
 
 -- name: put_tenant
@@ -69,7 +67,7 @@ update configuration set revision = revision + 1;
 insert into release (cause)
 select distinct cause from document
  where cause is not null and state in ('waiting', 'failed', 'skipped')
-   and (split_part(cause, '@', 2) = any($1::text[])
+   and (exists (select from unnest($1::text[]) as c (code) where right(cause, length(code) + 1) = '@' || code)
         or cause like 'home:%' and customer_id in (
              select customer_id from object where kind = 'customer' and organization_id = any($2::uuid[])))
 on conflict do nothing;

@@ -13,8 +13,17 @@ select d.id, c.code as connection, d.kind, d.lago_id, d.number, d.state, d.cause
   left join connection c on c.id = d.connection_id left join tenant t on t.id = d.tenant_id
  where ($1::text is null or d.state = $1) and ($2::text is null or d.kind = $2)
    and ($3::text is null or c.code = $3)
-   and ($4::text is null or d.number = $4 or d.lago_id::text = $4)
- order by d.id desc limit $5;
+ order by d.id desc limit $4;
+
+-- name: document
+-- By number or Lago id: two indexed conditions.
+select d.id, c.code as connection, d.kind, d.lago_id, d.number, d.state, d.cause, d.code, d.said, d.hint,
+       d.attempts, d.currency, d.dated, d.net, d.tax, d.total, d.xero_net, d.xero_tax, d.xero_total, d.xero_id,
+       d.xero_status, d.drift, t.organisation ->> 'short_code' as short_code
+  from document d
+  left join connection c on c.id = d.connection_id left join tenant t on t.id = d.tenant_id
+ where d.number = $1 or d.lago_id = $2
+ order by d.id desc limit 50;
 
 -- name: states
 select coalesce(c.code, '(no connection)') as connection, d.kind, d.state, count(*)
