@@ -62,6 +62,7 @@ def _listen(port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
+        listener.listen(1024)  # whoever is told the address may connect at once
     except OSError:
         listener.close()
         raise
