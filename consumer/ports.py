@@ -161,11 +161,15 @@ class MessageTooLarge(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Authorisation:
-    """One OAuth2 client of ours at Xero. ``client_secret`` is in clear: never log this."""
+    """One OAuth2 client of ours at Xero. ``client_secret`` is in clear: never log this.
+
+    ``stored`` is the secret as it is kept: it tells whether somebody has applied it anew since.
+    """
 
     id: int
     client_id: str
     client_secret: str
+    stored: bytes = b""
 
     def __repr__(self) -> str:
         return f"Authorisation(id={self.id})"
@@ -402,8 +406,11 @@ class Ledger(Protocol):
     async def postpone(self, request_id: UUID, seconds: float) -> None:
         """Look again later."""
 
-    async def park(self, tenant_id: UUID, error: Unauthorised, *, authorisation: bool) -> bool:
-        """Stop the tenant, or all of its authorisation's; True if this call was the one that did."""
+    async def park(
+        self, tenant_id: UUID, error: Unauthorised, authorisation: Authorisation | None
+    ) -> bool:
+        """Stop the tenant, or all that the given authorisation reaches, unless it was applied anew
+        since it was read; True if this call was the one that stopped them."""
 
     async def block(self, tenant_id: UUID, seconds: float, why: str) -> None:
         """Nothing of this tenant is sent for a while."""

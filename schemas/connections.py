@@ -301,6 +301,8 @@ _KINDS = {
     "string_type": "must be text",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
+    "too_short": "is empty",
+    "string_too_short": "is empty",
     "extra_forbidden": "is not a known key",
 }
 _FAMILIES = {

@@ -12,7 +12,7 @@ from consumer.domain.answers import NotDone, Reply
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, NotExecuted, Throttled, Unauthorised
 from consumer.metrics import Metrics
-from consumer.ports import Accounting, Authorisations, Call, Ledger, Tokens
+from consumer.ports import Accounting, Authorisation, Authorisations, Call, Ledger, Tokens
 
 log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ class Caller:
             log.warning("token_unavailable", code=error.code, authorisation=authorisation_id)
             await self.ledger.block(tenant_id, 5 * self.clocks.look_for_work, "identity")
         except Unauthorised as error:
-            await self._park(tenant_id, error, authorisation=True)
+            await self._park(tenant_id, error, authorisation)
         return None
 
     async def call(self, call: Call, purpose: str) -> Reply:
@@ -85,9 +85,10 @@ class Caller:
                 "Xero does not let our client into this organisation.",
                 "Connect the organisation to the client again, then run apply.",
             )
-            await self._park(tenant_id, error, authorisation=False)
+            await self._park(tenant_id, error, None)
         elif verdict.why == "unauthorised":
-            self.tokens.forget(await self.authorisations.get(authorisation_id), token)
+            authorisation = await self.authorisations.get(authorisation_id)
+            self.tokens.forget(authorisation, token)
             refused = self._refused.setdefault(authorisation_id, set())
             refused.add(token)
             if len(refused) > 1:
@@ -96,9 +97,11 @@ class Caller:
                     "Xero refuses fresh tokens of this authorisation.",
                     "Check the client's scopes and its connection in Xero, then run apply.",
                 )
-                await self._park(tenant_id, error, authorisation=True)
+                await self._park(tenant_id, error, authorisation)
 
-    async def _park(self, tenant_id: UUID, error: Unauthorised, *, authorisation: bool) -> None:
-        if await self.ledger.park(tenant_id, error, authorisation=authorisation):
+    async def _park(
+        self, tenant_id: UUID, error: Unauthorised, authorisation: Authorisation | None
+    ) -> None:
+        if await self.ledger.park(tenant_id, error, authorisation):
             self.metrics.parked.labels(error.code).inc()
             log.error("parked", tenant=str(tenant_id), code=error.code, hint=error.hint)

@@ -217,18 +217,18 @@ def _wrong(key: MappingKey, target: Target, chart: Chart) -> _Wrong:
 
 def _wrong_account(key: MappingKey, code: str, chart: Chart, *, named: bool) -> _Wrong:
     part = ".account" if named else ".item"
-    whose = "" if named else "the item's sales "
+    what = f"account {code!r}" if named else f"account {code!r}, the item's sales account,"
     account = chart.accounts.get(code)
     if account is None:
-        yield part, f"Xero has no {whose}account {code!r}", _HERE
+        yield part, f"{what} is not in Xero", _HERE
     elif not account.active:
-        yield part, f"{whose}account {code!r} is archived", "restore it in Xero or use another"
+        yield part, f"{what} is archived", "restore it in Xero or use another"
     elif account.type == "BANK":
-        yield part, f"account {code!r} is a bank account", "Xero takes none on an invoice line"
+        yield part, f"{what} is a bank account", "Xero takes none on an invoice line"
     elif key.kind == "prepaid_credit" and account.account_class != "LIABILITY":
         yield (
             part,
-            f"account {code!r} is of class {account.account_class or 'unknown'}",
+            f"{what} is of class {account.account_class or 'unknown'}",
             "prepaid credit is money owed to customers: use a liability account",
         )
 

@@ -30,8 +30,8 @@ def make_world(
     def make(**options: Any) -> AbstractAsyncContextManager[World]:
         nonlocal made
         made += 1
-        directory = tmp_path / f"world-{made}"
-        return world(kafka_service, postgres_service, database_template, directory, **options)
+        usual = {"postgres": postgres_service, "template": database_template}
+        return world(kafka_service, directory=tmp_path / f"world-{made}", **{**usual, **options})
 
     return make
 

@@ -372,6 +372,12 @@ class World:
             and method in (None, one["method"])
         ]
 
+    async def tokens_refused(self) -> int:
+        """How often the identity server turned a client away."""
+        answer = await self.control.get(f"{self.simulator.control_url}/arrivals")
+        asked = [one for one in answer.json() if one["path"] == "/connect/token"]
+        return sum(one["status"] != 200 for one in asked)
+
     async def writes(self, kind: str = "Invoices") -> list[Json]:
         """The writes of a kind that arrived."""
         return [one for one in await self.arrivals(f"{API}/{kind}") if one["method"] != "GET"]

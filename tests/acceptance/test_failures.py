@@ -30,6 +30,7 @@ async def test_a_revoked_client_parks_once_and_apply_releases_everything(acme: W
     assert await acme.count("ready") == 5
     tokens = await acme.value("select parked_why from authorisation where parked_at is not null")
     assert tokens == code_of(acme.receiver.failures[0])
+    assert await acme.tokens_refused() <= 5  # at most once a replica and batch of records
     tenant.secret = "another"
     assert "parked" in await acme.apply() or await acme.count("synced") == 6
     await acme.settled()

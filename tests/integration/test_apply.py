@@ -1,165 +1,441 @@
-"""Applying a connections file, against the simulated Xero and a real Postgres."""
+"""Apply on a real Postgres against the simulated Xero: all or nothing, and what it releases."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 import yaml
+from cryptography.fernet import Fernet
 
 from consumer.adapters.postgres.budget import PostgresBudget
-from consumer.adapters.postgres.connections import PostgresConnections, load_snapshot
-from consumer.adapters.postgres.database import Database, database
+from consumer.adapters.postgres.connections import (
+    PostgresAuthorisations,
+    PostgresConnections,
+    load_snapshot,
+)
+from consumer.adapters.postgres.database import Conn, Database, database
+from consumer.adapters.vault import Vault
 from consumer.adapters.xero import XeroAccounting, open_client
 from consumer.adapters.xero_auth import ClientCredentials
 from consumer.apply import Applied, Apply
 from consumer.domain.clocks import Clocks
+from consumer.domain.errors import Halt
+from consumer.domain.mapping import Connection, MappingKey, Target
 from consumer.domain.pacing import Limits
+from consumer.ports import Wish
 from consumer.sandbox.xero import Simulator
 from schemas.connections import Mistakes, parse
+from tests.integration.ledger import Books, books
+
+Json = dict[str, Any]
+TABLES = ("authorisation", "tenant", "connection", "mapping", "chart", "audit", "release")
+OLD_KEY, NEW_KEY = (Fernet.generate_key().decode() for _ in range(2))
 
 
 @dataclass
-class Desk:
-    """Where files are applied."""
+class Office:
+    """Whoever applies files, the database they end in and the Xero they are checked against."""
 
-    database: Database
-    use_case: Apply
-    tenants: list[str]
+    db: Database
+    http: httpx.AsyncClient
+    simulator: Simulator
+    tenant_id: UUID
+    organization_id: UUID
+    vault: Vault
+    limits: Limits
 
-    def file(self, **changes: Any) -> dict[str, Any]:
-        """One connection, ``changes`` applied to it."""
+    async def apply(self, *connections: Json, dry_run: bool = False) -> Applied:
+        """Apply these connections; each secret is what its ``env`` says."""
+        file = parse(yaml.safe_dump({"connections": list(connections)}))
+        secrets = [str(c.xero.client_secret.env) for c in file.connections]
+        identity = ClientCredentials(self.http, self.simulator.identity_url, self.simulator.api_url)
+        use_case = Apply(
+            PostgresConnections(self.db, self.vault.encrypt, self.vault.decrypt),
+            XeroAccounting(self.http, self.simulator.api_url),
+            identity,
+            PostgresBudget(self.db, self.limits, Clocks()),
+        )
+        return await use_case.run(file, secrets, "ann", dry_run=dry_run)
+
+    async def refused(self, *connections: Json) -> list[str]:
+        """The lines that these are refused with; nothing of them may be stored."""
+        before = await self.rows()
+        with pytest.raises(Mistakes) as refused:
+            await self.apply(*connections)
+        assert await self.rows() == before
+        return str(refused.value).split("\n")
+
+    async def rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All that apply may touch."""
         return {
-            "code": "acme",
-            "organization_id": "1a901a90-1a90-1a90-1a90-1a901a901a90",
-            "xero": {
-                "tenant_id": self.tenants[0],
-                "client_id": "client",
-                "client_secret": {"env": "X"},
-            },
-            "mappings": {
-                "fallback_item": {"item": "LAGO", "account": "200"},
-                "payment_account": "880",
-                "no_tax": "ZERORATED",
-                "outside_tax": "NONE",
-            },
-            **changes,
+            table: sorted(
+                (tuple(row) for row in await self.db.fetch(f"select * from {table}")), key=repr
+            )
+            for table in TABLES
         }
 
-    async def apply(
-        self, *connections: dict[str, Any], secret: str = "right", dry_run: bool = False
-    ) -> Applied:
-        """Through YAML, as a person would."""
-        file = parse(yaml.safe_dump({"connections": list(connections)}))
-        return await self.use_case.run(file, [secret] * len(connections), "me", dry_run=dry_run)
+    async def value(self, query: str, *args: Any) -> Any:
+        """One value of the database."""
+        return (await self.db.fetch(query, *args))[0][0]
+
+    async def connection(self, code: str = "acme") -> Connection:
+        """As pods load it."""
+        found = (await self.db.run(load_snapshot)).connections.values()
+        return next(c for c in found if c.code == code)
+
+    async def open_tenant(self, name: str, client: str, **more: Json) -> UUID:
+        """Another Xero organisation, with a client that reaches it."""
+        tenant_id = uuid4()
+        await self.order("tenants", {"tenant_id": str(tenant_id), "name": name, **more})
+        await self.register(client, "secret", tenant_id)
+        return tenant_id
+
+    async def register(self, client: str, secret: str, *tenants: UUID) -> None:
+        """Make the client known to Xero; an older secret is no longer good."""
+        reached = [str(tenant) for tenant in tenants]
+        body = {"client_id": client, "client_secret": secret, "tenant_ids": reached}
+        await self.order("clients", body)
+
+    async def order(self, path: str, body: Json) -> None:
+        """An order to the simulator."""
+        answer = await self.http.post(f"{self.simulator.control_url}/{path}", json=body)
+        assert answer.status_code == 200, answer.text
+
+    def acme(self, code: str = "acme", client: str = "client", **changed: Any) -> Json:
+        """A connection as the file has it; ``mappings`` are merged into the usual ones."""
+        mappings = {
+            "fallback_item": {"item": "LAGO"},
+            "payment_account": "880",
+            "prepaid_credit": {"item": "PREPAID"},
+            "no_tax": "ZERORATED",
+            "outside_tax": "NONE",
+            "taxes": {"vat_20": "OUTPUT2"},
+            **changed.pop("mappings", {}),
+        }
+        return {
+            "code": code,
+            "organization_id": str(self.organization_id),
+            "xero": {"client_id": client, "client_secret": {"env": "secret"}},
+            "mappings": {name: value for name, value in mappings.items() if value is not None},
+            **changed,
+        }
 
 
 @pytest.fixture
-async def desk(database_url: str, xero_simulator: Simulator) -> AsyncIterator[Desk]:
-    """A client that reaches two Xero organisations."""
-    tenants = [str(uuid4()), str(uuid4())]
-    async with httpx.AsyncClient(base_url=xero_simulator.control_url) as control:
-        for tenant_id in tenants:
-            tenant = {
-                "tenant_id": tenant_id,
-                "name": "Acme",
-                "country_code": "NZ",
-                "base_currency": "NZD",
-                "currencies": ["NZD"],
-            }
-            (await control.post("/tenants", json=tenant)).raise_for_status()
-        client = {"client_id": "client", "client_secret": "right", "tenant_ids": tenants}
-        (await control.post("/clients", json=client)).raise_for_status()
+async def office(database_url: str, xero_simulator: Simulator) -> AsyncIterator[Office]:
+    """One Xero organisation, reached by ``client`` with the secret ``secret``."""
     async with database(database_url) as db, open_client() as http:
-        use_case = Apply(
-            PostgresConnections(db, bytes, bytes),
-            XeroAccounting(http, xero_simulator.api_url),
-            ClientCredentials(http, xero_simulator.identity_url, xero_simulator.api_url),
-            PostgresBudget(db, Limits(), Clocks()),
-        )
-        yield Desk(db, use_case, tenants)
+        office = Office(db, http, xero_simulator, UUID(int=0), uuid4(), Vault([OLD_KEY]), Limits())
+        office.tenant_id = await office.open_tenant("Acme", "client")
+        yield office
 
 
-async def _stored(desk: Desk) -> dict[str, Any]:
-    async with desk.database.transaction() as conn:
-        snapshot = await load_snapshot(conn)
-    return {c.code: c for c in snapshot.connections.values()}
+# ── What is stored ────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_applying_twice_changes_nothing(desk: Desk) -> None:
-    first = await desk.apply(desk.file(serves={"billing_entities": ["nz"]}))
-    assert first.lines == ("+ acme: new connection with 4 mappings",)
-    connection = (await _stored(desk))["acme"]
-    assert connection.tenant_id == UUID(desk.tenants[0])
-    assert connection.billing_entities == {"nz"}
-    second = await desk.apply(desk.file(serves={"billing_entities": ["nz"]}))
-    assert (second.lines, second.changed) == ((), False)
+async def test_a_connection_is_stored_whole(office: Office) -> None:
+    applied = await office.apply(office.acme(start_date="2026-01-01"))
+    assert applied.lines == ("+ acme: new connection with 6 mappings",)
+    assert applied.changed
+
+    stored = await office.connection()
+    assert stored.tenant_id == office.tenant_id  # found, since the client reaches no other
+    assert str(stored.start_date) == "2026-01-01"
+    assert stored.mappings[MappingKey("", "tax", "vat_20")] == Target(tax_type="OUTPUT2")
+
+    chart = (await office.db.run(load_snapshot)).charts[office.tenant_id]
+    assert chart.organisation.name == "Acme"
+    assert chart.items["LAGO"].sales_account == "200"
+    assert not chart.tax_rates["TAX001"].active
+
+    assert await office.value("select who from audit") == "ann"
+    assert await office.value("select due_at <= now() from tenant")
 
 
-async def test_a_dry_run_stores_nothing(desk: Desk) -> None:
-    assert (await desk.apply(desk.file(), dry_run=True)).changed
-    assert await _stored(desk) == {}
+async def test_the_secret_is_encrypted(office: Office) -> None:
+    await office.apply(office.acme())
+    assert b"secret" not in await office.value("select secret from authorisation")
+    id = await office.value("select id from authorisation")
+    found = await PostgresAuthorisations(office.db, office.vault.decrypt).get(id)
+    assert (found.client_id, found.client_secret) == ("client", "secret")
 
 
-async def test_the_diff_names_each_setting_and_mapping(desk: Desk) -> None:
-    await desk.apply(desk.file())
-    changed = desk.file()
-    changed["start_date"] = date(2026, 1, 1)
-    changed["mappings"]["taxes"] = {"vat_20": "OUTPUT2"}
-    changed["mappings"]["no_tax"] = "NONE"
-    applied = await desk.apply(changed)
+async def test_again_changes_nothing(office: Office) -> None:
+    await office.apply(office.acme())
+    before = await office.rows(), await office.value("select revision from configuration")
+    again = await office.apply(office.acme())
+    assert (again.lines, again.changed) == ((), False)
+    assert (await office.rows(), await office.value("select revision from configuration")) == before
+
+
+async def test_a_dry_run_shows_and_stores_nothing(office: Office) -> None:
+    before = await office.rows()
+    applied = await office.apply(office.acme(), dry_run=True)
+    assert applied.lines == ("+ acme: new connection with 6 mappings",)
+    assert await office.rows() == before
+
+
+async def test_mappings_keep_their_history(office: Office) -> None:
+    await office.apply(office.acme())
+    changed = office.acme(mappings={"taxes": {"vat_5": "RROUTPUT"}, "no_tax": "NONE"})
+    applied = await office.apply(changed)
     assert applied.lines == (
-        "~ acme.start_date: nothing → 2026-01-01",
         "~ acme.mappings.no_tax: ZERORATED → NONE",
-        "+ acme.mappings.taxes.vat_20: OUTPUT2",
+        "- acme.mappings.taxes.vat_20: OUTPUT2",
+        "+ acme.mappings.taxes.vat_5: RROUTPUT",
     )
-    history = await desk.database.fetch(
-        "select tax_type, set_by, unset_at is null as current from mapping where kind = 'no_tax' order by id"
+    rows = await office.db.fetch(
+        """select kind || ':' || key || '=' || tax_type, unset_at is null, set_by from mapping
+            where kind in ('tax', 'no_tax') order by id"""
     )
-    assert [tuple(row) for row in history] == [("ZERORATED", "me", False), ("NONE", "me", True)]
+    assert [tuple(row) for row in rows] == [
+        ("no_tax:=ZERORATED", False, "ann"),
+        ("tax:vat_20=OUTPUT2", False, "ann"),
+        ("no_tax:=NONE", True, "ann"),
+        ("tax:vat_5=RROUTPUT", True, "ann"),
+    ]
 
 
-async def test_a_code_that_xero_does_not_have_is_named_and_nothing_is_half_applied(
-    desk: Desk,
-) -> None:
-    good = desk.file(default=True)
-    bad = desk.file(code="other", serves={"billing_entities": ["eu"]}, number_prefix="E-")
-    bad["mappings"] |= {"fallback_item": {"item": "NOPE", "account": "299"}, "no_tax": "OUTPUT2"}
-    with pytest.raises(Mistakes) as caught:
-        await desk.apply(good, bad)
-    said = "\n".join(map(str, caught.value.mistakes))
-    assert "connections[1].mappings.fallback_item.item: Xero has no item 'NOPE'" in said
-    assert "connections[1].mappings.fallback_item.account: account '299' is archived" in said
-    assert "connections[1].mappings.no_tax: tax type 'OUTPUT2' has 20 %" in said
-    assert await _stored(desk) == {}
+async def test_pods_notice_by_the_revision(office: Office) -> None:
+    before = await office.value("select revision from configuration")
+    await office.apply(office.acme())
+    assert await office.value("select revision from configuration") > before
 
 
-async def test_two_connections_that_could_claim_one_customer_are_refused(desk: Desk) -> None:
-    one = desk.file(serves={"billing_entities": ["nz"]})
-    other = desk.file(code="other", serves={"billing_entities": ["nz"]})
-    with pytest.raises(Mistakes, match=r"connections\[1\].serves.billing_entities: nz is served"):
-        await desk.apply(one, other)
-    with pytest.raises(Mistakes, match="serves nobody"):
-        await desk.apply(one, desk.file(code="other"))
+async def test_connections_that_the_file_does_not_name_stay(office: Office) -> None:
+    await office.apply(office.acme(default=True))
+    other = office.acme("other", customers="linked")
+    applied = await office.apply(other)
+    assert applied.lines[-1] == "  acme: not in the file, left as it is"
+    assert (await office.connection()).default
+    again = await office.apply(other)
+    assert not again.changed
 
 
-async def test_a_wrong_secret_and_an_ambiguous_tenant_are_told_apart(desk: Desk) -> None:
-    with pytest.raises(Mistakes, match=r"connections\[0\].xero: Xero refuses the client"):
-        await desk.apply(desk.file(), secret="wrong")
-    unnamed = desk.file()
-    del unnamed["xero"]["tenant_id"]
-    with pytest.raises(Mistakes, match="reaches 2 organisations"):
-        await desk.apply(unnamed)
+async def test_what_changed_in_xero_is_stored_again(office: Office) -> None:
+    await office.apply(office.acme())
+    await office.order(f"lock_dates/{office.tenant_id}", {"period_lock_date": "2026-03-31"})
+    applied = await office.apply(office.acme())
+    assert applied.lines == ("~ acme: Xero's chart has changed",)
+    chart = (await office.db.run(load_snapshot)).charts[office.tenant_id]
+    assert str(chart.organisation.period_lock_date) == "2026-03-31"
 
 
-async def test_a_connection_never_moves_to_another_tenant(desk: Desk) -> None:
-    await desk.apply(desk.file())
-    moved = desk.file()
-    moved["xero"]["tenant_id"] = desk.tenants[1]
-    with pytest.raises(Mistakes, match="belongs to tenant"):
-        await desk.apply(moved)
+async def test_every_call_is_counted(office: Office) -> None:
+    await office.apply(office.acme(), dry_run=True)
+    rows = await office.db.fetch(
+        "select purpose, status, outcome from request where tenant_id = $1", office.tenant_id
+    )
+    assert [tuple(row) for row in rows] == [("chart", 200, "answered")] * 5
+
+
+# ── What is refused ───────────────────────────────────────────────────────────────────────────────
+
+
+async def test_one_mistake_stores_nothing_of_the_whole_file(office: Office) -> None:
+    wrong = office.acme(
+        "wrong",
+        customers="linked",
+        mappings={
+            "coupon": {"item": "NO"},
+            "subscription_fee": {"item": "BARE"},
+            "add_ons": {"setup": {"item": "WIDGET"}},
+            "payment_account": {"default": "200", "EUR": "881"},
+        },
+    )
+    paths = [
+        line.partition(": ")[0] for line in await office.refused(office.acme(default=True), wrong)
+    ]
+    assert paths == [
+        "connections[1].mappings.add_ons.setup.item",
+        "connections[1].mappings.coupon.item",
+        "connections[1].mappings.payment_account",
+        "connections[1].mappings.payment_account.EUR",
+        "connections[1].mappings.subscription_fee",
+    ]
+
+
+async def test_a_wrong_secret_of_one_and_a_wrong_code_of_another(office: Office) -> None:
+    await office.open_tenant("Other", "client-2")
+    wrong = office.acme("two", "client-2", customers="linked")
+    wrong["xero"]["client_secret"] = {"env": "mistaken"}
+    code = office.acme(default=True, mappings={"no_tax": "NO"})
+    lines = await office.refused(wrong, code)
+    assert [line.partition(": ")[0] for line in lines] == [
+        "connections[0].xero",
+        "connections[1].mappings.no_tax",
+    ]
+    assert "mistaken" not in lines[0]
+
+
+async def test_a_tenant_that_the_client_does_not_reach(office: Office) -> None:
+    acme = office.acme()
+    acme["xero"]["tenant_id"] = str(uuid4())
+    [line] = await office.refused(acme)
+    assert line.startswith("connections[0].xero: the client does not reach tenant")
+
+
+async def test_a_client_that_reaches_several_needs_a_name(office: Office) -> None:
+    other = await office.open_tenant("Other", "unused")
+    await office.register("client", "secret", office.tenant_id, other)
+    [line] = await office.refused(office.acme())
+    assert line == (
+        "connections[0].xero: the client reaches 2 organisations; name one with tenant_id"
+    )
+    acme = office.acme()
+    acme["xero"]["tenant_id"] = str(other)
+    await office.apply(acme)
+    assert (await office.connection()).tenant_id == other
+
+
+async def test_a_connection_keeps_its_tenant(office: Office) -> None:
+    await office.apply(office.acme())
+    await office.open_tenant("Other", "client-2")
+    [line] = await office.refused(office.acme(client="client-2"))
+    assert line.startswith("connections[0].xero.tenant_id: connection acme belongs to tenant")
+
+
+async def test_rivals_within_the_file_and_with_the_stored(office: Office) -> None:
+    one, two = office.acme("one", default=True), office.acme("two", default=True)
+    [line] = await office.refused(one, two)
+    assert line.startswith("connections[1].default: ")
+    await office.apply(one)
+    [line] = await office.refused(two)
+    assert line == "connections[0].default: one is the organization's default already"
+
+
+async def test_one_client_has_one_secret(office: Office) -> None:
+    one, two = office.acme("one", default=True), office.acme("two", customers="linked")
+    two["xero"] = {**two["xero"], "client_secret": {"env": "other"}}
+    await office.register("client", "secret", office.tenant_id)
+    lines = await office.refused(one, two)
+    assert lines[0].startswith("connections[1].xero: Xero refuses the client")
+
+
+async def test_one_tenant_is_used_through_one_client(office: Office) -> None:
+    await office.register("client-2", "secret", office.tenant_id)
+    one = office.acme("one", default=True)
+    [line] = await office.refused(one, office.acme("two", "client-2", customers="linked"))
+    assert line.startswith("connections[1].xero.client_id: connections[0] uses the same tenant")
+
+
+async def test_xero_that_fails_is_no_mistake_of_the_file(office: Office) -> None:
+    where = {"method": "GET", "path_prefix": "/api.xro/2.0/Items"}
+    await office.order("faults", {"kind": "unavailable", "times": 1, "match": where})
+    with pytest.raises(Halt) as halted:
+        await office.apply(office.acme())
+    assert halted.value.code == "xero_unavailable"
+    await office.apply(office.acme())
+
+
+async def test_a_spent_day_is_told_at_once(office: Office) -> None:
+    office.limits = Limits(day=2)
+    with pytest.raises(Halt) as halted:
+        await office.apply(office.acme())
+    assert halted.value.code == "budget_spent"
+
+
+# ── What it mends ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_parked_client_is_used_again(office: Office) -> None:
+    await office.apply(office.acme())
+    await office.db.execute(
+        """update authorisation set parked_at = now(), parked_why = 'authorisation_refused';
+           update tenant set due_at = 'infinity'"""
+    )
+    applied = await office.apply(office.acme())
+    assert applied.lines == ("~ acme: was parked, is used again",)
+    assert await office.value("select parked_at is null and parked_why is null from authorisation")
+    assert await office.value("select due_at <= now() from tenant")
+
+
+async def test_a_forbidden_tenant_is_used_again(office: Office) -> None:
+    await office.apply(office.acme())
+    await office.db.execute(
+        "update tenant set blocked_until = 'infinity', blocked_why = 'forbidden'"
+    )
+    assert (await office.apply(office.acme())).changed
+    assert await office.value("select blocked_until is null and blocked_why is null from tenant")
+
+
+async def test_a_new_secret_is_stored(office: Office) -> None:
+    await office.apply(office.acme())
+    await office.register("client", "renewed", office.tenant_id)
+    acme = office.acme()
+    acme["xero"]["client_secret"] = {"env": "renewed"}
+    applied = await office.apply(acme)
+    assert applied.lines == ("~ acme.xero.client_secret: another secret",)
+    assert (
+        office.vault.decrypt(await office.value("select secret from authorisation")) == b"renewed"
+    )
+
+
+async def test_a_lost_encryption_key_is_mended_by_applying_again(office: Office) -> None:
+    await office.apply(office.acme())
+    office.vault = Vault([NEW_KEY])
+    assert (await office.apply(office.acme())).lines == (
+        "~ acme.xero.client_secret: another secret",
+    )
+    assert office.vault.decrypt(await office.value("select secret from authorisation")) == b"secret"
+
+
+@pytest.fixture
+async def ledger(database_url: str) -> AsyncIterator[Books]:
+    """A ledger with a connection ``acme`` that maps the tax ``vat_20``."""
+    async with books(database_url) as opened:
+        yield opened
+
+
+async def causes(db: Database) -> set[str]:
+    """What is to be released."""
+    return {row["cause"] for row in await db.fetch("select cause from release")}
+
+
+async def store(books: Books, **changed: Any) -> None:
+    """Store the connection ``acme`` again, changed."""
+
+    async def load(conn: Conn) -> Wish:
+        snapshot = await load_snapshot(conn)
+        [acme] = snapshot.connections.values()
+        return Wish(replace(acme, **changed), "client-0", "secret", snapshot.charts[acme.tenant_id])
+
+    await books.connections.store([await books.database.run(load)], "ann", ["changed"])
+
+
+async def test_what_the_connections_documents_want_is_released(ledger: Books) -> None:
+    customer = ledger.customer()
+    await ledger.told(ledger.said(customer), ledger.said(ledger.invoice(customer)))
+    await ledger.database.execute("delete from release")
+    [contact] = await ledger.documents(kind="contact")
+    await ledger.database.execute(
+        """update document set state = 'failed', code = 'unmapped', cause = 'tax:a@b@acme'
+            where kind = 'invoice'"""
+    )
+    await ledger.database.execute(
+        "update document set state = 'skipped', cause = 'start_date@acme2' where id = $1",
+        contact["id"],
+    )
+    await store(ledger, name="Acme")
+    assert await causes(ledger.database) == {"tax:a@b@acme"}
+
+
+async def test_a_connection_releases_its_organizations_homeless(ledger: Books) -> None:
+    await store(ledger, customers="linked", billing_entities=frozenset())
+    customer = ledger.customer("elsewhere")
+    await ledger.told(ledger.said(customer))
+    [contact] = await ledger.documents(kind="contact")
+    assert (contact["connection_id"], contact["cause"]) == (None, f"home:{customer['lago_id']}")
+    await ledger.database.execute("delete from release")
+
+    await store(ledger, customers="create", billing_entities=frozenset({"elsewhere"}))
+    assert await causes(ledger.database) == {f"home:{customer['lago_id']}"}
+    while await ledger.ledger.release(10):
+        pass
+    states = {(row["connection_id"] is None, row["state"]) for row in await ledger.documents()}
+    assert (False, "ready") in states

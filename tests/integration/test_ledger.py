@@ -8,10 +8,11 @@ from uuid import uuid4
 
 import pytest
 
+from consumer.adapters.postgres.database import Conn, Timeouts
 from consumer.domain.answers import Answered, InDoubt, NotDone, Refusal, Reply, Saved
 from consumer.domain.clocks import Clocks
 from consumer.domain.pacing import Limits
-from consumer.ports import Absent, Other
+from consumer.ports import Absent, Frozen, Other, Unavailable
 from tests.integration.ledger import Books, books, saved, updated
 
 
@@ -311,3 +312,44 @@ async def test_a_contact_found_under_our_number_is_adopted_and_then_updated(
         [contact] = await b.documents()
         assert (contact["state"], contact["xero_id"]) == ("ready", found.xero_id)
         assert (await b.freeze()).purpose == "contact_update"
+
+
+async def test_a_wake_up_is_never_lost_whichever_side_is_first(database_url: str) -> None:
+    """The contact settles while its invoices are being ingested, again and again."""
+    async with books(database_url, limits=Limits(minute=1000)) as b:
+        waited = 0
+        for turn in range(40):
+            who = b.customer()
+            await b.told(b.said(who))
+            frozen = await b.freeze()
+
+            async def settle(frozen: Frozen = frozen, turn: int = turn) -> None:
+                await asyncio.sleep(turn % 8 / 1000)
+                await b.accept(frozen)
+
+            await asyncio.gather(settle(), b.told(b.said(b.invoice(who))))
+            [invoice] = await b.documents(customer_id=who["lago_id"], kind="invoice")
+            waited += invoice["state"] == "waiting"
+            await b.ledger.release(10)
+            [invoice] = await b.documents(customer_id=who["lago_id"], kind="invoice")
+            assert invoice["state"] == "ready", f"turn {turn}: {invoice['cause']}"
+            await b.accept(await b.freeze())
+        assert 0 < waited < 40, f"both orders must have been seen; {waited} of 40 waited"
+
+
+async def test_a_client_paused_inside_a_transaction_loses_it_and_holds_nobody_up(
+    database_url: str,
+) -> None:
+    """What SIGSTOP in mid-transaction does: Postgres ends the session and frees the tenant."""
+    async with books(database_url, timeouts=Timeouts(idle=0.3)) as b:
+        await b.told(b.said(b.customer()))
+
+        async def paused(conn: Conn) -> None:
+            await conn.fetch("select 1 from tenant where id = $1 for update", b.tenants[0])
+            assert (await b.ledger.freeze(b.tenants[0])).frozen is None
+            await asyncio.sleep(1.0)
+            await conn.fetch("select 1")
+
+        with pytest.raises(Unavailable):
+            await b.database.run(paused)
+        assert (await b.freeze()).count == 1

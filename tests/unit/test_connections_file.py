@@ -75,7 +75,7 @@ def test_a_tax_type_is_a_word_or_a_mapping() -> None:
     [
         ("code: acme", "code: [a]", "connections[0].code: must be text"),
         ("code: acme", "name: Acme", "connections[0].code: is missing"),
-        ("code: acme", "code: ''", "connections[0].code: string should have at least 1 character"),
+        ("code: acme", "code: ''", "connections[0].code: is empty"),
         (
             "    xero:",
             "    cstomers: create\n    xero:",

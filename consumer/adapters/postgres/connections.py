@@ -96,7 +96,8 @@ class PostgresAuthorisations:
     async def get(self, id: int) -> Authorisation:
         """The client of that id."""
         [row] = await self.database.fetch(SQL["authorisation"], id)
-        return Authorisation(row["id"], row["client_id"], self.decrypt(row["secret"]).decode())
+        secret = self.decrypt(row["secret"]).decode()
+        return Authorisation(row["id"], row["client_id"], secret, row["secret"])
 
 
 class PostgresConnections:

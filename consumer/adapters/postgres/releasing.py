@@ -12,7 +12,7 @@ from consumer.adapters.postgres.sql import statements
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Unauthorised
 from consumer.domain.objects import ObjectKey
-from consumer.ports import Fate, Sink
+from consumer.ports import Authorisation, Fate, Sink
 
 SQL = statements("ledger")
 INBOX = statements("inbox")
@@ -49,8 +49,10 @@ class Releaser:
             SQL["block_tenant"], tenant_id, timedelta(seconds=seconds), why, 0
         )
 
-    async def park(self, tenant_id: UUID, error: Unauthorised, *, authorisation: bool) -> bool:
-        """Stop the tenant, or all of its authorisation's, and say so once."""
+    async def park(
+        self, tenant_id: UUID, error: Unauthorised, authorisation: Authorisation | None
+    ) -> bool:
+        """Stop the tenant, or all that the authorisation reaches, and say so once."""
         return await self.database.run(
             lambda conn: self._park(conn, tenant_id, error, authorisation)
         )
@@ -96,16 +98,19 @@ class Releaser:
         return [Fate(row["kind"], "failed", "missing_dependency") for row in rows]
 
     async def _park(
-        self, conn: Conn, tenant_id: UUID, error: Unauthorised, authorisation: bool
+        self, conn: Conn, tenant_id: UUID, error: Unauthorised, authorisation: Authorisation | None
     ) -> bool:
         tenants = [tenant_id]
-        if authorisation:
-            authorisation_id = await conn.fetchval(SQL["authorisation_of"], tenant_id)
-            rows = await conn.fetch(SQL["tenants_of"], authorisation_id)
+        if authorisation is not None:
+            stored = await conn.fetchval(SQL["lock_authorisation"], authorisation.id)
+            if stored != authorisation.stored:
+                return False  # applied anew meanwhile: what is there now was not refused
+            rows = await conn.fetch(SQL["tenants_of"], authorisation.id)
             tenants = [row["id"] for row in rows]
-            first = await conn.fetchval(SQL["park_authorisation"], authorisation_id, error.code)
+            first = await conn.fetchval(SQL["park_authorisation"], authorisation.id, error.code)
         else:
             first = await conn.fetchval(SQL["park_tenant"], tenant_id, "forbidden")
+        await conn.execute(SQL["rest_tenants"], tenants)
         if first is None:
             return False
         await conn.execute(

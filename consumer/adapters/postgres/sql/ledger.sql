@@ -193,6 +193,14 @@ update tenant set blocked_until = greatest(blocked_until, now() + $2::interval),
 update tenant set blocked_until = 'infinity', blocked_why = $2
  where id = $1 and blocked_until is distinct from 'infinity' returning id;
 
+-- name: rest_tenants
+-- Until apply makes them due again; a parked tenant that stays due would ask for tokens without end.
+with locked as (select id from tenant where id = any($1::uuid[]) order by id for update)
+update tenant t set due_at = 'infinity' from locked where t.id = locked.id;
+
+-- name: lock_authorisation
+select secret from authorisation where id = $1 for update;
+
 -- name: park_authorisation
 update authorisation set parked_at = now(), parked_why = $2 where id = $1 and parked_at is null returning id;
 
