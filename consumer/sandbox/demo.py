@@ -8,242 +8,185 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import shutil
+import signal
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from pathlib import Path
-from uuid import uuid4
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 
 import asyncpg
-import httpx
-from aiokafka import AIOKafkaProducer
-from cryptography.fernet import Fernet
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from consumer.sandbox.demo_report import Outcome, outcome, show
-from consumer.sandbox.lago import Expected, Organization, Record, demo_events
-from consumer.sandbox.services import ServiceUnavailable, kafka, postgres
-from consumer.sandbox.up import TOPICS, write_env_file
-from consumer.sandbox.xero import Simulator, serve
+from consumer.sandbox.demo_report import outcome, show
+from consumer.sandbox.demo_stage import (
+    Mismatch,
+    Place,
+    command,
+    connect,
+    executable,
+    running_consumer,
+    start,
+    tail,
+)
+from consumer.sandbox.lago import Organization, Record, demo_events
+from consumer.sandbox.services import ServiceUnavailable
+from consumer.sandbox.up import write_env_file
 
 PATIENCE = 180.0
 """Seconds for everything to settle."""
-CURRENCIES = ("NZD", "USD", "EUR", "GBP", "JPY", "HUF", "KWD")
-TAXES = "{vat_20: OUTPUT2, gst_15: OUTPUT15, vat_5: RROUTPUT, vat_0: ZERORATED}"
+POLL = 0.1
+STATES = "select state, count(*) from document group by state order by state"
+OPEN = """
+select (select count(*) from document where state in ('waiting', 'ready', 'sending'))
+     + (select count(*) from outbox where done_at is null)
+     + (select count(*) from release) + (select count(*) from request where outcome is null)
+"""
+STANDING = """
+select kind || ' ' || coalesce(number, lago_id::text) || ': ' || state || coalesce(', ' || cause, '')
+  from document where state in ('waiting', 'ready', 'sending') order by 1 limit 10
+"""
 
-
-class Mismatch(Exception):
-    """What came of the events is not what must."""
+Ends = Mapping[TopicPartition, int]
 
 
 def main() -> int:
-    """Run it; the exit code."""
+    """Run it; the exit code: 0 as expected, 1 not, 128 + n after signal n."""
     parser = argparse.ArgumentParser(prog="python -m consumer.sandbox.demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave everything up until Ctrl-C")
     keep = parser.parse_args().keep
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console = Console(highlight=False)
     try:
         asyncio.run(_demo(console, keep))
     except (ServiceUnavailable, Mismatch) as problem:
         print(problem, file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
     return 0
 
 
 async def _demo(console: Console, keep: bool) -> None:
-    with tempfile.TemporaryDirectory(prefix="lago-xero-demo-") as folder:
-        place = Path(folder)
-        console.print("starting Kafka, Postgres and the simulated Xero")
-        async with kafka() as broker, postgres() as server, serve() as xero:
-            for topic, partitions in TOPICS.items():
-                await broker.create_topic(topic, partitions)
-            url = await server.create_database()
-            organization = Organization()
-            settings = {
-                "LAGO_XERO_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
-                "LAGO_XERO_DATABASE_URL": url,
-                "LAGO_XERO_XERO_API_URL": xero.api_url,
-                "LAGO_XERO_XERO_IDENTITY_URL": xero.identity_url,
-                "LAGO_XERO_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-                "LAGO_XERO_HTTP_PORT": "0",
-                "LAGO_XERO_HTTP_HOST": "127.0.0.1",
-                "DEMO_XERO_SECRET": "demo-secret",
-            }
-            connections = place / "connections.yaml"
-            connections.write_text(await _connections(xero, organization))
-            env = {**os.environ, **settings}
-            await _command(console, env, "migrate")
-            await _command(console, env, "apply", "-f", str(connections))
-            records, expected = demo_events(organization=organization)
-            await _produce(broker.bootstrap_servers, records)
-            console.print(f"produced {len(records)} Lago events to lago.webhooks")
-            database = await asyncpg.connect(url)
-            async with _consumer(env, place / "consumer.log"):
-                await _settled(database, expected, place / "consumer.log")
-                result = await outcome(database, xero.control_url, len(records))
-                show(console, result, expected)
-                if keep:
-                    await _keep(console, place, settings, xero)
-            await database.close()
-        _check(result, expected)
-    console.print(result.last_line, soft_wrap=True)
+    me = asyncio.current_task()
+    assert me is not None
+    # As Ctrl-C does: everything is stopped on the way out.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
+    async with AsyncExitStack() as stack:
+        place = await start(stack, console)
+        organization = Organization()
+        connections = await connect(place, organization)
+        await command(console, place, "migrate")
+        await command(console, place, "apply", "-f", str(connections))
+        records, expected = demo_events(organization=organization)
+        ends = await _produce(place, records)
+        console.print(f"produced {len(records)} Lago events to {place.setting('KAFKA_TOPICS')}")
+        database = await asyncpg.connect(place.setting("DATABASE_URL"))
+        stack.push_async_callback(database.close)
+        consumer = await stack.enter_async_context(running_consumer(console, place))
+        await _settled(database, place, ends, consumer)
+        result = await outcome(database, place.xero.control_url, place.receiver, len(records))
+        show(console, result, expected)
+        if problems := result.problems(expected):
+            raise Mismatch("The demo's outcome is wrong:\n  " + "\n  ".join(problems))
+        if keep:
+            await _keep(console, place)
+        await stack.aclose()
+        console.print(result.last_line, soft_wrap=True)
 
 
-async def _connections(xero: Simulator, organization: Organization) -> str:
-    """Two Xero organisations with a client each, and the file that connects them."""
-    parts = ["connections:"]
-    async with httpx.AsyncClient(base_url=xero.control_url) as control:
-        for code, currency in (("acme-nz", "NZD"), ("acme-eu", "EUR")):
-            tenant_id = str(uuid4())
-            tenant = {
-                "tenant_id": tenant_id,
-                "name": code,
-                "country_code": "NZ",
-                "base_currency": currency,
-                "currencies": list(CURRENCIES),
-            }
-            client = {
-                "client_id": f"demo-{code}",
-                "client_secret": "demo-secret",
-                "tenant_ids": [tenant_id],
-            }
-            (await control.post("/tenants", json=tenant)).raise_for_status()
-            (await control.post("/clients", json=client)).raise_for_status()
-            parts.append(
-                f"""\
-  - code: {code}
-    organization_id: {organization.organization_id}
-    xero:
-      tenant_id: {tenant_id}
-      client_id: demo-{code}
-      client_secret: {{env: DEMO_XERO_SECRET}}
-    serves: {{billing_entities: [{code}]}}
-    mappings:
-      fallback_item: {{item: LAGO, account: "200"}}
-      payment_account: "880"
-      subscription_fee: {{item: SUB}}
-      minimum_commitment: {{item: MIN}}
-      coupon: {{item: DISC}}
-      prepaid_credit: {{item: PREPAID, account: "825"}}
-      credit_note: {{item: CN}}
-      no_tax: ZERORATED
-      outside_tax: NONE
-      taxes: {TAXES}
-      billable_metrics: {{storage: {{item: STOR}}, seats: {{item: SEATS}}}}
-      add_ons: {{setup: {{item: SETUP}}}}"""
-            )
-    return "\n".join(parts) + "\n"
-
-
-def _executable() -> str:
-    """The installed command beside this interpreter, or on the path."""
-    beside = Path(sys.executable).with_name("lago-xero")
-    found = str(beside) if beside.exists() else shutil.which("lago-xero")
-    if found is None:
-        raise Mismatch("The command lago-xero is not installed; run make demo.")
-    return found
-
-
-async def _command(console: Console, env: Mapping[str, str], *arguments: str) -> None:
-    console.print(f"$ lago-xero {' '.join(arguments[:2])}", style="bold")
-    process = await asyncio.create_subprocess_exec(_executable(), *arguments, env=dict(env))
-    if await process.wait():
-        raise Mismatch(f"lago-xero {arguments[0]} failed; its message stands above.")
-
-
-async def _produce(bootstrap: str, records: list[Record]) -> None:
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all") as producer:
-        for record in records:
+async def _produce(place: Place, records: list[Record]) -> Ends:
+    """Append the records; returns the partitions' new ends."""
+    ends = {}
+    producer = AIOKafkaProducer(
+        bootstrap_servers=place.setting("KAFKA_BOOTSTRAP_SERVERS"), acks="all"
+    )
+    async with producer:
+        sent = [
             await producer.send(
-                "lago.webhooks", key=record.key, value=record.value, headers=list(record.headers)
+                place.setting("KAFKA_TOPICS"),
+                key=record.key,
+                value=record.value,
+                headers=list(record.headers),
             )
-        await producer.flush()
+            for record in records
+        ]
+        for future in sent:
+            told = await future
+            ends[TopicPartition(told.topic, told.partition)] = told.offset + 1
+    return ends
 
 
-@asynccontextmanager
-async def _consumer(env: Mapping[str, str], log: Path) -> AsyncIterator[None]:
-    """``lago-xero run`` as a process of its own, ended by SIGTERM."""
-    with log.open("wb") as sink:
-        process = await asyncio.create_subprocess_exec(
-            _executable(), "run", env=dict(env), stdout=sink, stderr=sink
-        )
-    try:
-        yield
-        if process.returncode is not None:
-            raise Mismatch(f"The consumer ended early with {process.returncode}.")
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            try:
-                await asyncio.wait_for(process.wait(), 40)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-
-
-STATES = "select state, count(*) from document group by state"
-OPEN = """
-select (select count(*) from document where state in ('ready', 'sending') or cause like 'doc:%')
-     + (select count(*) from outbox where done_at is null)
-     + (select count(*) from release) + (select count(*) from request where outcome is null)
-"""
-
-
-async def _settled(database: asyncpg.Connection, expected: Expected, log: Path) -> None:
-    """Show documents by state until nothing moves any more."""
-    wanted = expected.contacts + len(expected.invoices)
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), transient=True
-    ) as progress:
-        task = progress.add_task("the consumer joins the group", total=None)
+async def _settled(
+    database: asyncpg.Connection,
+    place: Place,
+    ends: Ends,
+    consumer: asyncio.subprocess.Process,
+) -> None:
+    """Show documents by state until every record is ingested and nothing moves any more."""
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, transient=True) as progress:
+        task = progress.add_task("the consumer joins its group", total=None)
+        ingested = False
         try:
             async with asyncio.timeout(PATIENCE):
-                while True:
-                    rows = await database.fetch(STATES)
-                    states = {row["state"]: row["count"] for row in rows}
-                    if states:
-                        shown = " · ".join(f"{n} {state}" for state, n in sorted(states.items()))
+                while not ingested or await database.fetchval(OPEN):
+                    if consumer.returncode is not None:
+                        raise Mismatch(f"The consumer ended by itself. {tail(place.log)}")
+                    if states := await database.fetch(STATES):
+                        shown = " · ".join(f"{number} {state}" for state, number in states)
                         progress.update(task, description=shown)
-                    if states.get("synced", 0) >= wanted and not await database.fetchval(OPEN):
-                        return
-                    await asyncio.sleep(0.1)
+                    ingested = ingested or await _ingested(place, ends)
+                    await asyncio.sleep(POLL)
         except TimeoutError:
-            tail = _tail(log)
-            raise Mismatch(f"Not settled within {PATIENCE:.0f} s. The log ends:\n{tail}") from None
+            standing = [row[0] for row in await database.fetch(STANDING)]
+            raise Mismatch(
+                f"Not settled within {PATIENCE:.0f} s; "
+                + ("not all records are ingested. " if not ingested else "")
+                + "".join(f"\n  {line}" for line in standing)
+                + f"\n{tail(place.log)}"
+            ) from None
 
 
-def _tail(log: Path) -> str:
-    return log.read_text(errors="replace")[-3000:]
+async def _ingested(place: Place, ends: Ends) -> bool:
+    """Whether the group has committed all that was produced."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=place.setting("KAFKA_BOOTSTRAP_SERVERS"))
+    try:
+        await admin.start()
+        committed = await admin.list_consumer_group_offsets(place.setting("KAFKA_GROUP_ID"))
+    except KafkaError:  # the group has no coordinator yet
+        return False
+    finally:
+        await admin.close()
+    return all(part in committed and committed[part].offset >= end for part, end in ends.items())
 
 
-def _check(result: Outcome, expected: Expected) -> None:
-    problems = result.problems(expected)
-    if problems:
-        raise Mismatch("The demo's outcome is wrong:\n  " + "\n  ".join(problems))
-
-
-async def _keep(
-    console: Console, place: Path, settings: Mapping[str, str], xero: Simulator
-) -> None:
-    env_file = place / "demo.env"
-    write_env_file(env_file, settings)
+async def _keep(console: Console, place: Place) -> None:
+    """Tell how everything is reached, and wait for Ctrl-C."""
+    env_file = place.directory / "demo.env"
+    write_env_file(env_file, place.settings)
+    lago_xero = executable()
     console.print(
         f"\nEverything stays up until Ctrl-C. In another shell:\n"
         f"  set -a; . {env_file}; set +a\n"
-        f"  .venv/bin/lago-xero status\n"
-        f"  .venv/bin/lago-xero documents --state failed\n"
-        f"  .venv/bin/lago-xero sandbox produce\n"
-        f"  curl {xero.control_url}/arrivals\n"
-        f"  tail -f {place / 'consumer.log'}",
+        f"  {lago_xero} status\n"
+        f"  {lago_xero} documents --state failed\n"
+        f"  {lago_xero} show AEU-002-004\n"
+        f"  {lago_xero} sandbox produce   # the same events again: no further call to Xero\n"
+        f"  {lago_xero} apply -f {place.directory / 'connections.yaml'}   # after a change\n"
+        f"  curl http://127.0.0.1:{place.setting('HTTP_PORT')}/metrics\n"
+        f"  curl {place.xero.control_url}/tenants   # likewise /arrivals and /books/TENANT_ID\n"
+        f"  tail -f {place.log}",
         soft_wrap=True,
     )
-    await asyncio.Event().wait()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
+    console.print("stopping")
 
 
 if __name__ == "__main__":

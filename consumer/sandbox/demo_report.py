@@ -13,9 +13,12 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from consumer.sandbox.lago import Expected
+from consumer.sandbox.lago import Expected, ExpectedInvoice
+from consumer.sandbox.receiver import Receiver
 
 Row = tuple[Any, ...]
+TEXTS = ("for example", "hint")
+"""Columns that may be broken into lines."""
 
 DOCUMENTS = "select kind, state, code, count(*) from document group by kind, state, code"
 FAILED = """
@@ -23,6 +26,9 @@ select code, min(said), min(hint), count(*) from document where state = 'failed'
 union all
 select code, min(said), '', count(*) from event where outcome = 'dead' group by code
 order by 1
+"""
+ANNOUNCED = """
+select code, count(*) from outbox where sink = 'dead_letter' and done_at is not null group by code
 """
 SPEED = """
 select coalesce(percentile_cont(0.5) within group (order by seconds), 0),
@@ -44,11 +50,18 @@ class Outcome:
     events: int
     states: Counter[tuple[str, str]]
     failed: list[Row]
-    announced: int
+    announced: Counter[str]
+    """Codes of the failures that went to the dead-letter topic."""
+    told: Counter[str]
+    """Codes of the failures that the webhook's receiver got, and in how many posts."""
+    posts: int
     books: dict[str, tuple[str, str, Decimal, Decimal]]
     """number → connection, currency, total, tax."""
     contacts: int
     calls: Counter[str]
+    """To the Accounting API, by status."""
+    reads: int
+    """Calls that read; here the charts."""
     seconds: tuple[float, float]
 
     def count(self, state: str) -> int:
@@ -59,6 +72,11 @@ class Outcome:
     def failures(self) -> int:
         """Failed documents and dead records."""
         return sum(row[3] for row in self.failed)
+
+    @property
+    def codes(self) -> Counter[str]:
+        """How many failures have each code."""
+        return Counter({code: number for code, _, _, number in self.failed})
 
     @property
     def last_line(self) -> str:
@@ -79,11 +97,13 @@ class Outcome:
             for number in sorted(wanted.keys() | self.books.keys())
             if wanted.get(number) != self.books.get(number)
         ]
-        pairs = [
+        pairs: list[tuple[str, object, object]] = [
             ("contacts in Xero", self.contacts, expected.contacts),
             ("skipped", self.count("skipped"), sum(expected.skipped.values())),
             ("failures", self.failures, sum(expected.failed.values()) + expected.dead),
-            ("announcements", self.announced, self.failures),
+            *((f"failures {c}", self.codes[c], n) for c, n in sorted(expected.failed.items())),
+            ("dead letters", dict(self.announced), dict(self.codes)),
+            ("failures that the webhook told", dict(self.told), dict(self.codes)),
             ("429s", self.calls["429"], 0),
         ]
         return problems + [f"{what}: {is_}, not {due}" for what, is_, due in pairs if is_ != due]
@@ -92,9 +112,10 @@ class Outcome:
 async def outcome(
     database: asyncpg.Connection,
     control_url: str,
+    receiver: Receiver,
     events: int,
 ) -> Outcome:
-    """Read the ledger, and the books over the simulator's control API."""
+    """Read the ledger, the receiver, and the books over the simulator's control API."""
     states: Counter[tuple[str, str]] = Counter()
     for kind, state, _, number in await database.fetch(DOCUMENTS):
         states[kind, state] += number
@@ -111,66 +132,63 @@ async def outcome(
                     Decimal(str(invoice["Total"])),
                     Decimal(str(invoice["TotalTax"])),
                 )
-        log = (await control.get("/arrivals", params={"path_prefix": "/api.xro"})).json()
-    arrivals = log["arrivals"] if isinstance(log, dict) else log
+        arrivals = (await control.get("/arrivals", params={"path_prefix": "/api.xro"})).json()
     [(p50, p99)] = await database.fetch(SPEED)
-    announced = await database.fetchval(
-        "select count(*) from outbox where sink = 'dead_letter' and done_at is not null"
-    )
     return Outcome(
         events=events,
         states=states,
         failed=[tuple(row) for row in await database.fetch(FAILED)],
-        announced=announced,
+        announced=Counter({r["code"]: r["count"] for r in await database.fetch(ANNOUNCED)}),
+        told=receiver.codes(),
+        posts=receiver.posts,
         books=books,
         contacts=contacts,
         calls=Counter(str(one["status"]) for one in arrivals),
+        reads=sum(one["method"] == "GET" for one in arrivals),
         seconds=(p50, p99),
     )
 
 
 def show(console: Console, result: Outcome, expected: Expected) -> None:
     """What is in Xero with both totals, what failed and why, what it cost."""
-    wanted: Counter[tuple[str, str]] = Counter()
-    lago: dict[tuple[str, str], Decimal] = {}
-    subcent: dict[tuple[str, str], Decimal] = {}
+    due: dict[tuple[str, str], list[ExpectedInvoice]] = {}
     for invoice in expected.invoices:
-        key = (invoice.entity, invoice.currency)
-        wanted[key] += 1
-        lago[key] = lago.get(key, Decimal(0)) + invoice.total
-        lost = _cents(invoice.total) - invoice.total
-        subcent[key] = subcent.get(key, Decimal(0)) + lost
+        due.setdefault((invoice.entity, invoice.currency), []).append(invoice)
     rows: list[Row] = []
-    for key in sorted(wanted):
-        found = [b for b in result.books.values() if b[:2] == key]
-        total = sum((b[2] for b in found), Decimal(0))
-        tax = sum((b[3] for b in found), Decimal(0))
-        difference = total - lago[key] - subcent[key]
-        rows.append((*key, len(found), f"{lago[key]:,}", f"{total:,.2f}", f"{tax:,.2f}",
-                     f"{subcent[key]}" if subcent[key] else "", f"{difference:,.2f}"))  # fmt: skip
-    _table(
-        console,
-        "Invoices in Xero",
-        (
-            "connection",
-            "in",
-            "no.",
-            "Lago total",
-            "Xero total",
-            "Xero tax",
-            "subcent",
-            "difference",
-        ),
-        rows,
-    )
+    for key, invoices in sorted(due.items()):
+        found = [booked for booked in result.books.values() if booked[:2] == key]
+        lago = _sum(i.total for i in invoices), _sum(i.tax for i in invoices)
+        xero = _sum(booked[2] for booked in found), _sum(booked[3] for booked in found)
+        cents = _sum(_cents(i.total) for i in invoices), _sum(_cents(i.tax) for i in invoices)
+        subcent, difference = cents[0] - lago[0], [x - c for x, c in zip(xero, cents, strict=True)]
+        rows.append(
+            (
+                *key,
+                len(found),
+                "Lago\nXero",
+                f"{lago[0]:,}\n{xero[0]:,.2f}",
+                f"{lago[1]:,}\n{xero[1]:,.2f}",
+                f"\n{subcent or ''}",
+                "\n" + (" and ".join(map(str, difference)) if any(difference) else "0"),
+            )
+        )
+    columns = ("to", "in", "no.", "by", "total", "tax", "subcent", "off")
+    _table(console, "Invoices in Xero, in units of their currency", columns, rows)
     _table(console, "Failed and announced", ("code", "for example", "hint", "count"), result.failed)
     documents = result.count("synced")
     calls = result.calls.total()
     console.print(
-        f"{calls} calls to Xero's Accounting API, {calls / max(documents, 1):.3f} a document "
-        f"(10 of them read the two charts), {result.calls['429']} refused for a limit; from Kafka's "
-        f"append to Xero's acceptance p50 {result.seconds[0]:.2f} s, p99 {result.seconds[1]:.2f} s, "
-        "the consumer's start included"
+        f"{result.announced.total()} records on the dead-letter topic; {result.told.total()} "
+        f"failures posted to the webhook in {result.posts} signed posts"
+    )
+    console.print(
+        f"{calls} calls to Xero: {result.reads} read the charts, {calls - result.reads} wrote, "
+        f"{(calls - result.reads) / max(documents, 1):.3f} a document; "
+        f"{result.calls['429']} were refused for a limit"
+    )
+    console.print(
+        f"from Kafka's append to Xero's acceptance: p50 {result.seconds[0]:.2f} s, "
+        f"p99 {result.seconds[1]:.2f} s, the consumer's start included"
     )
 
 
@@ -179,10 +197,14 @@ def _cents(amount: Decimal) -> Decimal:
     return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    return sum(amounts, Decimal(0))
+
+
 def _table(console: Console, title: str, columns: Iterable[str], rows: Iterable[Row]) -> None:
     table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(column, no_wrap=column not in ("for example", "hint"))
+        table.add_column(column, no_wrap=column not in TEXTS, overflow="fold")
     for row in rows:
         table.add_row(*map(str, row))
     console.print(table)

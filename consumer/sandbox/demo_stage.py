@@ -1,0 +1,215 @@
+"""The demo's stage: nothing in; running services, two connections and the consumer's commands out."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import yaml
+from cryptography.fernet import Fernet
+from rich.console import Console
+
+from consumer.config import PREFIX
+from consumer.sandbox.lago import Organization
+from consumer.sandbox.receiver import Receiver, receiving
+from consumer.sandbox.services import kafka, postgres
+from consumer.sandbox.services.processes import free_port, text_of
+from consumer.sandbox.up import TOPICS
+from consumer.sandbox.xero import Simulator, serve
+
+STOP = 40.0
+"""Seconds that the consumer gets to stop; it gives calls under way 20."""
+CURRENCIES = ("NZD", "USD", "EUR", "GBP", "JPY", "HUF", "KWD")
+MAPPINGS = {
+    "fallback_item": {"item": "LAGO", "account": "200"},
+    "payment_account": "880",
+    "subscription_fee": {"item": "SUB"},
+    "minimum_commitment": {"item": "MIN"},
+    "coupon": {"item": "DISC"},
+    "prepaid_credit": {"item": "PREPAID", "account": "825"},
+    "credit_note": {"item": "CN"},
+    "no_tax": "ZERORATED",
+    "outside_tax": "NONE",
+    "taxes": {"vat_20": "OUTPUT2", "gst_15": "OUTPUT15", "vat_5": "RROUTPUT", "vat_0": "ZERORATED"},
+    "billable_metrics": {"storage": {"item": "STOR"}, "seats": {"item": "SEATS"}},
+    "add_ons": {"setup": {"item": "SETUP"}},
+}
+
+
+class Mismatch(Exception):
+    """What came of the events is not what must."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the demo runs: the settings that reach its services, and a directory of its own."""
+
+    directory: Path
+    settings: Mapping[str, str]
+    xero: Simulator
+    receiver: Receiver
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For the consumer: no setting but ours."""
+        inherited = {k: v for k, v in os.environ.items() if not k.upper().startswith(PREFIX)}
+        return {**inherited, **self.settings}
+
+    @property
+    def log(self) -> Path:
+        """What the consumer writes."""
+        return self.directory / "consumer.log"
+
+    def setting(self, name: str) -> str:
+        """One of them, by its name without the prefix."""
+        return self.settings[PREFIX + name]
+
+
+async def start(stack: AsyncExitStack, console: Console) -> Place:
+    """The services, the topics, the database and the settings that reach them."""
+    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lago-xero-demo-")))
+    with console.status("starting Kafka, Postgres and the simulated Xero"):
+        broker = await stack.enter_async_context(kafka())
+        server = await stack.enter_async_context(postgres())
+        xero = await stack.enter_async_context(serve())
+        # A Kafka or Postgres that settings gave holds other people's topics and databases.
+        suffix = f".demo-{secrets.token_hex(4)}" if broker.how == "settings" else ""
+        topics = [f"{topic}{suffix}" for topic in TOPICS]
+        for topic, partitions in zip(topics, TOPICS.values(), strict=True):
+            await broker.create_topic(topic, partitions)
+        url = await server.create_database()
+        if server.how == "settings":
+            stack.push_async_callback(server.drop_database, url)
+    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    receiver = await stack.enter_async_context(receiving(secret))
+    console.print(f"Kafka     {broker.bootstrap_servers} ({broker.how})")
+    console.print(f"Postgres  {url.rpartition('@')[2]} ({server.how})")
+    console.print(f"Xero      {xero.api_url} (simulated)")
+    settings = {
+        "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
+        "KAFKA_TOPICS": topics[0],
+        "KAFKA_GROUP_ID": f"lago-xero{suffix}",
+        "DEAD_LETTER_TOPIC": topics[1],
+        "DATABASE_URL": url,
+        "XERO_API_URL": xero.api_url,
+        "XERO_IDENTITY_URL": xero.identity_url,
+        "ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "WEBHOOK_URL": receiver.url,
+        "WEBHOOK_SECRET": secret,
+        "HTTP_HOST": "127.0.0.1",
+        "HTTP_PORT": str(free_port()),
+    }
+    named = {PREFIX + name: value for name, value in settings.items()}
+    return Place(directory, named, xero, receiver)
+
+
+async def connect(place: Place, organization: Organization) -> Path:
+    """Two Xero organisations with a client each, and the file that connects them."""
+    secret = secrets.token_hex(16)
+    (place.directory / "xero.secret").write_text(secret)
+    connections = []
+    async with httpx.AsyncClient(base_url=place.xero.control_url) as control:
+        for code, country, currency in (("acme-nz", "NZ", "NZD"), ("acme-eu", "DE", "EUR")):
+            tenant = {
+                "tenant_id": str(uuid4()),
+                "name": code,
+                "country_code": country,
+                "base_currency": currency,
+                "currencies": CURRENCIES,
+            }
+            client = {
+                "client_id": f"demo-{code}",
+                "client_secret": secret,
+                "tenant_ids": [tenant["tenant_id"]],
+            }
+            (await control.post("/tenants", json=tenant)).raise_for_status()
+            (await control.post("/clients", json=client)).raise_for_status()
+            connections.append(
+                {
+                    "code": code,
+                    "organization_id": organization.organization_id,
+                    "xero": {
+                        "tenant_id": tenant["tenant_id"],
+                        "client_id": client["client_id"],
+                        "client_secret": {"file": "xero.secret"},
+                    },
+                    "serves": {"billing_entities": [code]},
+                    "mappings": MAPPINGS,
+                }
+            )
+    file = place.directory / "connections.yaml"
+    file.write_text(yaml.safe_dump({"connections": connections}, sort_keys=False))
+    return file
+
+
+def executable() -> str:
+    """The installed command beside this interpreter, or on the path."""
+    beside = Path(sys.executable).with_name("lago-xero")
+    found = str(beside) if beside.exists() else shutil.which("lago-xero")
+    if found is None:
+        raise Mismatch("The command lago-xero is not installed; run make demo.")
+    return found
+
+
+async def command(console: Console, place: Place, *arguments: str) -> None:
+    """Run one command of the service's to its end."""
+    console.print(f"$ lago-xero {' '.join(arguments)}", style="bold", soft_wrap=True)
+    process = await asyncio.create_subprocess_exec(
+        executable(), *arguments, env=place.environment, start_new_session=True
+    )
+    try:
+        code = await process.wait()
+    finally:
+        await _end(process, 5)
+    if code:
+        raise Mismatch(f"lago-xero {arguments[0]} failed with {code}; its message stands above.")
+
+
+@asynccontextmanager
+async def running_consumer(
+    console: Console, place: Place
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """``lago-xero run`` as a process of its own, ended by SIGTERM."""
+    console.print("$ lago-xero run", style="bold")
+    with place.log.open("wb") as sink:
+        process = await asyncio.create_subprocess_exec(
+            # A Ctrl-C of the terminal is the demo's, which stops the consumer in order.
+            executable(), "run", env=place.environment, stdout=sink, stderr=sink,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        code = await _end(process, STOP)
+    if code:
+        raise Mismatch(f"The consumer ended with {code}. {tail(place.log)}")
+
+
+async def _end(process: asyncio.subprocess.Process, patience: float) -> int:
+    """SIGTERM, after ``patience`` seconds SIGKILL; the exit code."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(patience):
+                await process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+    return await process.wait()
+
+
+def tail(log: Path) -> str:
+    return f"Its log ends:\n{text_of(log)[-3000:]}"

@@ -1,0 +1,418 @@
+"""The installed command ``lago-xero``: what it prints where, and its exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import yaml
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from cryptography.fernet import Fernet
+
+from consumer.sandbox.services import KafkaService, PostgresService
+from consumer.sandbox.xero import Simulator
+from tests.acceptance.harness import MAPPINGS
+from tests.integration.ledger import books
+
+COMMAND = str(Path(sys.executable).with_name("lago-xero"))
+READING = ("connections", "documents", "status")
+OK, UNEXPECTED, USAGE, REFUSED, UNREACHABLE, NOT_FOUND = range(6)
+
+
+@dataclass
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one document on stdout."""
+        return json.loads(self.out)
+
+
+class Shell:
+    """Runs the command with these settings."""
+
+    def __init__(self, **settings: str) -> None:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("LAGO_XERO_")}
+        self.environment = {**kept, **{f"LAGO_XERO_{k}": v for k, v in settings.items()}}
+
+    def having(self, **settings: str) -> Shell:
+        """Another one, with these settings too."""
+        other = Shell()
+        other.environment = {
+            **self.environment,
+            **{f"LAGO_XERO_{k}": v for k, v in settings.items()},
+        }
+        return other
+
+    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
+        """Start the command."""
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(
+            COMMAND, *arguments, env=self.environment, stdout=pipe, stderr=pipe
+        )
+
+    async def __call__(self, *arguments: str) -> Ended:
+        """Run it to its end. Whatever ends badly says so without a traceback."""
+        process = await self.start(*arguments)
+        async with asyncio.timeout(60):
+            out, err = await process.communicate()
+        ended = Ended(process.returncode or 0, out.decode(), err.decode())
+        if "LAGO_XERO_DEBUG" not in self.environment:
+            assert "Traceback" not in ended.err
+        if ended.code:
+            assert ended.err
+            assert not ended.out
+        return ended
+
+
+@pytest.fixture
+def shell(database_url: str, xero_simulator: Simulator) -> Shell:
+    """With a migrated database and a simulated Xero; Kafka is not there."""
+    return Shell(
+        DATABASE_URL=database_url,
+        KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
+        XERO_API_URL=xero_simulator.api_url,
+        XERO_IDENTITY_URL=xero_simulator.identity_url,
+        ENCRYPTION_KEYS=Fernet.generate_key().decode(),
+    )
+
+
+@pytest.fixture
+async def file(xero_simulator: Simulator, tmp_path: Path) -> Path:
+    """A connections file that Xero agrees with."""
+    tenant = {"tenant_id": str(uuid4()), "name": "Acme"}
+    client = {
+        "client_id": "client",
+        "client_secret": "hunter2",
+        "tenant_ids": [tenant["tenant_id"]],
+    }
+    async with httpx.AsyncClient() as http:
+        for path, body in (("tenants", tenant), ("clients", client)):
+            answer = await http.post(f"{xero_simulator.control_url}/{path}", json=body)
+            assert answer.status_code == 200
+    (tmp_path / "acme.secret").write_text("hunter2")
+    path = tmp_path / "connections.yaml"
+    write(path, MAPPINGS)
+    return path
+
+
+def write(path: Path, mappings: dict[str, Any]) -> None:
+    """The file with these mappings."""
+    acme = {
+        "code": "acme",
+        "organization_id": "1a901a90-1a90-1a90-1a90-1a901a901a90",
+        "xero": {"client_id": "client", "client_secret": {"file": "acme.secret"}},
+        "mappings": mappings,
+    }
+    path.write_text(yaml.safe_dump({"connections": [acme]}))
+
+
+# ── Help, usage, settings ─────────────────────────────────────────────────────────────────────────
+
+
+async def test_help_teaches() -> None:
+    top = await Shell()("--help")
+    assert top.code == OK
+    assert "Exit codes" in top.out
+    commands = [[c] for c in (*READING, "run", "migrate", "apply", "show", "healthcheck")]
+    for command in [*commands, ["sandbox", "up"], ["sandbox", "produce"]]:
+        shown = await Shell()(*command, "--help")
+        assert shown.code == OK
+        _, _, example = shown.out.partition("Example: ")
+        assert f"lago-xero {' '.join(command)}" in example
+        assert command[0] in top.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["apply"],
+        ["show"],
+        ["documents", "--state", "lost"],
+        ["documents", "--limit", "0"],
+        ["sandbox", "up", "--only", "redis"],
+    ],
+)
+async def test_wrong_usage(arguments: Sequence[str]) -> None:
+    assert (await Shell()(*arguments)).code == USAGE
+
+
+@pytest.mark.parametrize("command", [*READING, "migrate", "run"])
+async def test_settings_that_are_missing(command: str) -> None:
+    ended = await Shell()(command)
+    assert ended.code == REFUSED
+    assert "LAGO_XERO_DATABASE_URL is missing." in ended.err
+    assert "hint: " in ended.err
+
+
+async def test_debug_adds_the_traceback() -> None:
+    ended = await Shell(DEBUG="1")("status")
+    assert "Traceback" in ended.err
+    assert "LAGO_XERO_DATABASE_URL is missing." in ended.err
+
+
+@pytest.mark.parametrize("command", [*READING, "migrate"])
+async def test_a_database_that_is_not_there(command: str) -> None:
+    ended = await Shell(DATABASE_URL="postgresql://u:hunter2@127.0.0.1:1/x")(command)
+    assert ended.code == UNREACHABLE
+    assert "LAGO_XERO_DATABASE_URL" in ended.err
+    assert "hunter2" not in ended.err
+
+
+async def test_a_database_that_is_not_migrated(
+    shell: Shell, postgres_service: PostgresService, file: Path
+) -> None:
+    url = await postgres_service.create_database()
+    try:
+        fresh = shell.having(DATABASE_URL=url)
+        asked = [[command] for command in (*READING, "run")]
+        for arguments in [*asked, ["show", "INV-1"], ["apply", "-f", str(file)]]:
+            ended = await fresh(*arguments)
+            assert (ended.code, "lago-xero migrate" in ended.err) == (REFUSED, True), arguments
+        first, second = await fresh("migrate"), await fresh("migrate")
+        assert (first.code, second.code) == (OK, OK)
+        assert "empty" in first.out
+        assert "already" in second.out
+        assert (await fresh("connections", "--json")).json == []
+    finally:
+        await postgres_service.drop_database(url)
+
+
+# ── apply ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_apply_shows_stores_and_then_has_nothing_to_do(shell: Shell, file: Path) -> None:
+    arguments = ("apply", "-f", str(file))
+    dry = await shell(*arguments, "--dry-run")
+    assert (dry.code, dry.err) == (OK, "dry run: nothing was stored\n")
+    assert dry.out.startswith("+ acme: new connection")
+    assert (await shell("connections", "--json")).json == []
+
+    assert (await shell(*arguments)).out == dry.out
+    again = await shell(*arguments)
+    assert (again.code, again.out, again.err) == (OK, "", "nothing to change\n")
+
+    write(file, {**MAPPINGS, "no_tax": "NONE"})
+    changed = await shell(*arguments)
+    assert changed.out == "~ acme.mappings.no_tax: ZERORATED → NONE\n"
+
+
+async def test_apply_tells_every_mistake(shell: Shell, file: Path) -> None:
+    write(file, {**MAPPINGS, "no_tax": "NO", "coupon": {"item": "NO"}})
+    ended = await shell("apply", "-f", str(file))
+    assert ended.code == REFUSED
+    assert "connections[0].mappings.coupon.item: Xero has no item 'NO'" in ended.err
+    assert "connections[0].mappings.no_tax: Xero has no tax type 'NO'" in ended.err
+    assert (await shell("connections", "--json")).json == []
+
+
+async def test_apply_without_a_file(shell: Shell, tmp_path: Path) -> None:
+    ended = await shell("apply", "-f", str(tmp_path / "none.yaml"))
+    assert ended.code == REFUSED
+    assert "none.yaml" in ended.err
+
+
+async def test_apply_while_xero_does_not_answer(shell: Shell, file: Path) -> None:
+    away = shell.having(XERO_API_URL="http://127.0.0.1:1/api.xro/2.0")
+    assert (await away("apply", "-f", str(file))).code == UNREACHABLE
+    away = shell.having(XERO_IDENTITY_URL="http://127.0.0.1:1")
+    assert (await away("apply", "-f", str(file))).code == UNREACHABLE
+
+
+async def test_connections(shell: Shell, file: Path) -> None:
+    await shell("apply", "-f", str(file))
+    [acme] = (await shell("connections", "--json")).json
+    assert acme["code"] == "acme"
+    assert acme["client_id"] == "client"
+    assert acme["settings"]["customers"] == "create"
+    shown = await shell("connections")
+    assert "acme" in shown.out
+    assert "hunter2" not in shown.out
+
+
+# ── The ledger ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Filled:
+    """Lago ids of what is in the ledger."""
+
+    customer: str
+    posted: str
+    failed: str
+
+
+@pytest.fixture
+async def ledger(database_url: str) -> Filled:
+    """A contact and an invoice that are in Xero, and an invoice without its tax mapping."""
+    async with books(database_url) as ledger:
+        customer = ledger.customer()
+        posted, failed = ledger.invoice(customer, number="INV-1"), ledger.invoice(customer)
+        await ledger.told(ledger.said(customer), ledger.said(posted))
+        await ledger.accept(await ledger.freeze())
+        while await ledger.ledger.release(10):
+            pass
+        await ledger.accept(await ledger.freeze())
+        await ledger.told(ledger.said(failed))
+        await ledger.database.execute(
+            """update document set state = 'failed', code = 'tax_unmapped', said = 'No tax type.',
+                      hint = 'Map vat_7.', cause = 'tax:vat_7@acme' where state = 'ready'"""
+        )
+        await ledger.database.execute(
+            """update tenant set organisation = '{"short_code": "!Ab12c"}'"""
+        )
+        return Filled(customer["lago_id"], posted["lago_id"], failed["lago_id"])
+
+
+async def test_documents_by_state_and_kind(shell: Shell, ledger: Filled) -> None:
+    rows = (await shell("documents", "--json")).json
+    assert [(row["kind"], row["state"]) for row in rows] == [
+        ("invoice", "failed"),
+        ("invoice", "synced"),
+        ("contact", "synced"),
+    ]
+    for arguments, ids in (
+        (["--state", "failed"], [ledger.failed]),
+        (["--kind", "contact"], [ledger.customer]),
+        (["--connection", "acme", "--limit", "1"], [ledger.failed]),
+        (["--connection", "other"], []),
+    ):
+        rows = (await shell("documents", "--json", *arguments)).json
+        assert [row["lago_id"] for row in rows] == ids
+    assert "INV-1" in (await shell("documents")).out
+
+
+async def test_show_by_number_and_by_id(shell: Shell, ledger: Filled) -> None:
+    [by_number] = (await shell("show", "INV-1", "--json")).json
+    assert [by_number] == (await shell("show", ledger.posted, "--json")).json
+    assert by_number["explanation"] == "Xero has it as Lago says."
+    assert by_number["total"] == by_number["xero_total"] == "10.00"
+    page = f"https://go.xero.com/app/%21Ab12c/invoicing/view/{by_number['xero_id']}"
+    assert by_number["link"] == page
+    shown = (await shell("show", "INV-1")).out
+    assert page in shown
+    assert "net 10.00, tax 0.00, total 10.00 EUR" in shown
+
+    [contact] = (await shell("show", ledger.customer, "--json")).json
+    assert contact["link"].startswith("https://go.xero.com/app/%21Ab12c/contacts/contact/")
+
+
+async def test_show_tells_why_and_what_to_do(shell: Shell, ledger: Filled) -> None:
+    shown = (await shell("show", ledger.failed)).out
+    assert "It failed as tax_unmapped: No tax type." in shown
+    assert "a Xero tax type for the Lago tax vat_7 in connection acme" in shown
+    assert "Map vat_7." in shown
+
+
+@pytest.mark.parametrize("ref", ["INV-404", str(uuid4())])
+async def test_show_of_what_is_not_there(shell: Shell, ref: str) -> None:
+    ended = await shell("show", ref)
+    assert ended.code == NOT_FOUND
+    assert ref in ended.err
+
+
+async def test_status(shell: Shell, ledger: Filled) -> None:
+    found = (await shell("status", "--json")).json
+    assert {"connection": "acme", "kind": "invoice", "state": "failed", "count": 1} in found[
+        "states"
+    ]
+    [tenant] = found["tenants"]
+    assert tenant["calls_today"] == 2
+    assert "acme" in (await shell("status")).out
+
+
+# ── Probes and the sandbox ────────────────────────────────────────────────────────────────────────
+
+
+@contextlib.asynccontextmanager
+async def answering(statuses: dict[str, int]) -> AsyncIterator[int]:
+    """A service that answers its probes with these statuses; its port."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = await reader.readline()
+        status = statuses[line.split()[1].decode()]
+        writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: 3\r\n\r\nwhy".encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("healthz", "readyz", "code"),
+    [(200, 200, OK), (503, 200, UNREACHABLE), (200, 503, UNREACHABLE)],
+)
+async def test_healthcheck(healthz: int, readyz: int, code: int) -> None:
+    async with answering({"/healthz": healthz, "/readyz": readyz}) as port:
+        ended = await Shell(HTTP_PORT=str(port))("healthcheck")
+    assert ended.code == code
+    assert ("why" in ended.err) == (code != OK)
+
+
+async def test_healthcheck_where_nothing_listens() -> None:
+    assert (await Shell()("healthcheck", "--port", "1")).code == UNREACHABLE
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_sandbox_runs_until_it_is_told_to_stop(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    env = tmp_path / "sandbox.env"
+    process = await Shell().start("sandbox", "up", "--only", "xero", "--env-file", str(env))
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(30):
+            while b"ready" not in await process.stderr.readline():
+                assert process.returncode is None
+            settings = dict(line.split("=", 1) for line in env.read_text().split())
+            async with httpx.AsyncClient() as http:
+                answer = await http.get(f"{settings['LAGO_XERO_XERO_API_URL']}/Organisation")
+            assert answer.status_code == 401
+            process.send_signal(number)
+            await process.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    assert process.returncode == OK
+    assert not env.exists()
+
+
+async def test_sandbox_produces_generated_events(
+    shell: Shell, kafka_service: KafkaService, topic: str
+) -> None:
+    there = shell.having(
+        KAFKA_BOOTSTRAP_SERVERS=kafka_service.bootstrap_servers, KAFKA_TOPICS=topic
+    )
+    ended = await there("sandbox", "produce", "--count", "60")
+    assert ended.code == OK
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka_service.bootstrap_servers)
+    await consumer.start()
+    try:
+        part = TopicPartition(topic, 0)
+        assert f"produced {(await consumer.end_offsets([part]))[part]} events" in ended.err
+        assert (await consumer.end_offsets([part]))[part] >= 60
+    finally:
+        await consumer.stop()
+
+
+async def test_producing_to_a_kafka_that_is_not_there(shell: Shell) -> None:
+    assert (await shell("sandbox", "produce", "--count", "60")).code == UNREACHABLE
