@@ -10,7 +10,13 @@ import traceback
 UNEXPECTED, USAGE, REFUSED, UNREACHABLE, NOT_FOUND = 1, 2, 3, 4, 5
 
 _AWAY = frozenset(
-    {"xero_unreachable", "xero_unavailable", "kafka_unreachable", "unreachable", "budget_spent"}
+    {
+        "budget_spent",
+        "identity_unavailable",
+        "kafka_unusable",
+        "xero_unavailable",
+        "xero_unreachable",
+    }
 )
 """Codes of a Halt that only says that something does not answer now."""
 

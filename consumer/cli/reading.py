@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
+from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -138,6 +139,8 @@ def _explained(row: Row) -> None:
 
     row["explanation"] = explain(row["state"], row["cause"], row["code"], row["said"])
     row["link"] = _link(row)
+    for name in ("net", "tax", "total"):
+        row[name], row[f"xero_{name}"] = _amount(row[name]), _amount(row[f"xero_{name}"])
 
 
 def _link(row: Row) -> str | None:
@@ -146,6 +149,14 @@ def _link(row: Row) -> str | None:
         return None
     place = "invoicing/view" if row["kind"] == "invoice" else "contacts/contact"
     return f"https://go.xero.com/app/{quote(row['short_code'], safe='')}/{place}/{row['xero_id']}"
+
+
+def _amount(value: Decimal | None) -> str | None:
+    """With two decimals at least, so that Lago's and Xero's look alike."""
+    if value is None:
+        return None
+    cents = value.quantize(Decimal("0.01"))
+    return str(cents if cents == value else value)
 
 
 def _totals(row: Row, side: str) -> str | None:

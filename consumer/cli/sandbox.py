@@ -13,6 +13,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+_AT_ONCE = 500
+
 
 @app.command(epilog="Example: lago-xero sandbox up --only kafka,postgres --env-file sandbox.env")
 def up(
@@ -42,24 +44,29 @@ def produce(
     seed: Annotated[int, typer.Option(help="The same seed makes the same events.")] = 2026,
 ) -> None:
     """Produce generated Lago events, a few of them broken, to the first topic of the settings."""
-    from aiokafka import AIOKafkaProducer
-
     from consumer import config
+    from consumer.adapters.kafka.publisher import KafkaPublisher
+    from consumer.cli.errors import UNREACHABLE, Failure
+    from consumer.ports import Message
     from consumer.sandbox.lago import demo_events
 
     settings = config.load()
+    topic = settings.kafka_topics[0]
     records, _ = demo_events(seed=seed, count=count)
+    messages = [Message(topic, r.key, r.value, r.headers) for r in records]
 
     async def work() -> None:
-        async with AIOKafkaProducer(**settings.cluster().options(), acks="all") as producer:
-            for record in records:
-                await producer.send(
-                    settings.kafka_topics[0],
-                    key=record.key,
-                    value=record.value,
-                    headers=list(record.headers),
-                )
-            await producer.flush()
+        publisher = KafkaPublisher(settings.cluster())
+        await publisher.start()
+        try:
+            for start in range(0, len(messages), _AT_ONCE):
+                for error in await publisher.publish(messages[start : start + _AT_ONCE]):
+                    if error is not None:
+                        why = str(error) or type(error).__name__
+                        sentence = f"Kafka did not take an event for {topic}: {why}"
+                        raise Failure(UNREACHABLE, sentence, "is there such a topic?")
+        finally:
+            await publisher.stop()
 
     asyncio.run(work())
-    typer.echo(f"produced {len(records)} events to {settings.kafka_topics[0]}", err=True)
+    typer.echo(f"produced {len(records)} events to {topic}", err=True)

@@ -103,8 +103,8 @@ async def file(xero_simulator: Simulator, tmp_path: Path) -> Path:
         "tenant_ids": [tenant["tenant_id"]],
     }
     async with httpx.AsyncClient() as http:
-        for path, body in (("tenants", tenant), ("clients", client)):
-            answer = await http.post(f"{xero_simulator.control_url}/{path}", json=body)
+        for order, body in (("tenants", tenant), ("clients", client)):
+            answer = await http.post(f"{xero_simulator.control_url}/{order}", json=body)
             assert answer.status_code == 200
     (tmp_path / "acme.secret").write_text("hunter2")
     path = tmp_path / "connections.yaml"

@@ -22,7 +22,8 @@ CONFLICTS = (
 )
 AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncio.TimeoutError,
         asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
-        asyncpg.TooManyConnectionsError, asyncpg.IdleInTransactionSessionTimeoutError)  # fmt: skip
+        asyncpg.TooManyConnectionsError, asyncpg.IdleInTransactionSessionTimeoutError,
+        asyncpg.TransactionTimeoutError, asyncpg.QueryCanceledError)  # fmt: skip
 """What a Postgres that is away, restarting or tired of a paused client looks like."""
 
 
@@ -59,10 +60,16 @@ class Database:
         lock = "pg_advisory_xact_lock" + ("" if configuring else "_shared")
         async with self.pool.acquire() as conn, conn.transaction():
             t = self.timeouts
+            # A client that is paused between preparing and executing a statement is neither in a
+            # statement nor idle to Postgres: only this timeout, of version 17, ends it.
+            whole = ""
+            if conn.get_server_version().major >= 17:
+                whole = f"set local transaction_timeout = {int((t.statement + t.idle) * 1000)};"
             await conn.execute(
                 f"set local statement_timeout = {int(t.statement * 1000)};"
                 f"set local lock_timeout = {int(t.lock * 1000)};"
                 f"set local idle_in_transaction_session_timeout = {int(t.idle * 1000)};"
+                f"{whole}"
                 f"select {lock}({CONFIGURATION_LOCK})"
             )
             yield conn
