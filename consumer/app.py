@@ -46,7 +46,7 @@ from consumer.domain.pacing import Limits
 from consumer.ingest import Ingest
 from consumer.metrics import Metrics
 from consumer.ports import Sink, Unavailable
-from schemas.connections import File, parse
+from schemas.connections import File, Mistake, Mistakes, parse
 
 log = structlog.get_logger()
 
@@ -182,7 +182,11 @@ async def apply_file(settings: Settings, path: Path, *, dry_run: bool) -> Applie
 
 
 def _asked(path: Path) -> tuple[File, list[str]]:
-    file = parse(path.read_text())
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise Mistakes([Mistake(str(path), "is not UTF-8 text")]) from None
+    file = parse(text)
     return file, read_secrets(file, path.parent)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -121,13 +121,17 @@ class HttpWorld:
         return XeroAccounting(self.client, f"http://127.0.0.1:{port}/api.xro/2.0")
 
 
-@pytest.fixture
-async def http_world() -> AsyncIterator[HttpWorld]:
-    async with AsyncExitStack() as stack:
-        simulator = await stack.enter_async_context(serve(SimulatorSettings()))
-        client = await stack.enter_async_context(open_client())
+@contextlib.asynccontextmanager
+async def over_http() -> AsyncIterator[HttpWorld]:
+    async with serve(SimulatorSettings()) as simulator, open_client() as client:
         world = HttpWorld(simulator, client)
         await world.begin()
+        yield world
+
+
+@pytest.fixture
+async def http_world() -> AsyncIterator[HttpWorld]:
+    async with over_http() as world:
         yield world
 
 
@@ -136,12 +140,8 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     if request.param == "fake":
         yield FakeWorld()
         return
-    async with AsyncExitStack() as stack:
-        simulator = await stack.enter_async_context(serve(SimulatorSettings()))
-        client = await stack.enter_async_context(open_client())
-        http = HttpWorld(simulator, client)
-        await http.begin()
-        yield http
+    async with over_http() as world:
+        yield world
 
 
 def write(world: World, **said: Any) -> Call:
@@ -291,9 +291,6 @@ async def test_answer_beyond_the_largest_is_given_up(http_world: HttpWorld) -> N
 async def test_process_that_slept_while_connecting_sends_nothing(http_world: HttpWorld) -> None:
     """The clock jumps between the first check and the moment before the first byte."""
     readings = iter([0.0])
-    accounting = XeroAccounting(
-        http_world.client, http_world.simulator.api_url, clock=lambda: next(readings, 100.0)
-    )
     async with open_client() as fresh:
         accounting = XeroAccounting(
             fresh, http_world.simulator.api_url, clock=lambda: next(readings, 100.0)

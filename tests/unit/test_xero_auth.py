@@ -12,7 +12,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from consumer.adapters.xero_auth import SCOPES, ClientCredentials
+from consumer.adapters.xero_auth import EARLY, SCOPES, ClientCredentials
 from consumer.domain.errors import ConsumerError, Throttled, Unauthorised
 from consumer.ports import Authorisation, TenantRef
 from tests.unit.simulator import CLIENT, TENANT, simulated
@@ -91,6 +91,20 @@ async def test_a_token_is_kept_and_renewed_early(
     clock.now += kept * 0.99
     assert await tokens.token(ACME) == "token-1"
     clock.now += kept * 0.02
+    assert await tokens.token(ACME) == "token-2"
+
+
+async def test_life_is_reckoned_from_the_asking(
+    tokens: ClientCredentials, identity: Identity, clock: Clock
+) -> None:
+    def after_a_while(number: int) -> httpx.Response:
+        clock.now += 25
+        return issued(f"token-{number}", 1800)
+
+    asked = clock.now
+    identity.answer = after_a_while
+    await tokens.token(ACME)
+    clock.now = asked + 1800 - EARLY
     assert await tokens.token(ACME) == "token-2"
 
 
@@ -201,6 +215,14 @@ async def test_anything_else_passes(
     assert await tokens.token(ACME) == "later"
 
 
+async def test_redirects_do_not_carry_the_secret_away(
+    tokens: ClientCredentials, identity: Identity
+) -> None:
+    identity.answer = lambda n: httpx.Response(307, headers={"Location": "https://elsewhere.test"})
+    await failure(tokens)
+    assert [request.url.host for request in identity.requests] == ["identity.test"]
+
+
 async def test_a_network_failure_passes(tokens: ClientCredentials, identity: Identity) -> None:
     def broken(number: int) -> httpx.Response:
         raise httpx.ConnectError(f"cannot connect with {SECRET}")
@@ -256,6 +278,16 @@ async def test_organisations_that_cannot_be_listed(
         await tokens.tenants(ACME)
     assert str(identity.requests[-1].url) == "https://api.test/connections"
     assert identity.requests[-1].headers["Authorization"] == "Bearer token"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_token_refused_for_the_list_is_forgotten(
+    tokens: ClientCredentials, identity: Identity, status: int
+) -> None:
+    identity.answer = lambda n: issued(f"token-{n}") if n != 2 else httpx.Response(status)
+    with pytest.raises(Unauthorised):
+        await tokens.tenants(ACME)
+    assert await tokens.token(ACME) == "token-3"
 
 
 async def test_only_organisations_are_listed(tokens: ClientCredentials, identity: Identity) -> None:

@@ -1,0 +1,111 @@
+"""Wake-ups: a contact settles while its invoices are being written, and none of them is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from random import Random
+from uuid import UUID
+
+import pytest
+
+from consumer.adapters.postgres.sql import statements
+from tests.integration.ledger import Books, books
+
+ROUNDS = 40
+INBOX = statements("inbox")
+
+
+async def at_rest(b: Books, customer_id: UUID) -> None:
+    """Release what there is to release; then no invoice of his may wait any longer."""
+    while await b.ledger.release(20):
+        pass
+    [contact] = await b.documents(kind="contact", lago_id=customer_id)
+    assert contact["xero_id"] is not None
+    invoices = await b.documents(kind="invoice", customer_id=customer_id)
+    assert [row["state"] for row in invoices] == ["ready"] * len(invoices)
+    assert len(invoices) > 0
+
+
+async def test_settling_and_ingesting_at_once_leave_no_invoice_waiting(database_url: str) -> None:
+    """Both sides start together in every round, one a little later than the other."""
+    chance = Random(1)
+    async with books(database_url) as b:
+        for _ in range(ROUNDS):
+            customer = b.customer()
+            await b.told(b.said(customer))
+            frozen = await b.freeze()
+            news = [b.said(b.invoice(customer)) for _ in range(3)]
+
+            async def later(work: object, delay: float) -> None:
+                await asyncio.sleep(delay)
+                await work  # type: ignore[misc]
+
+            lead = chance.uniform(-0.008, 0.008)
+            await asyncio.gather(
+                later(b.accept(frozen), max(0.0, lead)), later(b.told(*news), max(0.0, -lead))
+            )
+            await at_rest(b, UUID(customer["lago_id"]))
+            await b.database.execute("update document set state = 'synced' where state = 'ready'")
+            await b.database.execute("update request set answered_at = now() - interval '1 day'")
+
+
+async def blocked(b: Books, sessions: int) -> None:
+    """Until so many sessions of this database wait for a lock."""
+    query = """select count(*) as waiting from pg_stat_activity
+                where datname = current_database() and wait_event_type = 'Lock'"""
+    async with asyncio.timeout(10):
+        while (await b.database.fetch(query))[0]["waiting"] < sessions:
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("first", ["ingest", "settle"])
+async def test_each_side_is_held_while_the_other_is_in_the_middle(
+    database_url: str, first: str
+) -> None:
+    """One side is stopped inside its transaction, having seen the contact, before it commits."""
+    async with books(database_url) as b:
+        customer = b.customer()
+        await b.told(b.said(customer))
+        frozen = await b.freeze()
+        news = b.said(b.invoice(customer))
+        # Each wakes the tenant at the end of its transaction: holding the tenant's row stops the one
+        # in the middle, and the other must then wait for the contact's row.
+        async with b.database.pool.acquire() as holder, holder.transaction():
+            await holder.execute("select from tenant for update")
+            if first == "ingest":
+                # Another customer wakes the tenant in the very transaction that writes the cause.
+                other = b.said(b.customer())
+                early = asyncio.create_task(b.told(news, other))
+                late = b.accept(frozen)
+            else:
+                early = asyncio.create_task(b.accept(frozen))  # type: ignore[arg-type]
+                late = b.told(news)  # type: ignore[assignment]
+            await blocked(b, 1)
+            finishing = asyncio.create_task(late)
+            await blocked(b, 2)
+            assert not early.done()
+        await asyncio.gather(early, finishing)
+        await at_rest(b, UUID(customer["lago_id"]))
+
+
+async def test_without_the_contacts_row_the_wake_up_would_be_lost(database_url: str) -> None:
+    """The test's own proof: who reads the contact without holding its row misses the settlement."""
+    careless = INBOX["wait_for_contacts"].replace("for share of c", "")
+    assert careless != INBOX["wait_for_contacts"]
+    async with books(database_url) as b:
+        customer = b.customer()
+        await b.told(b.said(customer))
+        frozen = await b.freeze()
+        await b.told(b.said(b.invoice(customer)))
+        [invoice] = await b.documents(kind="invoice")
+        await b.database.execute(
+            "update document set state = 'ready', cause = null where id = $1", invoice["id"]
+        )
+        async with b.database.pool.acquire() as writer, writer.transaction():
+            await writer.execute(careless, [invoice["id"]], timedelta(days=1))
+            await b.accept(frozen)  # sees no cause, as the writer has not committed
+        while await b.ledger.release(20):
+            pass
+        [invoice] = await b.documents(kind="invoice")
+        assert invoice["state"] == "waiting"
