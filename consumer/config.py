@@ -13,7 +13,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticUndefined
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -38,6 +45,15 @@ def _split(value: Any) -> Any:
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def _postgres(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("it should begin with postgresql://")
+    return url
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgres)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)]
 
 
@@ -51,7 +67,9 @@ class DatabaseSettings(BaseSettings):
         env_prefix=PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True
     )
 
-    database_url: SecretStr = Field(description="PostgreSQL: postgresql://user:password@host/name.")
+    database_url: DatabaseUrl = Field(
+        description="PostgreSQL: postgresql://user:password@host/name."
+    )
     database_pool_size: Count = Field(10, description="Most connections of one process.")
     database_statement_cache: int = Field(
         256, ge=0, description="Prepared statements kept a connection; 0 for an old PgBouncer."

@@ -94,7 +94,7 @@ def status(as_json: AsJson = False) -> None:
         _print_json(found)
         return
     _table(found["states"], ("connection", "kind", "state", "count"))
-    columns = ("tenant", "calls_today", "in_doubt", "oldest_ready_seconds", "blocked_why",
+    columns = ("tenant", "connections", "calls_today", "in_doubt", "oldest_ready_seconds", "blocked_why",
                "blocked_until", "parked_why")  # fmt: skip
     _table(found["tenants"], columns)
     waiting = ", ".join(f"{row['count']} for {row['sink']}" for row in found["outbox"])
@@ -137,7 +137,9 @@ def _read(query: Callable[[Any], Awaitable[Any]]) -> Any:
 def _explained(row: Row) -> None:
     from consumer.domain.explain import explain
 
-    row["explanation"] = explain(row["state"], row["cause"], row["code"], row["said"])
+    row["explanation"] = explain(
+        row["state"], row["cause"], row["code"], row["said"], drift=row["drift"]
+    )
     row["link"] = _link(row)
     for name in ("net", "tax", "total"):
         row[name], row[f"xero_{name}"] = _amount(row[name]), _amount(row[f"xero_{name}"])
@@ -188,4 +190,6 @@ def _table(rows: list[Row], columns: tuple[str, ...]) -> None:
         table.add_column(column)
     for row in rows:
         table.add_row(*("" if row[c] is None else str(row[c]) for c in columns))
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    # No markup: a name with brackets is a name.
+    width = None if sys.stdout.isatty() else 160
+    Console(width=width, markup=False, emoji=False, highlight=False).print(table)

@@ -8,23 +8,35 @@ _HELD = {
     "unsupported:void": "Lago voided it after it was posted; this version does not void in Xero",
 }
 _KINDS = {
-    "tax": "a Xero tax type for the Lago tax {key}",
-    "billable_metric": "a mapping of the billable metric {key}",
-    "add_on": "a mapping of the add-on {key}",
+    "tax": "it lacks a Xero tax type for the Lago tax {key}",
+    "billable_metric": "it lacks a mapping of the billable metric {key}",
+    "add_on": "it lacks a mapping of the add-on {key}",
 }
 
 
-def explain(state: str, cause: str | None, code: str | None = None, said: str | None = None) -> str:
-    """One sentence: what the document waits for, why it was skipped, how it failed."""
+def explain(
+    state: str,
+    cause: str | None,
+    code: str | None = None,
+    said: str | None = None,
+    *,
+    drift: bool = False,
+) -> str:
+    """One sentence: what the document waits for, why it was skipped, how it failed.
+
+    ``drift`` tells that Lago changed it after it was posted for good.
+    """
+    if state == "synced" and drift:
+        return "Xero has it as it was posted; Lago has changed it since."
     if state == "synced":
-        return "Xero has it as Lago says."
+        return f"Xero has it, though {_cause(cause)}." if cause else "Xero has it as Lago says."
     if state == "ready":
         return "It is sent as soon as the organisation's call limits allow."
     if state == "sending":
         return "It is in a request whose outcome is not known yet."
     if state == "failed":
-        wants = f" It waits for {_cause(cause)}." if cause else ""
-        return f"It failed as {code}: {(said or '').rstrip('.')}.{wants}"
+        wants = f"; it waits: {_cause(cause)}" if cause else ""
+        return f"It failed as {code}: {(said or '').rstrip('.')}{wants}."
     if state == "skipped":
         return f"It is not posted: {_cause(cause)}."
     return f"It waits: {_cause(cause)}."
@@ -58,5 +70,5 @@ def _cause(cause: str | None) -> str:
             return f"{key} are switched off{where}"
         case "start_date":
             return f"it is older than the start date{where}"
-    text = _KINDS.get(kind, "the mapping {kind}").format(kind=kind, key=key)
+    text = _KINDS.get(kind, "it lacks the mapping {kind}").format(kind=kind, key=key)
     return f"{text}{where}"

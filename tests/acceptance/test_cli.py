@@ -275,6 +275,7 @@ async def ledger(database_url: str) -> Filled:
             """update document set state = 'failed', code = 'tax_unmapped', said = 'No tax type.',
                       hint = 'Map vat_7.', cause = 'tax:vat_7@acme' where state = 'ready'"""
         )
+        await ledger.database.execute("update connection set name = 'Acme [/red] :bug:'")
         await ledger.database.execute(
             """update tenant set organisation = '{"short_code": "!Ab12c"}'"""
         )
@@ -299,6 +300,10 @@ async def test_documents_by_state_and_kind(shell: Shell, ledger: Filled) -> None
     assert "INV-1" in (await shell("documents")).out
 
 
+async def test_tables_show_names_as_they_are(shell: Shell, ledger: Filled) -> None:
+    assert "Acme [/red] :bug:" in (await shell("connections")).out
+
+
 async def test_show_by_number_and_by_id(shell: Shell, ledger: Filled) -> None:
     [by_number] = (await shell("show", "INV-1", "--json")).json
     assert [by_number] == (await shell("show", ledger.posted, "--json")).json
@@ -316,7 +321,7 @@ async def test_show_by_number_and_by_id(shell: Shell, ledger: Filled) -> None:
 
 async def test_show_tells_why_and_what_to_do(shell: Shell, ledger: Filled) -> None:
     shown = (await shell("show", ledger.failed)).out
-    assert "It failed as tax_unmapped: No tax type." in shown
+    assert "It failed as tax_unmapped: No tax type; it waits:" in shown
     assert "a Xero tax type for the Lago tax vat_7 in connection acme" in shown
     assert "Map vat_7." in shown
 
@@ -335,6 +340,7 @@ async def test_status(shell: Shell, ledger: Filled) -> None:
     ]
     [tenant] = found["tenants"]
     assert tenant["calls_today"] == 2
+    assert tenant["connections"] == "acme"
     assert "acme" in (await shell("status")).out
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consumer.sandbox.lago import invoice_event, malformed_records
+from consumer.sandbox.lago import Organization, invoice_event, malformed_records
 from tests.acceptance.harness import MAPPINGS, Tenant, World
 from tests.acceptance.receiver import code_of
 from tests.acceptance.shop import Shop
@@ -92,8 +92,7 @@ async def test_a_new_connection_releases_what_had_no_home(acme: World) -> None:
     shop = Shop()
     [tenant] = acme.tenants
     other = Tenant("other", organization_id="2b901a90-1a90-4a90-9a90-1a901a901a90")
-    homeless = Shop(seed=2)
-    homeless.organization = type(shop.organization)(organization_id=other.organization_id)
+    homeless = Shop(seed=2, organization=Organization(other.organization_id))
     await acme.start()
     await acme.produce([*homeless.sold(2, 2), *shop.sold(1, 1)])
     await acme.until_ingested()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consumer.sandbox.lago import link
+from consumer.sandbox.lago import Organization, link
 from consumer.sandbox.lago.catalogue import ACME_EU
 from tests.acceptance.conftest import MakeWorld
 from tests.acceptance.harness import Tenant
@@ -15,9 +15,7 @@ async def test_two_replicas_share_group_and_tenants(make_world: MakeWorld) -> No
     tenants = [Tenant(f"t{n}", id) for n, id in enumerate(ORGANIZATIONS)]
     shops = []
     for n, tenant in enumerate(tenants):
-        shop = Shop(seed=n)
-        shop.organization = type(shop.organization)(organization_id=tenant.organization_id)
-        shops.append(shop)
+        shops.append(Shop(seed=n, organization=Organization(tenant.organization_id)))
     async with make_world(tenants=tenants, partitions=4) as world:
         await world.start(2, batch_documents=2)
         sold = [shop.sold(customers=6, invoices=6) for shop in shops]

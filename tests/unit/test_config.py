@@ -155,6 +155,11 @@ def test_sasl_becomes_keyword_values(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
+def test_a_database_url_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAGO_XERO_DATABASE_URL", f"mysql://u:{SECRET}@host/db")
+    assert refusal() == ["LAGO_XERO_DATABASE_URL should begin with postgresql://."]
+
+
 def test_unknown_variables_with_a_near_match(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAGO_XERO_KAFKA_TOPIC", "x")
     monkeypatch.setenv("LAGO_XERO_ZZZ", "x")

@@ -31,6 +31,18 @@ def test_every_cause_has_words(cause: str, words: str) -> None:
 def test_a_failure_tells_what_it_waits_for() -> None:
     sentence = explain("failed", "tax:vat_20@acme", "tax_unmapped", "No tax type.")
     assert sentence == (
-        "It failed as tax_unmapped: No tax type. It waits for a Xero tax type for the Lago tax "
-        "vat_20 in connection acme."
+        "It failed as tax_unmapped: No tax type; it waits: it lacks a Xero tax type for the Lago "
+        "tax vat_20 in connection acme."
+    )
+    assert explain("failed", None, "refused", "No.") == "It failed as refused: No."
+
+
+def test_only_what_agrees_is_said_to_agree() -> None:
+    agrees = explain("synced", None)
+    assert agrees == "Xero has it as Lago says."
+    assert explain("synced", None, drift=True) == (
+        "Xero has it as it was posted; Lago has changed it since."
+    )
+    assert explain("synced", "syncs:invoices@acme") == (
+        "Xero has it, though invoices are switched off in connection acme."
     )

@@ -30,7 +30,10 @@ select coalesce(c.code, '(no connection)') as connection, d.kind, d.state, count
   from document d left join connection c on c.id = d.connection_id group by 1, 2, 3 order by 1, 2, 3;
 
 -- name: tenants
-select t.id as tenant, a.parked_at, a.parked_why, t.blocked_until::text as blocked_until, t.blocked_why,
+select t.id as tenant,
+       (select string_agg(c.code, ', ' order by c.code) from connection c
+         where c.tenant_id = t.id and c.removed_at is null) as connections,
+       a.parked_at, a.parked_why, t.blocked_until::text as blocked_until, t.blocked_why,
        (select count(*) from request r where r.tenant_id = t.id and r.started_at > now() - interval '24 h') as calls_today,
        (select count(*) from request r where r.tenant_id = t.id and r.outcome is null and r.doubt is not null) as in_doubt,
        (select extract(epoch from now() - min(d.ready_at))::float from document d

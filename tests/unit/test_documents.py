@@ -1,0 +1,130 @@
+"""Where a document belongs (DESIGN, *Documents*), and where a customer does (*Home*)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from consumer.domain.documents import Planned, Rest, Stands, rest
+from consumer.domain.homes import choose_home
+from consumer.domain.mapping import Connection
+from consumer.domain.objects import Facet, Object, ObjectKey, Stamp
+
+A, B = b"a", b"b"
+ID = uuid4()
+PLANNED = Planned("invoice", uuid4(), uuid4(), 1, uuid4(), A)
+
+TABLE: dict[str, tuple[str, Stands, Planned | None, Rest]] = {
+    "new": ("invoice", Stands("waiting"), PLANNED, Rest("ready")),
+    "as wanted": ("invoice", Stands("synced", None, A, A, ID), PLANNED, Rest("synced")),
+    "contact changed": ("contact", Stands("synced", None, B, B, ID), PLANNED, Rest("ready")),
+    "posted invoice changed": (
+        "invoice",
+        Stands("synced", None, B, B, ID),
+        PLANNED,
+        Rest("synced", drift=True),
+    ),
+    "failed, nothing new": (
+        "invoice",
+        Stands("failed", "tax:x@a", A),
+        PLANNED,
+        Rest("failed", "tax:x@a"),
+    ),
+    "failed, a new version": ("invoice", Stands("failed", None, B), PLANNED, Rest("ready")),
+    "void of an unsent one": (
+        "invoice",
+        Stands("ready", None, A),
+        replace(PLANNED, wanted=None, hold="lago:voided"),
+        Rest("skipped", "lago:voided"),
+    ),
+    "void of a sent one": (
+        "invoice",
+        Stands("synced", None, A, A, ID),
+        replace(PLANNED, wanted=None, hold="lago:voided"),
+        Rest("waiting", "unsupported:void"),
+    ),
+    "switched off after posting": (
+        "invoice",
+        Stands("synced", None, A, A, ID),
+        replace(PLANNED, wanted=None, hold="syncs:invoices@a"),
+        Rest("synced", "syncs:invoices@a"),
+    ),
+    "only poor messages": (
+        "invoice",
+        Stands("waiting"),
+        replace(PLANNED, wanted=None, hold="content:i", waits=True),
+        Rest("waiting", "content:i"),
+    ),
+    "settled, voided meanwhile": (
+        "invoice",
+        Stands("sending", "lago:voided", None, A, ID),
+        None,
+        Rest("waiting", "unsupported:void"),
+    ),
+    "dissolved, voided meanwhile": (
+        "invoice",
+        Stands("ready", "lago:voided", None),
+        None,
+        Rest("skipped", "lago:voided"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_where_a_document_belongs(name: str) -> None:
+    kind, stands, planned, expected = TABLE[name]
+    assert rest(kind, stands, planned) == expected
+
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+ORGANIZATION = uuid4()
+NZ = Connection(1, "nz", ORGANIZATION, uuid4(), billing_entities=frozenset({"nz"}))
+EU = Connection(2, "eu", ORGANIZATION, uuid4(), billing_entities=frozenset({"eu"}))
+
+
+def _customer(entity: str, links: list[dict[str, Any]] | None, **facts: Any) -> Object:
+    lago_id = uuid4()
+    content = {"lago_id": str(lago_id), "billing_entity_code": entity}
+    facets = {"content": Facet(Stamp(0), content)}
+    if links is not None:
+        facets["links"] = Facet(Stamp(0), links)
+    return Object(ObjectKey("customer", lago_id), ORGANIZATION, facets, lago_id, **facts)
+
+
+def _home(customer: Object, *connections: Connection, now: datetime = NOW) -> int | None:
+    patience = timedelta(minutes=10)
+    return choose_home(customer, connections, now=now, patience=patience).connection_id
+
+
+def test_a_link_wins_over_the_billing_entity_and_over_an_old_home() -> None:
+    to_eu = [{"type": "xero", "integration_code": "eu"}]
+    assert _home(_customer("nz", to_eu), NZ, EU) == EU.id
+    assert _home(_customer("nz", to_eu, connection_id=NZ.id), NZ, EU) == EU.id
+    assert _home(_customer("nz", [{"type": "hubspot", "integration_code": "eu"}]), NZ, EU) == NZ.id
+
+
+def test_a_home_once_chosen_stays() -> None:
+    assert _home(_customer("eu", [], connection_id=NZ.id), NZ, EU) == NZ.id
+
+
+def test_an_unlinked_customer_of_several_connections_waits_for_a_link() -> None:
+    customer = _customer("nz", None, first_seen=NOW)
+    waiting = choose_home(customer, [NZ, EU], now=NOW, patience=timedelta(minutes=10))
+    assert (waiting.connection_id, waiting.until) == (None, NOW + timedelta(minutes=10))
+    assert _home(customer, NZ, EU, now=NOW + timedelta(minutes=11)) == NZ.id
+    assert _home(customer, NZ) == NZ.id, "with one connection there is nothing to wait for"
+    assert _home(_customer("nz", []), NZ, EU) == NZ.id, "a list without a link says so"
+
+
+def test_the_default_takes_who_nobody_serves_and_linked_connections_take_nobody() -> None:
+    default = replace(EU, billing_entities=frozenset(), default=True)
+    linked = replace(NZ, customers="linked")
+    assert _home(_customer("other", []), NZ, default) == default.id
+    assert _home(_customer("other", []), NZ, EU) is None
+    assert _home(_customer("nz", []), linked) is None
+    assert _home(_customer("x", []), replace(NZ, billing_entities=frozenset())) == NZ.id
+    assert _home(_customer("x", []), replace(NZ, organization_id=uuid4())) is None
