@@ -53,7 +53,9 @@ class Ingest:
     async def store(self, records: Sequence[Record]) -> Ingested:
         """Decode what is not known and store it; returns what changed."""
         started = time.perf_counter()
-        by_digest = {_digest(record): record for record in records}
+        by_digest: dict[bytes, Record] = {}
+        for record in records:  # the first of equal ones, as if each came in a batch of its own
+            by_digest.setdefault(_digest(record), record)
         known = await self.inbox.known(list(by_digest))
         self._count("known", len(records) - len(by_digest) + len(known))
         batch = []

@@ -30,6 +30,13 @@ _NOT_IN_FINGERPRINT = {
     "voided_at",
     "web_url",
 }
+_NOT_IN_A_CONTACT = {
+    "updated_at",
+    "integration_customers",
+    "currency",
+    "account_type",
+    "billing_entity_code",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,7 @@ def fingerprint(facts: lago.LagoModel) -> bytes:
             }
         )
     else:
-        exclude = {"updated_at", "integration_customers", "currency", "account_type"}
+        exclude = _NOT_IN_A_CONTACT
     text = json.dumps(
         facts.model_dump(mode="json", exclude=exclude, exclude_none=True), sort_keys=True
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
@@ -208,7 +208,8 @@ def _customer(
 
 
 def _seconds(at: datetime | None) -> int:
-    return 0 if at is None else int(at.timestamp())
+    """Since 1970; a stamp without an offset is UTC, wherever we run."""
+    return 0 if at is None else int(at.replace(tzinfo=at.tzinfo or UTC).timestamp())
 
 
 def _read(model: type[M], payload: Mapping[str, Any], path: str) -> M:
@@ -224,7 +225,8 @@ def _refuse(error: ValidationError, path: str) -> NoReturn:
     lines = []
     for problem in problems[:5]:
         where = ".".join([*([path] if path else []), *(str(part) for part in problem["loc"])])
-        lines.append(f"{_safe(where)}: {problem['msg'].rstrip('.')}")
+        reason = problem["msg"].partition(", invalid character")[0]  # what follows quotes it
+        lines.append(f"{_safe(where)}: {reason.rstrip('.')}")
     if len(problems) > 5:
         lines.append(f"{len(problems) - 5} more")
     missing = all(problem["type"] == "missing" for problem in problems)

@@ -64,7 +64,8 @@ def wait(counts: Counts, told: Told, limits: Limits, *, lookup: bool, probe_afte
     if counts.day >= limits.day:
         waits.append(max(counts.day_wait, 0.001))
     if told.day_left is not None and told.day_left - told.day_since <= 0:
-        waits.append(probe_after - told.day_age)
+        newest = told.day_age if counts.newest_age is None else counts.newest_age
+        waits.append(probe_after - min(told.day_age, newest))
     return max(waits)
 
 
