@@ -102,7 +102,7 @@ class Sender:
                 except BaseException:
                     self._room.release()
                     raise
-                self._count(freezing.fates)
+                count_fates(self.metrics, freezing.fates)
                 for note in freezing.notes:
                     self.metrics.notes.labels(note.kind).inc()
                 if freezing.frozen is None:
@@ -159,7 +159,7 @@ class Sender:
         except Doubt as doubt:
             verdict = InDoubt(doubt.code)
         fates = await self._settle(frozen, verdict, reply)
-        self._count(fates)
+        count_fates(self.metrics, fates)
         if any(fate.kind == "contact" and fate.state == "synced" for fate in fates):
             self.on_contact()
         log.info(
@@ -189,9 +189,6 @@ class Sender:
                 log.warning("ledger_away", why=str(error), request_id=str(frozen.request_id))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, self.clocks.look_for_work)
-
-    def _count(self, fates: Sequence[Fate]) -> None:
-        count_fates(self.metrics, fates)
 
 
 def count_fates(metrics: Metrics, fates: Sequence[Fate]) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from consumer.sandbox.lago import Expected, ExpectedInvoice
-from consumer.sandbox.receiver import Receiver
+from consumer.sandbox.receiver import Receiver, code_of
 
 Row = tuple[Any, ...]
 TEXTS = ("for example", "hint")
@@ -139,8 +139,8 @@ async def outcome(
         states=states,
         failed=[tuple(row) for row in await database.fetch(FAILED)],
         announced=Counter({r["code"]: r["count"] for r in await database.fetch(ANNOUNCED)}),
-        told=receiver.codes(),
-        posts=receiver.posts,
+        told=Counter(code_of(one) for one in {f["id"]: f for f in receiver.failures}.values()),
+        posts=len(receiver.posts),
         books=books,
         contacts=contacts,
         calls=Counter(str(one["status"]) for one in arrivals),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,22 +15,29 @@ from starlette.routing import Route
 
 from consumer.adapters.http import HttpServer
 
+Json = dict[str, Any]
+
 
 @dataclass
 class Receiver:
-    """What came in at ``url``; a failure that is told twice counts once."""
+    """What was posted to ``url``: each post verified, and counted once by its message id."""
 
     url: str = ""
-    posts: int = 0
-    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By their ids."""
+    posts: dict[str, Json] = field(default_factory=dict)
 
-    def codes(self) -> Counter[str]:
-        """How often each of the consumer's codes was told."""
-        return Counter(
-            one["accounting_provider_customer_error"]["provider_error"]["error_code"]
-            for one in self.failures.values()
-        )
+    @property
+    def failures(self) -> list[Json]:
+        """All failures told of, in the order of their posts."""
+        return [failure for post in self.posts.values() for failure in post["failures"]]
+
+    def codes(self) -> list[str]:
+        """Their codes, sorted."""
+        return sorted(code_of(failure) for failure in self.failures)
+
+
+def code_of(failure: Json) -> str:
+    """The consumer's code of a failure."""
+    return str(failure["accounting_provider_customer_error"]["provider_error"]["error_code"])
 
 
 @asynccontextmanager
@@ -45,8 +51,7 @@ async def receiving(secret: str) -> AsyncIterator[Receiver]:
             post = signer.verify(await request.body(), dict(request.headers))
         except WebhookVerificationError:
             return Response("not signed with the secret", 401)
-        received.posts += 1
-        received.failures |= {failure["id"]: failure for failure in post["failures"]}
+        received.posts[request.headers["webhook-id"]] = post
         return Response(status_code=204)
 
     server = HttpServer(Starlette(routes=[Route("/hook", take, methods=["POST"])]), "127.0.0.1", 0)

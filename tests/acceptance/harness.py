@@ -26,13 +26,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 from cryptography.fernet import Fernet
 
 from consumer.sandbox.lago import Organization, Record
+from consumer.sandbox.receiver import Receiver, receiving
 from consumer.sandbox.services import KafkaService, PostgresService
 from consumer.sandbox.xero import Simulator, SimulatorSettings, serve
-from tests.acceptance.receiver import SECRET, Receiver, receiving
 from tests.acceptance.shop import Amounts
 
 Json = dict[str, Any]
 COMMAND = [str(Path(sys.executable).with_name("lago-xero"))]
+SECRET = "whsec_YWNjZXB0YW5jZS10ZXN0cy1zaWduaW5nLWtleQ=="
 SCALE = 0.05
 """Xero's minute takes three seconds, and doubt is looked at again after five."""
 API = "/api.xro/2.0"
@@ -472,7 +473,7 @@ async def world(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(postgres.drop_database, url)
         xero = await stack.enter_async_context(serve(settings))
-        receiver = await stack.enter_async_context(receiving())
+        receiver = await stack.enter_async_context(receiving(SECRET))
         made = World(kafka, url, xero, receiver, directory, tenants or [Tenant("acme-nz")], scale)
         stack.push_async_callback(made.close)
         await kafka.create_topic(made.topic, partitions)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from consumer.sandbox.lago import Organization, invoice_event, malformed_records
+from consumer.sandbox.receiver import code_of
 from tests.acceptance.harness import MAPPINGS, Tenant, World
-from tests.acceptance.receiver import code_of
 from tests.acceptance.shop import Shop
 
 

@@ -68,6 +68,7 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "claimed_numbers": (LEDGER["claimed_numbers"], (uuid4(), ["a"], "invoice", [1])),
     "claimed_ids": (LEDGER["claimed_ids"], (uuid4(), "invoice", [uuid4()], [1])),
     "release_waiting": (LEDGER["release_waiting"], ([1, 2, 3],)),
+    "prune_bodies": (LEDGER["prune_bodies"], (timedelta(hours=1),)),
     "known": (INBOX["known"], ([b"x"],)),
     "lock_documents": (INBOX["lock_documents"], (["contact"], [uuid4()])),
     "home_expired": (INBOX["home_expired"], (100,)),

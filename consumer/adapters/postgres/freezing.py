@@ -144,11 +144,10 @@ class Freezer:
             [e.suffix for e in elements],
         )
         await self._sleep(conn, tenant_id, 0)
-        authorisation_id = await conn.fetchval(SQL["authorisation_of"], tenant_id)
         frozen = Frozen(
             request_id,
             tenant_id,
-            authorisation_id,
+            tenant["authorisation_id"],
             purpose,
             METHOD[purpose],
             path,

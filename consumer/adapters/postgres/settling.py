@@ -295,7 +295,7 @@ class Settler:
                     member, _taken("Xero says the number is taken, but shows no holder."), writes
                 )
             return
-        if doubt in ("no_answer", "idempotent"):
+        if doubt == "no_answer":
             self._unsend(absent, writes, doubt)
             return
         alone = size == 1

@@ -4,7 +4,7 @@ select id, authorisation_id, due_at <= now() as due, extract(epoch from due_at -
   from tenant where due_at < now() + $1::interval order by due_at limit $2;
 
 -- name: lock_tenant
-select t.id, case when t.blocked_until = 'infinity' then 1e9
+select t.id, t.authorisation_id, case when t.blocked_until = 'infinity' then 1e9
                  else extract(epoch from t.blocked_until - now()) end::float as blocked_wait,
        a.parked_at is not null as parked, (select revision from configuration) as revision,
        case when t.foreign_until > now() then t.foreign_calls else 0 end as foreign_calls,
@@ -56,9 +56,6 @@ select d.id, d.connection_id, d.wanted, d.batch_limit, d.suffix, d.xero_id, d.nu
 -- When the tenant's next document may be sent, in seconds; null if none waits to be.
 select extract(epoch from min(ready_at) - now())::float from document
  where tenant_id = $1 and state = 'ready';
-
--- name: authorisation_of
-select authorisation_id from tenant where id = $1;
 
 -- name: claimed_numbers
 select d.number, d.id, d.lago_id from document d
@@ -238,9 +235,6 @@ returning id;
 select m.position, d.id as document_id, d.kind, d.lago_id, d.number, d.xero_id
   from member m join document d on d.id = m.document_id
  where m.request_id = $1 and m.outcome is null order by m.position;
-
--- name: holders
-select d.xero_id, d.id, d.lago_id from document d where d.tenant_id = $1 and d.kind = $2 and d.xero_id = any($3::uuid[]);
 
 -- name: causes
 select cause from release order by at limit $1 for update skip locked;

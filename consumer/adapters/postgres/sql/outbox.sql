@@ -30,6 +30,3 @@ update outbox o
    set attempts = o.attempts + 1, next_at = now() + make_interval(secs => u.seconds), last_error = u.why
   from unnest($1::bigint[], $2::float[], $3::text[]) as u (id, seconds, why)
  where o.id = u.id and o.done_at is null;
-
--- name: depth
-select sink, count(*) from outbox where done_at is null group by sink;

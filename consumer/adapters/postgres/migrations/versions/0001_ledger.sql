@@ -188,6 +188,7 @@ create table request (
 
 create index request_budget on request (tenant_id, started_at) include (answered_at, deadline_at);
 create index request_open on request (look_at) where outcome is null;
+create index request_body on request (started_at) where body is not null and outcome is not null;
 
 create table member (
   request_id uuid not null references request on delete cascade,
