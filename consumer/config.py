@@ -123,7 +123,9 @@ class Settings(DatabaseSettings):
     xero_minute_limit: Count = Field(60, description="Calls a minute and tenant.")
     xero_day_limit: Count = Field(5_000, description="Calls a day and tenant.")
     xero_concurrency: Count = Field(5, description="Calls at a time and tenant.")
-    xero_app_minute_limit: Count = Field(10_000, description="Calls a minute and client id; not enforced yet.")
+    xero_app_minute_limit: Count = Field(
+        10_000, description="Calls a minute and client id; not enforced yet."
+    )
 
     batch_documents: Count = Field(50, description="Most documents in one call.")
 
