@@ -211,7 +211,7 @@ async def run(settings: Settings) -> int:
         )
         await server.start()
         try:
-            if await _before(stop, _connect(service)):
+            if await _before(stop, service.publisher.start()):
                 log.info("started", topics=list(settings.kafka_topics), http_port=server.port)
                 await _run_parts(service, stop)
         finally:
@@ -220,11 +220,6 @@ async def run(settings: Settings) -> int:
             await server.stop()
     log.info("stopped")
     return 0
-
-
-async def _connect(service: Service) -> None:
-    await service.publisher.start()
-    await service.source.start()
 
 
 async def _before(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
@@ -243,7 +238,7 @@ async def _before(stop: asyncio.Event, work: Coroutine[None, None, None]) -> boo
 async def _run_parts(service: Service, stop: asyncio.Event) -> None:
     """Each part as a task; the first that fails stops the others and is raised."""
     parts: dict[str, Awaitable[None]] = {
-        "ingest": service.ingest.run(stop),
+        "ingest": _ingest(service, stop),
         "sender": service.sender.run(stop, DRAIN),
         "tender": service.tender.run(stop),
         "announcer": service.announcer.run(stop),
@@ -262,6 +257,14 @@ async def _run_parts(service: Service, stop: asyncio.Event) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("part_failed", part=name, error=type(error).__name__)
             raise error
+
+
+async def _ingest(service: Service, stop: asyncio.Event) -> None:
+    """Join the group, then follow it. The other parts do not wait: after a crash the group takes
+    the session timeout to let us in, and what is in the ledger needs no Kafka to be delivered."""
+    if await _before(stop, service.source.start()):
+        log.info("joined")
+        await service.ingest.run(stop)
 
 
 async def _sample(service: Service, stop: asyncio.Event) -> None:

@@ -41,15 +41,26 @@ class Caller:
         self.metrics = metrics
         self.clocks = clocks
         self._refused: dict[int, set[str]] = {}
+        self._away_until: dict[int, float] = {}
 
     async def token(self, tenant_id: UUID, authorisation_id: int) -> str | None:
-        """A token, fetched before anything is frozen; None if the tenant must wait or is parked."""
+        """A token, fetched before anything is frozen; None if the tenant must wait or is parked.
+
+        While the identity server is away it is asked once in a while for each authorisation, not
+        once for each of its tenants.
+        """
+        pause = 5 * self.clocks.look_for_work
+        left = self._away_until.get(authorisation_id, 0.0) - time.monotonic()
+        if left > 0:
+            await self.ledger.block(tenant_id, left, "identity")
+            return None
         authorisation = await self.authorisations.get(authorisation_id)
         try:
             return await self.tokens.token(authorisation)
         except Throttled as error:
             log.warning("token_unavailable", code=error.code, authorisation=authorisation_id)
-            await self.ledger.block(tenant_id, 5 * self.clocks.look_for_work, "identity")
+            self._away_until[authorisation_id] = time.monotonic() + pause
+            await self.ledger.block(tenant_id, pause, "identity")
         except Unauthorised as error:
             await self._park(tenant_id, error, authorisation)
         return None

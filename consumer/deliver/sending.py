@@ -113,7 +113,7 @@ class Sender:
             log.warning("ledger_away", why=str(error))
         except Exception:
             log.exception("serve_fault", tenant=str(tenant_id))
-            await asyncio.sleep(self.clocks.look_for_work)
+            await self._leave(tenant_id)
         finally:
             del self._serving[tenant_id]
             self._left_alone = {
@@ -121,6 +121,13 @@ class Sender:
             }
             self._left_alone[tenant_id] = time.monotonic() + BUSY
             self.wake()
+
+    async def _leave(self, tenant_id: UUID) -> None:
+        """A fault of ours with one tenant must not keep the others from their turn."""
+        try:
+            await self.ledger.block(tenant_id, 30 * self.clocks.look_for_work, "fault")
+        except Unavailable as error:
+            log.warning("ledger_away", why=str(error))
 
     def _start(self, frozen: Frozen, token: str, began: float) -> None:
         task = asyncio.create_task(self._send(frozen, token, began))

@@ -130,16 +130,14 @@ def plan_contact(customer: Object, home: Home, connection: Connection | None) ->
         hold=hold,
         waits=waits,
         until=home.until if connection is None else None,
-        xero_id=_linked_contact(facts, connection),
+        xero_id=linked_contact(facts, connection.code) if facts and connection else None,
     )
 
 
-def _linked_contact(facts: lago.Customer | None, connection: Connection | None) -> UUID | None:
-    """The ContactID that Lago's link gives for this connection."""
-    if facts is None or connection is None:
-        return None
+def linked_contact(facts: lago.Customer, code: str) -> UUID | None:
+    """The ContactID that Lago's link gives for the connection of that code."""
     for link in facts.integration_customers or ():
-        if link.type == "xero" and link.integration_code == connection.code:
+        if link.type == "xero" and link.integration_code == code:
             try:
                 return UUID(link.external_customer_id or "")
             except ValueError:

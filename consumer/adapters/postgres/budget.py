@@ -142,8 +142,11 @@ class PostgresBudget:
                 reply.correlation if reply else None,
                 "answered" if reply else "not_executed",
             )
-            if reply is not None and tenant_id is not None:
+            if tenant_id is None:
+                return
+            if reply is not None:
                 await tell_limits(conn, tenant_id, reply, self.limits, self.clocks)
+            await conn.execute(SQL["wake"], tenant_id)  # its slot is free
 
         await self.database.run(work)
 
@@ -162,4 +165,5 @@ async def tell_limits(
         told.day_left,
         timedelta(seconds=clocks.minute),
         limits.minute,
+        reply.status < 500,
     )

@@ -150,12 +150,14 @@ class PostgresConnections:
     async def _store(
         self, conn: Conn, wishes: Sequence[Wish], who: str, changes: Sequence[str]
     ) -> None:
+        authorisations = set()
         before = {c.code: c for c in (await load_snapshot(conn)).connections.values()}
         for wish in wishes:
             asked = wish.connection
             authorisation_id = await conn.fetchval(
                 SQL["put_authorisation"], wish.client_id, self.encrypt(wish.secret.encode())
             )
+            authorisations.add(authorisation_id)
             await conn.execute(
                 SQL["put_tenant"],
                 asked.tenant_id,
@@ -175,6 +177,7 @@ class PostgresConnections:
             old = before[asked.code].mappings if asked.code in before else {}
             await self._store_mappings(conn, connection_id, old, asked.mappings, who)
             await self._store_chart(conn, asked.tenant_id, wish.chart)
+        await conn.execute(SQL["wake_authorisations"], list(authorisations))
         await conn.execute(SQL["raise_revision"])
         codes = [wish.connection.code for wish in wishes]
         organizations = list({wish.connection.organization_id for wish in wishes})

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,11 +20,15 @@ CONFLICTS = (
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
 )
-AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncio.TimeoutError,
-        asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
-        asyncpg.TooManyConnectionsError, asyncpg.IdleInTransactionSessionTimeoutError,
-        asyncpg.TransactionTimeoutError, asyncpg.QueryCanceledError)  # fmt: skip
-"""What a Postgres that is away, restarting or tired of a paused client looks like."""
+OF_THE_DATA = (
+    asyncpg.DataError,
+    asyncpg.ProgramLimitExceededError,
+    asyncpg.IntegrityConstraintViolationError,
+)
+"""What the values of one record can bring about; the same statement may do with others."""
+AWAY = (OSError, asyncpg.InterfaceError, asyncio.TimeoutError, asyncpg.PostgresError)
+"""Everything else is Postgres' state, not ours to judge a record by: away, restarting, read-only,
+its disk full, not migrated, or tired of a paused client."""
 
 
 CONFIGURATION_LOCK = 0x1A61
@@ -41,6 +45,23 @@ class Timeouts:
     statement: float = 10.0
     lock: float = 5.0
     idle: float = 5.0
+
+
+class _Conflict(Unavailable):
+    """Another transaction was in the way: worth another try at once."""
+
+
+@contextmanager
+def _telling_whose() -> Iterator[None]:
+    """Errors of Postgres' state become ``Unavailable``; those of a record's data pass."""
+    try:
+        yield
+    except OF_THE_DATA:
+        raise
+    except CONFLICTS as error:
+        raise _Conflict(type(error).__name__) from error
+    except AWAY as error:
+        raise Unavailable(type(error).__name__) from error
 
 
 class Database:
@@ -76,17 +97,13 @@ class Database:
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
         """One reading statement outside a transaction."""
-        try:
+        with _telling_whose():
             return await self.pool.fetch(query, *args)
-        except AWAY as error:
-            raise Unavailable(type(error).__name__) from error
 
     async def execute(self, query: str, *args: object) -> None:
         """One writing statement, a transaction of its own."""
-        try:
+        with _telling_whose():
             await self.pool.execute(query, *args)
-        except AWAY as error:
-            raise Unavailable(type(error).__name__) from error
 
     async def run(
         self, work: Callable[[Conn], Awaitable[T]], *, tries: int = 5, configuring: bool = False
@@ -97,14 +114,13 @@ class Database:
         """
         for left in reversed(range(tries)):
             try:
-                async with self.transaction(configuring=configuring) as conn:
-                    return await work(conn)
-            except (*CONFLICTS, Raced) as error:
+                with _telling_whose():
+                    async with self.transaction(configuring=configuring) as conn:
+                        return await work(conn)
+            except (_Conflict, Raced) as error:
                 if not left:
-                    raise Unavailable(f"{type(error).__name__} {tries} times") from error
+                    raise Unavailable(f"{error or type(error).__name__} {tries} times") from error
                 await asyncio.sleep(0.01 * (tries - left))
-            except AWAY as error:
-                raise Unavailable(type(error).__name__) from error
         raise AssertionError("unreachable")
 
 

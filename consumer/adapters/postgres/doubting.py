@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from pydantic_core import from_json, to_json
@@ -47,10 +48,7 @@ class Doubter:
         assert row is not None
         rows = await conn.fetch(SQL["frozen_members"], request_id)
         elements = next(iter(from_json(row["body"]).values()))
-        members = tuple(
-            Sent(m["position"], m["lago_id"], m["number"], to_json(elements[m["position"]]))
-            for m in rows
-        )
+        members = tuple(_sent(m["position"], m["lago_id"], elements[m["position"]]) for m in rows)
         frozen = Frozen(
             row["id"],
             row["tenant_id"],
@@ -64,3 +62,8 @@ class Doubter:
         return Doubtful(
             frozen, row["started_at"], row["resend"], row["doubt"] or "no_answer", members
         )
+
+
+def _sent(position: int, lago_id: UUID, element: Mapping[str, Any]) -> Sent:
+    """As it was frozen: what Lago and the settings say by now has no part in a look-up."""
+    return Sent(position, lago_id, element.get("InvoiceNumber"), to_json(element))

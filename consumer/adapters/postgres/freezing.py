@@ -76,7 +76,6 @@ class Freezer:
         if tenant is None:
             return Freezing()
         if tenant["parked"]:
-            await conn.execute(SQL["set_due"], tenant_id, None)
             return Freezing()
         seconds, counts = await seconds_to_wait(
             conn, tenant_id, tenant, self.limits, self.clocks, lookup=False
@@ -142,6 +141,7 @@ class Freezer:
             [t.tax if t else None for t in totals],
             [t.total if t else None for t in totals],
             [e.suffix for e in elements],
+            [e.number for e in elements],
         )
         await self._sleep(conn, tenant_id, 0)
         frozen = Frozen(

@@ -30,6 +30,7 @@ from consumer.domain.objects import (
 from consumer.ports import Incoming, Ingested, Sink, Unstorable
 
 SQL = statements("inbox")
+LEDGER = statements("ledger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class PostgresInbox:
     ) -> tuple[dict[bytes, int], set[bytes]]:
         """Rows and raw bytes; returns digest → id without those known meanwhile, and the new ones."""
         ordered = sorted(batch, key=attrgetter("digest"))  # one order: no deadlock between pods
-        rows = await conn.fetch(SQL["insert_events"], *_columns(map(_event_row, ordered), 13))
+        rows = await conn.fetch(SQL["insert_events"], *_columns(map(_event_row, ordered), 14))
         events = {row["digest"]: row["id"] for row in rows}
         fresh = {row["digest"] for row in rows if not row["redriven"]}
         raw = [
@@ -250,7 +251,7 @@ class PostgresInbox:
         standing: dict[tuple[str, UUID], dict[int | None, asyncpg.Record]] = {}
         for row in rows:
             standing.setdefault((row["kind"], row["lago_id"]), {})[row["connection_id"]] = row
-        changes, drifted = [], []
+        changes, drifted, linked = [], [], []
         for planned, (kind, lago_id) in zip(plans, keys, strict=True):
             event_id = objects[ObjectKey(kind, lago_id)].event_id
             appended_at = made.get(event_id) if event_id is not None else None
@@ -259,11 +260,15 @@ class PostgresInbox:
             change = _change(stands, planned, event_id, appended_at)
             if change is not None:
                 changes.append(change)
-                if change.rest.drift and stands is not None and not stands["drift"]:
+                if stands is not None and change.rest.drift and not stands["drift"]:
                     drifted.append(stands["id"])
+                if stands is not None and change.xero_id is not None and not stands["xero_id"]:
+                    linked.append(stands["id"])
         ids = await self._store(conn, changes)
         if drifted:
             await conn.execute(SQL["find_drift"], drifted)
+        if linked:
+            await conn.execute(LEDGER["release_waiting"], linked)
         if ids:
             await conn.execute(SQL["wait_for_contacts"], ids, self.dependency_patience)
         return frozenset(
@@ -356,6 +361,7 @@ def _event_row(incoming: Incoming) -> tuple[Any, ...]:
         "merged" if event else "dead",
         error.code if error else None,
         error.sentence if error else None,
+        error.hint if error else None,
         record.topic,
         record.partition,
         record.offset,

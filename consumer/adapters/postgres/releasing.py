@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
+import asyncpg
+
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.inbox import PostgresInbox
 from consumer.adapters.postgres.sql import statements
@@ -58,13 +60,16 @@ class Releaser:
         )
 
     async def _release_one(self, conn: Conn) -> bool:
-        cause = await conn.fetchval(SQL["causes"], 1)
-        if cause is None:
+        release = await conn.fetchrow(SQL["next_release"])
+        if release is None:
             return False
-        held = await self._held(conn, cause)
-        if held:
-            await self.inbox.replan_objects(conn, held)
-        rows = await conn.fetch(SQL["release_some"], cause, AT_ONCE)
+        cause = release["cause"]
+        held = await conn.fetch(SQL["held_by"], cause, release["after"], AT_ONCE)
+        unplanned = {_object_of(row) for row in held if row["unplanned"]}
+        if unplanned:
+            await self.inbox.replan_objects(conn, unplanned)
+        planned = [row["id"] for row in held if not row["unplanned"]]
+        rows = await conn.fetch(SQL["release_documents"], planned, cause) if planned else []
         invoices = [row["id"] for row in rows if row["kind"] == "invoice"]
         if invoices:
             await conn.execute(
@@ -75,19 +80,12 @@ class Releaser:
         tenants = {row["tenant_id"] for row in rows if row["tenant_id"] is not None}
         if tenants:
             await conn.execute(INBOX["wake_tenants"], list(tenants))
-        # Planned again, some may be held as before: then there is nothing more to release.
-        more = len(held) == AT_ONCE and await self._held(conn, cause) != held
-        if len(rows) < AT_ONCE and not more:
-            await conn.execute(SQL["forget_release"], cause)
+        # Planned again, some may be held as before: the next page begins behind them.
+        if len(held) == AT_ONCE:
+            await conn.execute(SQL["release_on"], release["id"], held[-1]["id"])
+        else:
+            await conn.execute(SQL["forget_release"], release["id"])
         return True
-
-    async def _held(self, conn: Conn, cause: str) -> set[ObjectKey]:
-        """Objects of documents that only planning can release: without a home, or skipped."""
-        rows = await conn.fetch(SQL["held"], cause, AT_ONCE)
-        return {
-            ObjectKey("customer" if row["kind"] == "contact" else "invoice", row["lago_id"])
-            for row in rows
-        }
 
     async def _expire(self, conn: Conn, limit: int) -> Sequence[Fate]:
         rows = await conn.fetch(INBOX["dependency_expired"], limit)
@@ -110,7 +108,6 @@ class Releaser:
             first = await conn.fetchval(SQL["park_authorisation"], authorisation.id, error.code)
         else:
             first = await conn.fetchval(SQL["park_tenant"], tenant_id, "forbidden")
-        await conn.execute(SQL["rest_tenants"], tenants)
         if first is None:
             return False
         await conn.execute(
@@ -123,3 +120,9 @@ class Releaser:
             self.sinks,
         )
         return True
+
+
+def _object_of(document: asyncpg.Record) -> ObjectKey:
+    return ObjectKey(
+        "customer" if document["kind"] == "contact" else "invoice", document["lago_id"]
+    )

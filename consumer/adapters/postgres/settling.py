@@ -16,7 +16,7 @@ from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.answers import Answered, InDoubt, NotDone, Refusal, Reply, Saved, Verdict
 from consumer.domain.clocks import Clocks
-from consumer.domain.documents import Stands, rest
+from consumer.domain.documents import Stands, linked_contact, rest
 from consumer.domain.objects import Object, ObjectKey, customer_of, load_facets
 from consumer.domain.pacing import Limits
 from consumer.domain.translate.contact import name_suffix
@@ -25,7 +25,7 @@ from consumer.ports import Absent, Fate, Finding, Other, Sink
 SQL = statements("ledger")
 
 GIVE_UP_ALONE = 8
-"""So often a document is tried in a request of its own that Xero answers with 5xx."""
+"""So often a document is tried in a request of its own that Xero answers without an outcome."""
 
 
 @dataclass(slots=True)
@@ -39,6 +39,7 @@ class _Writes:
     findings: list[tuple[Any, ...]] = field(default_factory=list)
     closed: list[tuple[int, str]] = field(default_factory=list)
     contacts: list[int] = field(default_factory=list)
+    replanned: list[int] = field(default_factory=list)
     fates: list[Fate] = field(default_factory=list)
 
 
@@ -110,6 +111,9 @@ class Settler:
     def _scale(self) -> float:
         return self.clocks.look_for_work / Clocks().look_for_work
 
+    def _backoff(self, member: asyncpg.Record) -> float:
+        return float(min(900.0, 5.0 * 2 ** member["attempts"])) * self._scale
+
     async def _elements(
         self,
         conn: Conn,
@@ -128,8 +132,7 @@ class Settler:
             elif element.next == "look":
                 looking = True
             elif element.next == "wait":
-                delay = min(900.0, 5.0 * 2 ** member["attempts"]) * self._scale
-                self._unsend([member], writes, element.code, delay=delay)
+                self._unsend([member], writes, element.code, delay=self._backoff(member))
             elif element.next == "rename":
                 self._rename(member, element, writes)
             else:
@@ -172,6 +175,12 @@ class Settler:
                 writes.findings.append((member["document_id"], element.xero_id, "drift", "{}"))
             if member["kind"] == "contact":
                 writes.contacts.append(member["document_id"])
+                link = _link_of(member)
+                if link is not None and link != element.xero_id:
+                    facts = to_json({"linked": str(link)}).decode()
+                    writes.findings.append(
+                        (member["document_id"], element.xero_id, "linked_elsewhere", facts)
+                    )
             self._compare(member, element, writes)
             appended = member["appended_at"]
             after = (now - appended).total_seconds() if appended is not None else None
@@ -204,6 +213,9 @@ class Settler:
         """Failed and announced, unless Lago has said something newer meanwhile."""
         if member["wanted"] != member["sent"]:
             self._unsend([member], writes, "refused")
+            return
+        if _link_of(member) is not None:
+            self._plan_again(member, writes)
             return
         writes.failed.append(
             (member["document_id"], refusal.code, refusal.said, refusal.hint, None)
@@ -240,6 +252,9 @@ class Settler:
         """Certainly not in Xero: back to where it belongs, with a new key next time."""
         uncounted = outcome in ("not_executed", "throttled", "unauthorised", "forbidden")
         for member in members:
+            if _link_of(member) is not None:
+                self._plan_again(member, writes)
+                continue
             stands = Stands(
                 "ready", member["cause"], member["wanted"], member["synced"], member["xero_id"]
             )
@@ -252,6 +267,12 @@ class Settler:
             )  # fmt: skip
             writes.closed.append((member["position"], "dissolved"))
             writes.fates.append(Fate(member["kind"], "dissolved", outcome))
+
+    def _plan_again(self, member: asyncpg.Record, writes: _Writes) -> None:
+        """Lago has linked the contact while it was being created: that one is used instead."""
+        writes.replanned.append(member["document_id"])
+        writes.closed.append((member["position"], "dissolved"))
+        writes.fates.append(Fate(member["kind"], "dissolved", "linked"))
 
     async def _resolve(
         self, conn: Conn, request_id: UUID, findings: Mapping[int, Finding]
@@ -298,9 +319,8 @@ class Settler:
         if doubt == "no_answer":
             self._unsend(absent, writes, doubt)
             return
-        alone = size == 1
-        server_error = doubt.startswith("status_5")
-        if alone and (not server_error or (absent and absent[0]["attempts"] >= GIVE_UP_ALONE)):
+        final = doubt.startswith("whole_") or doubt == "key_reused"
+        if size == 1 and (final or any(m["attempts"] >= GIVE_UP_ALONE for m in absent)):
             refusal = Refusal(
                 "request_refused",
                 f"Xero refuses the whole request ({doubt}) without naming a reason.",
@@ -309,7 +329,8 @@ class Settler:
             for member in absent:
                 self._refuse(member, refusal, writes)
             return
-        self._unsend(absent, writes, doubt, batch_limit=max(1, size // 2))
+        delay = 0.0 if size > 1 else max((self._backoff(m) for m in absent), default=0.0)
+        self._unsend(absent, writes, doubt, delay=delay, batch_limit=max(1, size // 2))
 
     async def _write(self, conn: Conn, request_id: UUID, writes: _Writes) -> None:
         if writes.saved:
@@ -324,8 +345,19 @@ class Settler:
             await conn.execute(SQL["find"], *_columns(writes.findings))
         if writes.closed:
             await conn.execute(SQL["close_members"], request_id, *_columns(writes.closed))
+        if writes.replanned:
+            await conn.execute(SQL["plan_again"], sorted(writes.replanned))
         if writes.contacts:
             await conn.execute(SQL["release_waiting"], writes.contacts)
+
+
+def _link_of(member: asyncpg.Record) -> UUID | None:
+    """The contact that Lago links by now, if Xero's id of the member's own is not known yet."""
+    if member["kind"] != "contact" or member["xero_id"] is not None or not member["customer_facts"]:
+        return None
+    key = ObjectKey("customer", member["lago_id"])
+    customer = customer_of(Object(key, key.lago_id, load_facets(member["customer_facts"])))
+    return linked_contact(customer, member["connection_code"]) if customer is not None else None
 
 
 def _claimed(member: asyncpg.Record, element: Saved, holders: Mapping[UUID, int]) -> Refusal:

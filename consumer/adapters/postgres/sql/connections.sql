@@ -30,8 +30,13 @@ returning id;
 insert into tenant (id, authorisation_id, organisation, due_at) values ($1, $2, $3::jsonb, now())
 on conflict (id) do update
    set authorisation_id = excluded.authorisation_id, organisation = excluded.organisation, due_at = now(),
-       blocked_until = case when tenant.blocked_why = 'forbidden' then null else tenant.blocked_until end,
-       blocked_why = case when tenant.blocked_why = 'forbidden' then null else tenant.blocked_why end;
+       blocked_until = case when tenant.blocked_until < 'infinity' then tenant.blocked_until end,
+       blocked_why = case when tenant.blocked_until < 'infinity' then tenant.blocked_why end;
+
+-- name: wake_authorisations
+-- An authorisation may reach tenants beside those that were applied.
+with locked as (select id from tenant where authorisation_id = any($1::bigint[]) order by id for update)
+update tenant t set due_at = now() from locked where t.id = locked.id;
 
 -- name: put_connection
 insert into connection (organization_id, code, name, tenant_id, settings) values ($1, $2, $3, $4, $5::jsonb)
@@ -69,8 +74,7 @@ select distinct cause from document
  where cause is not null and state in ('waiting', 'failed', 'skipped')
    and (exists (select from unnest($1::text[]) as c (code) where right(cause, length(code) + 1) = '@' || code)
         or cause like 'home:%' and customer_id in (
-             select customer_id from object where kind = 'customer' and organization_id = any($2::uuid[])))
-on conflict do nothing;
+             select customer_id from object where kind = 'customer' and organization_id = any($2::uuid[])));
 
 -- name: audit
 insert into audit (who, action, subject, reason) values ($1, 'apply', $2, $3);

@@ -6,14 +6,15 @@ select now() as now, revision from configuration;
 
 -- name: insert_events
 -- A dead event that comes again is decoded again, and only then touched.
-insert into event (digest, lago_key, organization_id, type, kind, lago_id, outcome, code, said,
+insert into event (digest, lago_key, organization_id, type, kind, lago_id, outcome, code, said, hint,
                    topic, partition, "offset", appended_at)
 select * from unnest($1::bytea[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[],
-                     $8::text[], $9::text[], $10::text[], $11::int[], $12::bigint[], $13::timestamptz[])
+                     $8::text[], $9::text[], $10::text[], $11::text[], $12::int[], $13::bigint[],
+                     $14::timestamptz[])
 on conflict (digest) do update
-   set outcome = excluded.outcome, code = excluded.code, said = excluded.said, type = excluded.type,
-       kind = excluded.kind, lago_id = excluded.lago_id, organization_id = excluded.organization_id,
-       redriven = event.redriven + 1
+   set outcome = excluded.outcome, code = excluded.code, said = excluded.said, hint = excluded.hint,
+       type = excluded.type, kind = excluded.kind, lago_id = excluded.lago_id,
+       organization_id = excluded.organization_id, redriven = event.redriven + 1
  where event.outcome = 'dead'
 returning id, digest, redriven;
 
@@ -63,11 +64,13 @@ select u.*, case when u.state = 'ready' then now() end
 returning id, kind, state;
 
 -- name: update_documents
--- A document that is being sent keeps its state: only what is wanted of it is raised.
+-- A document that is being sent keeps its state: only what is wanted of it is raised. The number stays
+-- that under which Xero was asked, or has it.
 update document d
    set connection_id = u.connection_id, tenant_id = u.tenant_id, customer_id = u.customer_id,
        event_id = coalesce(u.event_id, d.event_id), appended_at = coalesce(u.appended_at, d.appended_at),
-       wanted = u.wanted, synced = u.synced, xero_id = u.xero_id, number = u.number, currency = u.currency,
+       wanted = u.wanted, synced = u.synced, xero_id = u.xero_id, currency = u.currency,
+       number = case when d.state = 'sending' or d.xero_id is not null then d.number else u.number end,
        dated = u.dated, state = u.state, cause = u.cause, wait_until = u.wait_until, drift = u.drift,
        ready_at = case when u.state = 'ready' then now() else d.ready_at end,
        attempts = case when u.state = 'ready' then 0 else d.attempts end,
@@ -104,7 +107,7 @@ update document d
    and c.xero_id is null;
 
 -- name: release
-insert into release (cause) select unnest($1::text[]) on conflict do nothing;
+insert into release (cause) select unnest($1::text[]);
 
 -- name: wake_tenants
 with locked as (select id from tenant where id = any($1::uuid[]) order by id for update)

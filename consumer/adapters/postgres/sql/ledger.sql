@@ -1,7 +1,10 @@
 -- name: due
 -- Tenants with something to do, and when the next one has.
-select id, authorisation_id, due_at <= now() as due, extract(epoch from due_at - now())::float as wait
-  from tenant where due_at < now() + $1::interval order by due_at limit $2;
+select t.id, t.authorisation_id, greatest(t.due_at, t.blocked_until) <= now() as due,
+       extract(epoch from greatest(t.due_at, t.blocked_until) - now())::float as wait
+  from tenant t join authorisation a on a.id = t.authorisation_id and a.parked_at is null
+ where greatest(t.due_at, t.blocked_until) < now() + $1::interval
+ order by greatest(t.due_at, t.blocked_until) limit $2;
 
 -- name: lock_tenant
 select t.id, t.authorisation_id, case when t.blocked_until = 'infinity' then 1e9
@@ -75,9 +78,9 @@ select $1, * from unnest($2::smallint[], $3::bigint[], $4::bytea[]);
 -- name: send_documents
 update document d
    set state = 'sending', sent = d.wanted, cause = null, wait_until = null, net = u.net, tax = u.tax,
-       total = u.total, attempts = d.attempts + 1, suffix = u.suffix
-  from unnest($1::bigint[], $2::numeric[], $3::numeric[], $4::numeric[], $5::text[])
-       as u (id, net, tax, total, suffix)
+       total = u.total, attempts = d.attempts + 1, suffix = u.suffix, number = u.number
+  from unnest($1::bigint[], $2::numeric[], $3::numeric[], $4::numeric[], $5::text[], $6::text[])
+       as u (id, net, tax, total, suffix, number)
  where d.id = u.id;
 
 -- name: fail_documents
@@ -92,7 +95,7 @@ update document d
 with stale as (
   update document set state = 'waiting', cause = 'plan:' || id where id = any($1::bigint[]) returning cause
 )
-insert into release (cause) select cause from stale on conflict do nothing;
+insert into release (cause) select cause from stale;
 
 -- name: announce_documents
 insert into outbox (sink, document_id, event_id, connection_id, class, code, said, hint)
@@ -118,9 +121,9 @@ select r.id, r.tenant_id, r.purpose, r.method, r.path, r.body, r.outcome, r.star
 
 -- name: open_members
 select m.position, m.document_id, m.sent, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.attempts,
-       d.number, d.suffix, d.net, d.tax, d.total, d.appended_at, d.connection_id, d.lago_id, d.customer_id,
-       d.batch_limit, k.facts::text as customer_facts
-  from member m join document d on d.id = m.document_id
+       d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id, d.batch_limit, c.code as connection_code,
+       k.facts::text as customer_facts
+  from member m join document d on d.id = m.document_id join connection c on c.id = d.connection_id
   left join object k on d.kind = 'contact' and k.kind = 'customer' and k.lago_id = d.lago_id
  where m.request_id = $1 and m.outcome is null
  order by d.id
@@ -172,8 +175,7 @@ update document d
 -- held the row for share and is visible now.
 insert into release (cause)
 select distinct d.cause from document d
- where d.cause = any(select 'doc:' || id from unnest($1::bigint[]) as id) and d.state = 'waiting'
-on conflict do nothing;
+ where d.cause = any(select 'doc:' || id from unnest($1::bigint[]) as id) and d.state = 'waiting';
 
 -- name: find
 insert into finding (connection_id, document_id, xero_id, class, facts)
@@ -182,18 +184,14 @@ select d.connection_id, d.id, u.xero_id, u.class, u.facts
   join document d on d.id = u.id;
 
 -- name: block_tenant
-update tenant set blocked_until = greatest(blocked_until, now() + $2::interval), blocked_why = $3,
-                  failures = failures + $4
+update tenant
+   set blocked_until = greatest(blocked_until, now() + $2::interval), failures = failures + $4,
+       blocked_why = case when blocked_until = 'infinity' then blocked_why else $3 end
  where id = $1;
 
 -- name: park_tenant
 update tenant set blocked_until = 'infinity', blocked_why = $2
  where id = $1 and blocked_until is distinct from 'infinity' returning id;
-
--- name: rest_tenants
--- Until apply makes them due again; a parked tenant that stays due would ask for tokens without end.
-with locked as (select id from tenant where id = any($1::uuid[]) order by id for update)
-update tenant t set due_at = 'infinity' from locked where t.id = locked.id;
 
 -- name: lock_authorisation
 select secret from authorisation where id = $1 for update;
@@ -210,7 +208,7 @@ update tenant t
    set foreign_calls = coalesce(greatest(0, $5 - own.calls - $2), 0),
        foreign_until = now() + $4::interval,
        day_left = coalesce($3, t.day_left), day_left_at = case when $3::int is not null then now() else t.day_left_at end,
-       failures = 0
+       failures = case when $6 then 0 else failures end
   from (select count(*)::int as calls from request
          where tenant_id = $1 and started_at > statement_timestamp() - $4::interval - interval '10 min'
            and coalesce(answered_at, deadline_at) > statement_timestamp() - $4::interval) as own
@@ -232,29 +230,33 @@ update request set look_at = now() + $2::interval, looks = looks + 1
 returning id;
 
 -- name: frozen_members
-select m.position, d.id as document_id, d.kind, d.lago_id, d.number, d.xero_id
+select m.position, d.lago_id
   from member m join document d on d.id = m.document_id
  where m.request_id = $1 and m.outcome is null order by m.position;
 
--- name: causes
-select cause from release order by at limit $1 for update skip locked;
+-- name: next_release
+select id, cause, after from release order by id limit 1 for update skip locked;
 
--- name: release_some
-with chosen as (select id from document where cause = $1 and state in ('waiting', 'failed')
-                 order by id limit $2 for update)
+-- name: held_by
+-- The documents that have this cause, a page at a time; only planning can release some of them: those
+-- without a home, skipped ones, and those whose plan is out of date.
+select id, kind, lago_id, connection_id is null or state = 'skipped' or cause like 'plan:%' as unplanned
+  from document where cause = $1 and id > $2 order by id limit $3;
+
+-- name: release_documents
+with chosen as (select id from document where id = any($1::bigint[]) and cause = $2
+                   and state in ('waiting', 'failed') order by id for update)
 update document d
    set state = 'ready', cause = null, wait_until = null, ready_at = now(), attempts = 0,
        code = null, said = null, hint = null
-  from chosen where d.id = chosen.id and d.connection_id is not null
+  from chosen where d.id = chosen.id
 returning d.id, d.kind, d.tenant_id;
 
--- name: held
-select kind, lago_id from document
- where cause = $1 and (connection_id is null or state = 'skipped' or cause like 'plan:%')
- order by id limit $2;
+-- name: release_on
+update release set after = $2 where id = $1;
 
 -- name: forget_release
-delete from release where cause = $1;
+delete from release where id = $1;
 
 -- name: prune_bodies
 update request set body = null

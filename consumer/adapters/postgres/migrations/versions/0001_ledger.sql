@@ -23,7 +23,7 @@ create table tenant (
   organisation jsonb not null default '{}'
 );
 
-create index tenant_due on tenant (due_at) where due_at < 'infinity';
+create index tenant_due on tenant (greatest(due_at, blocked_until));
 
 create table connection (
   id bigint generated always as identity primary key,
@@ -83,6 +83,7 @@ create table event (
   outcome text not null, -- merged, dead
   code text,
   said text,
+  hint text,
   topic text not null,
   partition int not null,
   "offset" bigint not null,
@@ -202,8 +203,9 @@ create table member (
 create index member_document on member (document_id);
 
 create table release (
-  cause text primary key,
-  at timestamptz not null default now()
+  id bigint generated always as identity primary key,
+  cause text not null,
+  after bigint not null default 0 -- documents up to this id have been looked at
 );
 
 create table outbox (

@@ -1,0 +1,67 @@
+"""Releases on a real Postgres: everything that waited for a cause is looked at, page after page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+from consumer.ports import Wish
+from tests.integration.ledger import CHART, Books, books
+
+
+async def _start(b: Books, day: date) -> None:
+    """Apply another start date."""
+    [stored] = (await b.connections.stored()).values()
+    wish = Wish(replace(stored.connection, start_date=day), stored.client_id, stored.secret, CHART)
+    await b.connections.store([wish], "tests", [])
+
+
+async def _release_all(b: Books) -> None:
+    while await b.ledger.release(100):
+        pass
+
+
+async def test_what_stays_held_does_not_hide_what_is_released(
+    database_url: str,
+) -> None:
+    async with books(database_url) as b:
+        await _start(b, date(2027, 1, 1))
+        who = b.customer()
+        old = [b.invoice(who) | {"issuing_date": "2026-01-01"} for _ in range(520)]
+        new = [b.invoice(who) | {"issuing_date": "2026-06-01"} for _ in range(3)]
+        await b.told(b.said(who), *map(b.said, old))
+        await b.told(*map(b.said, new))
+        assert len(await b.documents(state="skipped")) == 523
+        await _start(b, date(2026, 5, 1))
+        await _release_all(b)
+        assert len(await b.documents(state="skipped")) == 520
+        assert len(await b.documents(kind="invoice", state="waiting")) == 3
+        assert not await b.database.fetch("select from release")
+
+
+async def test_a_cause_released_twice_at_once_is_worked_on_twice(database_url: str) -> None:
+    async with books(database_url) as b:
+        await _start(b, date(2027, 1, 1))
+        who = b.customer()
+        await b.told(b.said(who), b.said(b.invoice(who)))
+        await _start(b, date(2026, 12, 1))
+        await _start(b, date(2026, 1, 1))
+        assert len(await b.database.fetch("select from release")) == 2
+        await _release_all(b)
+        [invoice] = await b.documents(kind="invoice")
+        assert invoice["state"] == "waiting"
+        assert invoice["cause"].startswith("doc:")
+
+
+async def test_a_tenant_that_the_file_does_not_name_wakes_with_its_authorisation(
+    database_url: str,
+) -> None:
+    async with books(database_url, tenants=2) as b:
+        await b.database.execute("update tenant set authorisation_id = 1, due_at = 'infinity'")
+        await b.database.execute("update authorisation set parked_at = now() where id = 1")
+        stored = (await b.connections.stored())["acme"]
+        await b.connections.store(
+            [Wish(stored.connection, stored.client_id, stored.secret, CHART)], "tests", []
+        )
+        due, _ = await b.ledger.due(10)
+        assert {tenant for tenant, _ in due} == set(b.tenants)
