@@ -98,12 +98,21 @@ class Apply:
                 said = f"connection {asked.code} belongs to tenant {known.connection.tenant_id}"
                 hint = "its documents are there: give the new connection another code"
                 mistakes.append(Mistake(f"{path}.xero.tenant_id", said, hint))
+            if known is not None and known.connection.organization_id != asked.organization_id:
+                said = f"connection {asked.code} follows {known.connection.organization_id}"
+                hint = "its documents come from there: give the new connection another code"
+                mistakes.append(Mistake(f"{path}.organization_id", said, hint))
             mistakes += check(connection, charts[tenant_id], path)
             wishes[path] = Wish(connection, asked.xero.client_id, secret, charts[tenant_id])
         named = {asked.code for asked in file.connections}
-        kept = [(c, s.connection) for c, s in stored.items() if c not in named]
-        mistakes += conflicts([*kept, *((path, w.connection) for path, w in wishes.items())])
-        mistakes += _client_conflicts(wishes)
+        kept = {code: s for code, s in stored.items() if code not in named}
+        mistakes += conflicts(
+            [
+                *((code, s.connection) for code, s in kept.items()),
+                *((path, w.connection) for path, w in wishes.items()),
+            ]
+        )
+        mistakes += _client_conflicts(wishes, kept)
         return list(wishes.values()), list(dict.fromkeys(mistakes))
 
     async def _tenant(self, client: Authorisation, asked: Connection) -> UUID:
@@ -202,18 +211,23 @@ def read_secrets(file: File, beside: Path) -> list[str]:
     return secrets
 
 
-def _client_conflicts(wishes: Mapping[str, Wish]) -> list[Mistake]:
-    """One client has one secret, and one tenant is used through one client."""
+def _client_conflicts(wishes: Mapping[str, Wish], kept: Mapping[str, Stored]) -> list[Mistake]:
+    """One client has one secret, and one tenant is used through one client.
+
+    A stored connection that the file does not name keeps its client; its secret may be renewed.
+    """
     mistakes = []
     clients: dict[str, tuple[str, Wish]] = {}
-    tenants: dict[UUID, tuple[str, Wish]] = {}
+    tenants = {s.connection.tenant_id: (code, s.client_id) for code, s in kept.items()}
     for path, wish in wishes.items():
         other_path, other = clients.setdefault(wish.client_id, (path, wish))
         if other.secret != wish.secret:
             said = f"differs from the secret that {other_path} gives the same client"
             mistakes.append(Mistake(f"{path}.xero.client_secret", said))
-        other_path, other = tenants.setdefault(wish.connection.tenant_id, (path, wish))
-        if other.client_id != wish.client_id:
+        other_path, client_id = tenants.setdefault(
+            wish.connection.tenant_id, (path, wish.client_id)
+        )
+        if client_id != wish.client_id:
             said = f"{other_path} uses the same tenant through another client"
             hint = "Xero counts calls by client: use one for both"
             mistakes.append(Mistake(f"{path}.xero.client_id", said, hint))

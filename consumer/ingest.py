@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from consumer.domain.errors import Undecodable
+from consumer.domain.errors import TooManyRejects, Undecodable
 from consumer.domain.events import Ignored, decode
 from consumer.metrics import Metrics
 from consumer.ports import Inbox, Incoming, Ingested, Record, Source, Unavailable, Unstorable
@@ -18,6 +18,9 @@ log = structlog.get_logger()
 
 POLL = 0.5
 RETRY = 1.0
+FAULTS_IN_A_ROW = 50
+"""So many records that we, not their sender, are at fault for, and the service stops: a release
+that can decode or store nothing must not turn a topic into dead letters."""
 
 
 class Ingest:
@@ -30,6 +33,7 @@ class Ingest:
         self.inbox = inbox
         self.metrics = metrics
         self.on_work = on_work
+        self._faults = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop``: the batch at hand is finished or left uncommitted, never half done."""
@@ -67,6 +71,8 @@ class Ingest:
                 self._count("ignored", 1)
             else:
                 batch.append(incoming)
+                if incoming.error is not None and incoming.error.code == "decoder_fault":
+                    self._fault("decoder_fault")
         ingested = await self._ingest(batch) if batch else Ingested()
         self._count("merged", ingested.merged)
         self._count("dead", ingested.dead)
@@ -77,7 +83,10 @@ class Ingest:
     async def _ingest(self, batch: Sequence[Incoming]) -> Ingested:
         """Store it; a record that cannot be stored or planned is found by halving, and dead."""
         try:
-            return await self.inbox.ingest(batch)
+            ingested = await self.inbox.ingest(batch)
+            if ingested.merged:
+                self._faults = 0
+            return ingested
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - one record must not stop the topic
@@ -92,12 +101,24 @@ class Ingest:
                     first.tenants | second.tenants,
                 )
             [one] = batch
+            if not isinstance(error, Unstorable):
+                self._fault(why)
             dead = Undecodable(
                 "unstorable",
                 f"This message cannot be stored ({why}).",
                 "Look for absurd numbers or dates in it; if there are none, report it.",
             )
             return await self.inbox.ingest([Incoming(one.record, one.digest, error=dead)])
+
+    def _fault(self, why: str) -> None:
+        self._faults += 1
+        if self._faults >= FAULTS_IN_A_ROW:
+            raise TooManyRejects(
+                "too_many_rejects",
+                f"{self._faults} messages in a row cannot be taken in ({why}).",
+                "The fault is ours or the database's: run the version before, and report it. "
+                "Nothing is lost: reading goes on where it stopped.",
+            )
 
     def _count(self, outcome: str, number: int) -> None:
         if number:

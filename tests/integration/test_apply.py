@@ -304,6 +304,19 @@ async def test_a_connection_keeps_its_tenant(office: Office) -> None:
     assert line.startswith("connections[0].xero.tenant_id: connection acme belongs to tenant")
 
 
+async def test_a_connection_keeps_its_organization(office: Office) -> None:
+    await office.apply(office.acme())
+    [line] = await office.refused(office.acme(organization_id=str(uuid4())))
+    assert line.startswith("connections[0].organization_id: connection acme follows")
+
+
+async def test_a_tenant_keeps_its_client_while_others_use_it(office: Office) -> None:
+    await office.apply(office.acme("one", default=True))
+    await office.register("client-2", "secret", office.tenant_id)
+    [line] = await office.refused(office.acme("two", "client-2", customers="linked"))
+    assert "one uses the same tenant through another client" in line
+
+
 async def test_rivals_within_the_file_and_with_the_stored(office: Office) -> None:
     one, two = office.acme("one", default=True), office.acme("two", default=True)
     [line] = await office.refused(one, two)

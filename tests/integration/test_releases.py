@@ -65,3 +65,22 @@ async def test_a_tenant_that_the_file_does_not_name_wakes_with_its_authorisation
         )
         due, _ = await b.ledger.due(10)
         assert {tenant for tenant, _ in due} == set(b.tenants)
+
+
+async def test_a_contact_that_comes_late_takes_its_invoices_along(database_url: str) -> None:
+    async with books(database_url) as b:
+        who = b.customer()
+        await b.told(b.said(b.invoice(who)))
+        await b.database.execute(
+            """
+            update document set cause = 'contact:' || customer_id || '@' || connection_id,
+                                state = 'failed', code = 'missing_dependency'
+             where kind = 'invoice'
+            """
+        )
+        await b.database.execute("delete from document where kind = 'contact'")
+        await b.told(b.said({**who, "updated_at": "2026-05-01T12:00:09Z"}, "customer.updated"))
+        await _release_all(b)
+        [invoice] = await b.documents(kind="invoice")
+        [contact] = await b.documents(kind="contact")
+        assert (invoice["state"], invoice["cause"]) == ("waiting", f"doc:{contact['id']}")

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from consumer import ingest as module
-from consumer.domain.errors import Undecodable
+from consumer.domain.errors import TooManyRejects, Undecodable
 from consumer.ingest import Ingest
 from consumer.metrics import Metrics
 from consumer.ports import Incoming, Record
@@ -254,3 +254,30 @@ async def test_a_batch_of_ignored_types_moves_on() -> None:
     await bench.run()
     assert bench.outcomes() == {"ignored": 1}
     assert bench.committed() == 1
+
+
+async def test_a_flood_of_our_own_faults_stops_the_service() -> None:
+    """A release that can plan nothing must not turn the whole topic into dead letters."""
+    values = [customer() for _ in range(3 * module.FAULTS_IN_A_ROW)]
+    bench = Bench(FakeInbox(poison=lambda incoming: KeyError("a fault of ours")))
+    for n, value in enumerate(values):
+        bench.log.append(value, timestamp=1000 + n)
+    with pytest.raises(TooManyRejects, match="KeyError"):
+        await bench.run()
+    assert bench.committed() == 0
+    assert len(bench.inbox.stored) < module.FAULTS_IN_A_ROW
+
+
+async def test_bad_values_never_stop_the_service() -> None:
+    values = [customer() for _ in range(2 * module.FAULTS_IN_A_ROW)]
+    bench = Bench(FakeInbox(poison=unstorable(*values)))
+    result = await bench.ingest.store(records(*values))
+    assert result.dead == len(values)
+
+
+async def test_faults_between_good_events_do_not_add_up() -> None:
+    values = [customer() for _ in range(3 * module.FAULTS_IN_A_ROW)]
+    bad = set(values[::2])
+    bench = Bench(FakeInbox(poison=lambda i: KeyError("ours") if i.record.value in bad else None))
+    result = await bench.ingest.store(records(*values))
+    assert result.dead == len(bad)

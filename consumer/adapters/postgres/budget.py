@@ -146,7 +146,7 @@ class PostgresBudget:
                 return
             if reply is not None:
                 await tell_limits(conn, tenant_id, reply, self.limits, self.clocks)
-            await conn.execute(SQL["wake"], tenant_id)  # its slot is free
+            await conn.execute(SQL["wake_waiting"], tenant_id)
 
         await self.database.run(work)
 

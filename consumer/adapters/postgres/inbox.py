@@ -299,6 +299,10 @@ class PostgresInbox:
         if new:
             rows = await conn.fetch(SQL["insert_documents"], *_columns(new, 16))
             ids += [r["id"] for r in rows if r["kind"] == "invoice" and r["state"] == "ready"]
+            contacts = [(p.customer_id, p.connection_id) for c in changes if c.id is None
+                        for p in [c.planned] if p.kind == "contact" and p.connection_id]  # fmt: skip
+            if contacts:
+                await conn.execute(SQL["release_contacts"], *_columns(contacts, 2))
         if old:
             await conn.execute(SQL["update_documents"], *_columns(old, 16))
         return ids

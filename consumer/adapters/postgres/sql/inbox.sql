@@ -106,6 +106,13 @@ update document d
  where m.id = any($1::bigint[]) and d.id = m.id and d.kind = 'invoice' and d.state = 'ready'
    and c.xero_id is null;
 
+-- name: release_contacts
+-- The customers' rows are locked: whoever waits for these contacts has written so, or will see them.
+insert into release (cause)
+select distinct d.cause from document d
+ where d.cause = any(select 'contact:' || c.customer_id || '@' || c.connection_id
+                       from unnest($1::uuid[], $2::bigint[]) as c (customer_id, connection_id));
+
 -- name: release
 insert into release (cause) select unnest($1::text[]);
 
@@ -133,7 +140,7 @@ select kind, lago_id from document
 update document d
    set state = 'failed', failed_at = now(), code = 'missing_dependency', wait_until = null,
        said = 'Its contact was never planned in this connection.',
-       hint = 'Send the customer''s event again, then retry.'
+       hint = 'Send the customer''s event again: the document follows by itself.'
  where d.id in (select id from document where state = 'waiting' and connection_id is not null
                    and wait_until < now() order by wait_until limit $1 for update skip locked)
 returning d.id, d.kind;

@@ -217,6 +217,10 @@ update tenant t
 -- name: wake
 update tenant set due_at = least(due_at, now()) where id = $1;
 
+-- name: wake_waiting
+-- A slot is free: whoever has work and waits for one need not wait on.
+update tenant set due_at = least(due_at, now()) where id = $1 and due_at < 'infinity';
+
 -- name: due_requests
 select r.id from request r join tenant t on t.id = r.tenant_id join authorisation a on a.id = t.authorisation_id
  where r.outcome is null and r.look_at <= now() and a.parked_at is null
