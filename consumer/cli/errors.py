@@ -59,7 +59,7 @@ def _failure(error: Exception) -> Failure:
         code = UNREACHABLE if error.code in _AWAY else REFUSED
         return Failure(code, error.sentence, error.hint)
     database = "LAGO_XERO_DATABASE_URL says which database is used"
-    if isinstance(error, asyncpg.UndefinedTableError):
+    if isinstance(error.__cause__, asyncpg.UndefinedTableError | asyncpg.UndefinedColumnError):
         return Failure(REFUSED, "The database has not been migrated.", "run: lago-xero migrate")
     if isinstance(error, asyncpg.ClientConfigurationError):
         return Failure(REFUSED, f"LAGO_XERO_DATABASE_URL cannot be used: {error}")

@@ -25,7 +25,6 @@ from consumer.sandbox.demo_stage import (
     Mismatch,
     Place,
     command,
-    connect,
     executable,
     running_consumer,
     start,
@@ -33,6 +32,7 @@ from consumer.sandbox.demo_stage import (
 )
 from consumer.sandbox.lago import Organization, Record, demo_events
 from consumer.sandbox.services import ServiceUnavailable
+from consumer.sandbox.services.processes import KeptProcess
 from consumer.sandbox.up import write_env_file
 
 PATIENCE = 180.0
@@ -76,11 +76,10 @@ async def _demo(console: Console, keep: bool) -> None:
     # As Ctrl-C does: everything is stopped on the way out.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
     async with AsyncExitStack() as stack:
-        place = await start(stack, console)
         organization = Organization()
-        connections = await connect(place, organization)
+        place = await start(stack, console, organization)
         await command(console, place, "migrate")
-        await command(console, place, "apply", "-f", str(connections))
+        await command(console, place, "apply", "-f", str(place.connections))
         records, expected = demo_events(organization=organization)
         ends = await _produce(place, records)
         console.print(f"produced {len(records)} Lago events to {place.setting('KAFKA_TOPICS')}")
@@ -124,7 +123,7 @@ async def _settled(
     database: asyncpg.Connection,
     place: Place,
     ends: Ends,
-    consumer: asyncio.subprocess.Process,
+    consumer: KeptProcess,
 ) -> None:
     """Show documents by state until every record is ingested and nothing moves any more."""
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
@@ -134,7 +133,7 @@ async def _settled(
         try:
             async with asyncio.timeout(PATIENCE):
                 while not ingested or await database.fetchval(OPEN):
-                    if consumer.returncode is not None:
+                    if not consumer.running:
                         raise Mismatch(f"The consumer ended by itself. {tail(place.log)}")
                     if states := await database.fetch(STATES):
                         shown = " · ".join(f"{number} {state}" for state, number in states)
@@ -174,9 +173,9 @@ async def _keep(console: Console, place: Place) -> None:
         f"  set -a; . {env_file}; set +a\n"
         f"  {lago_xero} status\n"
         f"  {lago_xero} documents --state failed\n"
-        f"  {lago_xero} show AEU-002-004\n"
+        f"  {lago_xero} show AEU2026-002-004\n"
         f"  {lago_xero} sandbox produce   # the same events again: no further call to Xero\n"
-        f"  {lago_xero} apply -f {place.directory / 'connections.yaml'}   # after a change\n"
+        f"  {lago_xero} apply -f {place.connections}   # after a change\n"
         f"  curl http://127.0.0.1:{place.setting('HTTP_PORT')}/metrics\n"
         f"  curl {place.xero.control_url}/tenants   # likewise /arrivals and /books/TENANT_ID\n"
         f"  tail -f {place.log}",

@@ -8,44 +8,29 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
-import httpx
-import yaml
 from cryptography.fernet import Fernet
 from rich.console import Console
 
 from consumer.config import PREFIX
 from consumer.sandbox.lago import Organization
 from consumer.sandbox.receiver import Receiver, receiving
+from consumer.sandbox.sample import SECRET, make_sample
 from consumer.sandbox.services import kafka, postgres
-from consumer.sandbox.services.processes import free_port, text_of
+from consumer.sandbox.services.processes import KeptProcess, free_port, text_of
 from consumer.sandbox.up import TOPICS
 from consumer.sandbox.xero import Simulator, serve
 
+CONNECTIONS = "connections.yaml"
 STOP = 40.0
 """Seconds that the consumer gets to stop; it gives calls under way 20."""
-CURRENCIES = ("NZD", "USD", "EUR", "GBP", "JPY", "HUF", "KWD")
-MAPPINGS = {
-    "fallback_item": {"item": "LAGO", "account": "200"},
-    "payment_account": "880",
-    "subscription_fee": {"item": "SUB"},
-    "minimum_commitment": {"item": "MIN"},
-    "coupon": {"item": "DISC"},
-    "prepaid_credit": {"item": "PREPAID", "account": "825"},
-    "credit_note": {"item": "CN"},
-    "no_tax": "ZERORATED",
-    "outside_tax": "NONE",
-    "taxes": {"vat_20": "OUTPUT2", "gst_15": "OUTPUT15", "vat_5": "RROUTPUT", "vat_0": "ZERORATED"},
-    "billable_metrics": {"storage": {"item": "STOR"}, "seats": {"item": "SEATS"}},
-    "add_ons": {"setup": {"item": "SETUP"}},
-}
 
 
 class Mismatch(Exception):
@@ -68,6 +53,11 @@ class Place:
         return {**inherited, **self.settings}
 
     @property
+    def connections(self) -> Path:
+        """The file that connects the sample company."""
+        return self.directory / CONNECTIONS
+
+    @property
     def log(self) -> Path:
         """What the consumer writes."""
         return self.directory / "consumer.log"
@@ -77,8 +67,8 @@ class Place:
         return self.settings[PREFIX + name]
 
 
-async def start(stack: AsyncExitStack, console: Console) -> Place:
-    """The services, the topics, the database and the settings that reach them."""
+async def start(stack: AsyncExitStack, console: Console, organization: Organization) -> Place:
+    """The services, the topics, the database, two connections, and the settings that reach them."""
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lago-xero-demo-")))
     with console.status("starting Kafka, Postgres and the simulated Xero"):
         broker = await stack.enter_async_context(kafka())
@@ -112,46 +102,10 @@ async def start(stack: AsyncExitStack, console: Console) -> Place:
         "HTTP_PORT": str(free_port()),
     }
     named = {PREFIX + name: value for name, value in settings.items()}
+    sample = await make_sample(xero, organization)
+    named[SECRET] = sample.secret
+    sample.write(directory / CONNECTIONS)
     return Place(directory, named, xero, receiver)
-
-
-async def connect(place: Place, organization: Organization) -> Path:
-    """Two Xero organisations with a client each, and the file that connects them."""
-    secret = secrets.token_hex(16)
-    (place.directory / "xero.secret").write_text(secret)
-    connections = []
-    async with httpx.AsyncClient(base_url=place.xero.control_url) as control:
-        for code, country, currency in (("acme-nz", "NZ", "NZD"), ("acme-eu", "DE", "EUR")):
-            tenant = {
-                "tenant_id": str(uuid4()),
-                "name": code,
-                "country_code": country,
-                "base_currency": currency,
-                "currencies": CURRENCIES,
-            }
-            client = {
-                "client_id": f"demo-{code}",
-                "client_secret": secret,
-                "tenant_ids": [tenant["tenant_id"]],
-            }
-            (await control.post("/tenants", json=tenant)).raise_for_status()
-            (await control.post("/clients", json=client)).raise_for_status()
-            connections.append(
-                {
-                    "code": code,
-                    "organization_id": organization.organization_id,
-                    "xero": {
-                        "tenant_id": tenant["tenant_id"],
-                        "client_id": client["client_id"],
-                        "client_secret": {"file": "xero.secret"},
-                    },
-                    "serves": {"billing_entities": [code]},
-                    "mappings": MAPPINGS,
-                }
-            )
-    file = place.directory / "connections.yaml"
-    file.write_text(yaml.safe_dump({"connections": connections}, sort_keys=False))
-    return file
 
 
 def executable() -> str:
@@ -178,21 +132,27 @@ async def command(console: Console, place: Place, *arguments: str) -> None:
 
 
 @asynccontextmanager
-async def running_consumer(
-    console: Console, place: Place
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """``lago-xero run`` as a process of its own, ended by SIGTERM."""
+async def running_consumer(console: Console, place: Place) -> AsyncIterator[KeptProcess]:
+    """``lago-xero run`` as a process of its own, ended by SIGTERM; it does not outlive us."""
     console.print("$ lago-xero run", style="bold")
-    with place.log.open("wb") as sink:
-        process = await asyncio.create_subprocess_exec(
-            # A Ctrl-C of the terminal is the demo's, which stops the consumer in order.
-            executable(), "run", env=place.environment, stdout=sink, stderr=sink,
-            start_new_session=True,
-        )  # fmt: skip
+    process = await KeptProcess.start(
+        [executable(), "run"],
+        log=place.log,
+        environment=place.environment,
+        stop_signal=signal.SIGTERM,
+        grace=STOP,
+    )
     try:
         yield process
+        process.send(signal.SIGTERM)
+        async with asyncio.timeout(STOP):
+            code = await process.wait()
+    except TimeoutError:
+        raise Mismatch(
+            f"The consumer did not stop within {STOP:.0f} s. {tail(place.log)}"
+        ) from None
     finally:
-        code = await _end(process, STOP)
+        await process.close()
     if code:
         raise Mismatch(f"The consumer ended with {code}. {tail(place.log)}")
 

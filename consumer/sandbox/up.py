@@ -1,5 +1,5 @@
 """The sandbox in the foreground: the names of services go in; they run until SIGINT or SIGTERM,
-and the settings that reach them come out as an env file."""
+and the settings that reach them come out as an env file, with a connections file beside it."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,10 @@ from aiokafka.errors import TopicAlreadyExistsError
 from cryptography.fernet import Fernet
 from rich.console import Console
 
+from consumer.sandbox.lago import Organization
+from consumer.sandbox.sample import SECRET, Sample, make_sample
 from consumer.sandbox.services import KafkaService, kafka, postgres
+from consumer.sandbox.services.processes import free_port
 
 EVERYTHING = frozenset({"kafka", "postgres", "xero"})
 TOPICS: Mapping[str, int] = {"lago.webhooks": 6, "lago.xero.dlq": 3}
@@ -32,8 +35,9 @@ async def up(
     """Runs the chosen services until SIGINT or SIGTERM, then stops them and returns.
 
     `env_file` appears, complete and readable by its owner alone, when everything answers, and goes
-    with the services; `ready` is called then with the same settings. Raises ServiceUnavailable,
-    and ValueError for a name that is no service.
+    with the services, as does the connections file beside it (`connections_beside`), which connects
+    the simulated Xero's two organisations to the events of `sandbox produce`. `ready` is called then
+    with the same settings. Raises ServiceUnavailable, and ValueError for a name that is no service.
     """
     if unknown := set(only) - EVERYTHING:
         raise ValueError(
@@ -67,19 +71,43 @@ async def _run(
     console: Console,
 ) -> None:
     async with AsyncExitStack() as stack:
-        settings = await _start(only, stack, console)
+        settings, sample = await _start(only, stack, console)
         if env_file is not None:
+            if sample is not None:
+                connections = sample.write(connections_beside(env_file))
+                stack.callback(connections.unlink, missing_ok=True)
             write_env_file(env_file, settings)
             stack.callback(env_file.unlink, missing_ok=True)
             console.print(f"settings  {env_file}")
+            if frozenset(only) == EVERYTHING:
+                console.print(_next_steps(env_file), soft_wrap=True)
         console.print("ready; Ctrl-C stops everything")
         if ready is not None:
             ready(settings)
         await asyncio.Event().wait()
 
 
-async def _start(only: Collection[str], stack: AsyncExitStack, console: Console) -> Settings:
+def connections_beside(env_file: Path) -> Path:
+    """Where the connections file goes: `sandbox.env` has `sandbox.connections.yaml`."""
+    return env_file.with_name(f"{env_file.stem or env_file.name}.connections.yaml")
+
+
+def _next_steps(env_file: Path) -> str:
+    return (
+        "In another shell:\n"
+        f"  set -a; . {env_file.absolute()}; set +a\n"
+        "  lago-xero migrate\n"
+        f"  lago-xero apply -f {connections_beside(env_file)}\n"
+        "  lago-xero sandbox produce\n"
+        "  lago-xero run"
+    )
+
+
+async def _start(
+    only: Collection[str], stack: AsyncExitStack, console: Console
+) -> tuple[Settings, Sample | None]:
     settings: Settings = {}
+    sample = None
     if "kafka" in only:
         with console.status("starting Kafka"):
             broker = await stack.enter_async_context(kafka())
@@ -101,8 +129,12 @@ async def _start(only: Collection[str], stack: AsyncExitStack, console: Console)
         settings["LAGO_XERO_XERO_API_URL"] = xero.api_url
         settings["LAGO_XERO_XERO_IDENTITY_URL"] = xero.identity_url
         settings["LAGO_XERO_SANDBOX_XERO_CONTROL_URL"] = xero.control_url
+        sample = await make_sample(xero, Organization())
+        settings[SECRET] = sample.secret
+    if frozenset(only) == EVERYTHING:  # for `run` on this machine, where 8080 may be taken
+        settings |= {"LAGO_XERO_HTTP_HOST": "127.0.0.1", "LAGO_XERO_HTTP_PORT": str(free_port())}
         console.print(f"Xero      {xero.api_url} (simulated)")
-    return settings
+    return settings, sample
 
 
 async def _create_topics(broker: KafkaService) -> None:

@@ -25,6 +25,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from cryptography.fernet import Fernet
 
+from consumer.sandbox import sample
 from consumer.sandbox.lago import Organization, Record
 from consumer.sandbox.receiver import Receiver, receiving
 from consumer.sandbox.services import KafkaService, PostgresService
@@ -40,23 +41,11 @@ API = "/api.xro/2.0"
 POLL = 0.05
 PATIENCE = 30.0
 MAPPINGS: Json = {
-    "fallback_item": {"item": "LAGO", "account": "200"},
-    "payment_account": "880",
-    "subscription_fee": {"item": "SUB"},
-    "minimum_commitment": {"item": "MIN"},
-    "coupon": {"item": "DISC"},
-    "prepaid_credit": {"item": "PREPAID", "account": "825"},
-    "credit_note": {"item": "CN"},
-    "no_tax": "ZERORATED",
-    "outside_tax": "NONE",
-    "taxes": {
-        "vat_20": "OUTPUT2",
-        "gst_15": "OUTPUT15",
-        "vat_5": "RROUTPUT",
-        "vat_0": "ZERORATED",
-    },
+    kind: target
+    for kind, target in sample.MAPPINGS.items()
+    if kind not in ("billable_metrics", "add_ons")
 }
-CURRENCIES = ["NZD", "USD", "EUR", "GBP", "JPY", "HUF", "KWD"]
+"""Without metrics and add-ons: the fallback item takes them."""
 
 
 @dataclass
@@ -176,7 +165,7 @@ class World:
     async def open_tenants(self) -> None:
         """Create the organisations and the clients that reach them."""
         for tenant in self.tenants:
-            organisation = {"tenant_id": tenant.tenant_id, "currencies": CURRENCIES}
+            organisation = {"tenant_id": tenant.tenant_id, "currencies": sample.CURRENCIES}
             await self.order("tenants", {**organisation, "name": tenant.code})
             await self.register(tenant)
 

@@ -40,8 +40,11 @@ needs_java = pytest.mark.skipif(
 
 
 @pytest.fixture
-def local_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def local_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
     """No settings and no Docker; yields the directory in which local services keep their data."""
+    tmp_path_factory.getbasetemp()  # pytest's own stays where it is
     for setting in SETTINGS:
         monkeypatch.delenv(setting, raising=False)
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
@@ -242,7 +245,11 @@ async def test_up_writes_settings_and_leaves_nothing(
             "LAGO_XERO_XERO_IDENTITY_URL",
             "LAGO_XERO_ENCRYPTION_KEYS",
             "LAGO_XERO_SANDBOX_XERO_CONTROL_URL",
+            "LAGO_XERO_HTTP_HOST",
+            "LAGO_XERO_HTTP_PORT",
+            "SANDBOX_XERO_SECRET",
         }
+        assert "acme-nz" in (tmp_path / "sandbox.connections.yaml").read_text()
         connection = await asyncpg.connect(settings["LAGO_XERO_DATABASE_URL"])
         await connection.close()
         broker = KafkaService(settings["LAGO_XERO_KAFKA_BOOTSTRAP_SERVERS"], "settings")
@@ -254,7 +261,7 @@ async def test_up_writes_settings_and_leaves_nothing(
         sandbox.send_signal(how)
         assert await sandbox.wait() == 0
     assert not [member for member in family if member.is_running()]
-    assert not env_file.exists()
+    assert not list(tmp_path.glob("sandbox*"))
     assert not list(local_only.iterdir())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import product
 from random import Random
@@ -75,8 +75,11 @@ def demo_events(
     Each customer's records keep their order but where a note says otherwise; the same seed gives
     the same bytes.
     """
-    story = _Story(RandomChoices(Random(seed)), organization or Organization())
-    return story.tell(max(count, _FEWEST))
+    organization = organization or Organization()
+    # Numbers are unique in Xero: another seed's events may come to the same organisations.
+    entities = tuple(replace(e, prefix=f"{e.prefix}{seed}") for e in organization.entities)
+    told = replace(organization, entities=entities)
+    return _Story(RandomChoices(Random(seed)), told).tell(max(count, _FEWEST))
 
 
 class _Story:

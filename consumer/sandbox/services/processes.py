@@ -8,7 +8,7 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -52,16 +52,21 @@ class KeptProcess:
         *,
         log: Path,
         account: Account | None = None,
+        environment: Mapping[str, str] | None = None,
         stop_signal: signal.Signals = signal.SIGKILL,
+        grace: float = GRACE_SECONDS,
         remove: Path | None = None,
     ) -> Self:
         """Starts the command; its output is appended to `log`.
+
+        `environment` replaces ours; `grace` is the time in seconds between the stop signal and
+        SIGKILL.
 
         `remove` names a directory that is removed when the process is closed or its starter dies,
         but not when the process ends by itself or by `send`.
         """
         keeper: list[str | Path] = [sys.executable, "-I", "-S", KEEPER]
-        keeper += ["--stop-signal", str(int(stop_signal)), "--grace", str(GRACE_SECONDS)]
+        keeper += ["--stop-signal", str(int(stop_signal)), "--grace", str(grace)]
         if account is not None:
             keeper += ["--user", str(account.user), "--group", str(account.group)]
         if remove is not None:
@@ -75,6 +80,7 @@ class KeptProcess:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=output,
                 cwd="/",
+                env=environment,
                 start_new_session=True,  # a Ctrl-C of the terminal is the starter's business
             )
         assert process.stdout is not None
