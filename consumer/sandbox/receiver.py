@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,9 +21,13 @@ Json = dict[str, Any]
 
 @dataclass
 class Receiver:
-    """What was posted to ``url``: each post verified, and counted once by its message id."""
+    """What was posted to ``url``: each post verified, and counted once by its message id.
+
+    ``delay`` is how many seconds it takes to answer what it has taken.
+    """
 
     url: str = ""
+    delay: float = 0.0
     posts: dict[str, Json] = field(default_factory=dict)
 
     @property
@@ -52,6 +57,7 @@ async def receiving(secret: str) -> AsyncIterator[Receiver]:
         except WebhookVerificationError:
             return Response("not signed with the secret", 401)
         received.posts[request.headers["webhook-id"]] = post
+        await asyncio.sleep(received.delay)
         return Response(status_code=204)
 
     server = HttpServer(Starlette(routes=[Route("/hook", take, methods=["POST"])]), "127.0.0.1", 0)
