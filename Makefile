@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help check test demo schemas lint clean
+.PHONY: help check test demo bench schemas lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,6 +32,10 @@ test: $(READY) ## every test; starts Kafka and Postgres itself
 
 demo: $(READY) ## the whole service against a simulated Xero; KEEP=1 leaves it up
 	$(BIN)/python -m consumer.sandbox.demo $(if $(KEEP),--keep)
+
+bench: $(READY) ## measure on this machine: events taken in a second, the share of the quota used
+	$(BIN)/python -m tests.bench.ingest
+	$(BIN)/pytest -q -s -m bench
 
 schemas: $(READY) ## write schemas/json from the models
 	$(BIN)/python -m schemas.export

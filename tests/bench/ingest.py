@@ -1,373 +1,100 @@
-"""Ingest: generated Lago events in; events a second that reach the ledger, new and known again, and
-where the time goes, out.
+"""How fast events are taken in: generated events in, events a second on a real Postgres out.
 
-The service's own ``Ingest`` and inbox run in this process on one core against a real Postgres on the
-others, in batches of the size that it polls; with ``--kafka`` they read from a real topic.
+Run by ``make bench``. One process and one database share the machine; compare figures of one run.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import cProfile
-import pstats
-import secrets
+import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from random import Random
-from typing import Any
+import uuid
+from collections.abc import Sequence
 
-from aiokafka import AIOKafkaProducer
 from rich.console import Console
+from rich.table import Table
 
-from consumer.adapters.kafka.cluster import Cluster
-from consumer.adapters.kafka.source import GroupSettings, KafkaSource
-from consumer.ingest import Ingest
-from consumer.metrics import Metrics
+from consumer.adapters.postgres.migrate import migrate
+from consumer.domain.events import decode
 from consumer.ports import Record
-from consumer.sandbox.lago import BillingEntity, RandomChoices, customer_event, generate_customer
-from consumer.sandbox.lago import Record as Sent
-from consumer.sandbox.lago import record as sent
-from consumer.sandbox.services import KafkaService, PostgresService, kafka
-from tests.acceptance.shop import Shop
-from tests.bench.stage import (
-    Report,
-    Watched,
-    chunks,
-    database_server,
-    left_alone,
-    main,
-    pin,
-    watching,
-)
-from tests.bench.timing import Stages, timing
+from consumer.sandbox.services import postgres
 from tests.integration.ledger import Books, books
 
-Json = dict[str, Any]
-
-BATCH = GroupSettings().max_poll_records
-GOAL = 10_000
-WARM_UP = 4
-"""Batches before the clock starts: statements are prepared, connections read."""
-PATIENCE = 120.0
-ENTITY = BillingEntity("acme", "ACM", "NZ", "Pacific/Auckland", ("NZD",), (), "acme")
-STAMP = 1_777_636_800_000
-LATER = {
-    "billing_configuration",
-    "finalize_zero_amount_invoice",
-    "metadata",
-    "shipping_address",
-    "skip_invoice_custom_sections",
-}
-"""What Lago did not tell from the beginning, or of every customer."""
-READINGS = 10
-"""Times that known events are read: one would be over too soon."""
+BATCH = 500
+INVOICES = 9
+"""For each customer, as many invoices follow."""
 
 
-def _lean(customer: Json) -> Json:
-    """Without what is null or came later: about 0.7 KB, as DESIGN's figure has it."""
-    return {k: v for k, v in customer.items() if v not in (None, "") and k not in LATER}
-
-
-def _customer(choices: RandomChoices, number: int) -> Json:
-    made = generate_customer(
-        choices,
-        entity=ENTITY,
-        currency="NZD",
-        account_type="customer",
-        odd=False,
-        linked=False,
-        sequential_id=number,
-    )
-    return {**made, "name": f"Customer {number}", "external_id": f"customer-{number}"}
-
-
-def small(organization: str, count: int) -> Iterator[Sent]:
-    """New customers in messages of about 0.7 KB."""
-    choices = RandomChoices(Random(1))
-    for number in range(count):
-        yield sent(customer_event(_lean(_customer(choices, number)), organization))
-
-
-def edits(organization: str, count: int) -> Iterator[Sent]:
-    """Customers of about 0.7 KB, each edited nine times within a few hundred messages."""
-    choices = RandomChoices(Random(2))
-    for first in range(0, count, 500):
-        customers = [_lean(_customer(choices, first + n)) for n in range(50)]
-        for edit in range(10):
-            for customer in customers:
-                told = {**customer, "phone": f"+64 9 555 {edit:04}"}
-                yield sent(customer_event(told, organization, "customer.updated"))
-
-
-def customers(organization: str, count: int) -> Iterator[Sent]:
-    """New customers in messages as Lago writes them today."""
-    choices = RandomChoices(Random(3))
-    for number in range(count):
-        yield sent(customer_event(_customer(choices, number), organization))
-
-
-def invoices(organization: str, count: int) -> Iterator[Sent]:
-    """New invoices of one to eight fees, twenty a customer, who is told of in them."""
-    shop = Shop(seed=4, entity=ENTITY)
-    shop.organization = type(shop.organization)(organization)
-    for first in range(0, count, 20):
-        invoice = shop.invoice(shop.customer())
-        for one in shop.like(invoice, min(20, count - first)):
-            yield shop.billed(one)
-
-
-KINDS: dict[str, Callable[[str, int], Iterator[Sent]]] = {
-    "small": small,
-    "edits": edits,
-    "customers": customers,
-    "invoices": invoices,
-}
-
-
-@dataclass(frozen=True)
-class Pass:
-    """One reading of all records."""
-
-    events: int
-    seconds: float
-    cpu: float
-    postgres: float
-
-    @property
-    def rate(self) -> float:
-        """Events a second."""
-        return self.events / self.seconds
-
-    def figures(self) -> Json:
-        """For machines; ``a_core`` is what one core would do if Postgres never let it wait."""
-        return {
-            "events_per_s": round(self.rate),
-            "consumer_core_percent": round(100 * self.cpu / self.seconds),
-            "postgres_core_percent": round(100 * self.postgres / self.seconds),
-            "events_per_s_of_a_core": round(self.events / self.cpu),
-        }
-
-
-def _passed(events: int, watched: Watched) -> Pass:
-    cpu = watched.cpu
-    return Pass(events, watched.seconds, cpu["load and measuring"], cpu.get("Postgres", 0.0))
-
-
-def _polled(records: Sequence[Sent], start: int) -> list[Record]:
-    return [
-        Record("bench", 0, start + n, STAMP + n, r.key, r.value, r.headers)
-        for n, r in enumerate(records)
+def _records(b: Books, count: int) -> list[Record]:
+    """Customers and their invoices: a few made in full, the others their bytes under other ids."""
+    who = b.customer()
+    made = [b.record(b.said(who)), *(b.record(b.said(b.invoice(who))) for _ in range(INVOICES))]
+    ids = [
+        one.split('"')[0] for r in made for one in (r.value or b"").decode().split('lago_id":"')[1:]
     ]
-
-
-async def _check(opened: Books, count: int) -> None:
-    """A rate of events that came to nothing would be none."""
-    merged = await opened.database.fetch("select count(*) from event where outcome = 'merged'")
-    homeless = await opened.database.fetch("select count(*) from document where tenant_id is null")
-    assert (merged[0][0], homeless[0][0]) == (count, 0)
-
-
-@dataclass
-class Bench:
-    """A server and what was asked for."""
-
-    options: argparse.Namespace
-    server: PostgresService
-    template: str
-    broker: KafkaService | None
-
-    @asynccontextmanager
-    async def ledger(self) -> AsyncIterator[Books]:
-        """A fresh one."""
-        url = await self.server.create_database(template=self.template)
-        try:
-            async with books(url) as opened:
-                if self.options.pin:
-                    pin()
-                yield opened
-        finally:
-            await self.server.drop_database(url)
-
-    async def rates(self, kind: str) -> tuple[Json, Pass, Pass]:
-        """Read all of a kind twice: the first time they are new, then known."""
-        async with self.ledger() as opened:
-            warm = WARM_UP * self.options.batch
-            made = list(KINDS[kind](str(opened.organization_id), warm + self.options.count))
-            size = sum(len(r.value) for r in made) / len(made)
-            if self.broker is not None:
-                first, second = await self._from_kafka(opened, made)
-            else:
-                records = _polled(made, 0)
-                await self._store(opened, records[:warm])
-                first = await self._store(opened, records[warm:])
-                second = await self._store(opened, records[warm:], READINGS)
-            await _check(opened, len(made))
-        figures = {
-            "bytes": round(size),
-            "new": first.figures(),
-            "known": second.figures(),
-            "known_to_new": round(second.rate / first.rate, 2),
-        }
-        return figures, first, second
-
-    async def _store(self, opened: Books, records: Sequence[Record], readings: int = 1) -> Pass:
-        with left_alone():
-            async with watching(naps=False) as watched:
-                for _ in range(readings):
-                    for batch in chunks(records, self.options.batch):
-                        await opened.ingest.store(batch)
-        return _passed(len(records) * readings, watched)
-
-    async def _from_kafka(self, opened: Books, made: Sequence[Sent]) -> tuple[Pass, Pass]:
-        assert self.broker is not None
-        topic = f"bench.{secrets.token_hex(4)}"
-        await self.broker.create_topic(topic, 4)
-        async with AIOKafkaProducer(bootstrap_servers=self.broker.bootstrap_servers) as producer:
-            told = [
-                await producer.send(topic, r.value, key=r.key, headers=list(r.headers))
-                for r in made
-            ]
-            await asyncio.gather(*told)
-        return await self._follow(opened, topic, len(made)), await self._follow(
-            opened, topic, len(made)
-        )
-
-    async def _follow(self, opened: Books, topic: str, count: int) -> Pass:
-        """A group of its own reads the topic from its beginning; joining is not counted."""
-        assert self.broker is not None
-        stop, metrics, name = asyncio.Event(), Metrics(), f"bench.{secrets.token_hex(4)}"
-        source = KafkaSource(
-            Cluster(self.broker.bootstrap_servers),
-            [topic],
-            name,
-            metrics,
-            GroupSettings(max_poll_records=self.options.batch),
-        )
-
-        def read() -> float:
-            return sum(
-                s.value for m in metrics.events.collect() for s in m.samples if "_total" in s.name
+    records: list[Record] = []
+    while len(records) < count:
+        fresh = {old: str(uuid.uuid4()) for old in ids}
+        for record in made:
+            value = (record.value or b"").decode()
+            for old, new in fresh.items():
+                value = value.replace(old, new)
+            value = value.replace("INV-", f"INV-{len(records)}-")
+            b.offset += 1
+            records.append(
+                Record(record.topic, 0, b.offset, record.timestamp, record.key, value.encode(), ())
             )
-
-        def look() -> None:
-            if read() >= count:
-                stop.set()
-
-        ingest = Ingest(source, opened.inbox, metrics, look)
-        await source.start()
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while not source.health().assigned:
-                    await asyncio.sleep(0.01)
-                with left_alone():
-                    async with watching(naps=False) as watched:
-                        await ingest.run(stop)
-        finally:
-            await source.stop()
-        return _passed(count, watched)
-
-    async def stages(self, kind: str) -> tuple[Stages, int]:
-        """Time the parts, on a fresh ledger: new events, then the same again."""
-        async with self.ledger() as opened:
-            warm = WARM_UP * self.options.batch
-            count = min(self.options.count, 20 * self.options.batch)
-            made = list(KINDS[kind](str(opened.organization_id), warm + count))
-            await self._store(opened, _polled(made[:warm], 0))
-            records = _polled(made[warm:], warm)
-            with timing(opened.inbox) as spent, spent.within("the rest"):
-                await self._store(opened, records)
-        return spent, count
-
-    async def profile(self, kind: str) -> None:
-        """Print the functions that took most, on a fresh ledger."""
-        async with self.ledger() as opened:
-            made = list(KINDS[kind](str(opened.organization_id), 20 * self.options.batch))
-            await self._store(opened, _polled(made[: self.options.batch], 0))
-            profiler = cProfile.Profile(time.thread_time)
-            profiler.enable()
-            await self._store(opened, _polled(made[self.options.batch :], self.options.batch))
-            profiler.disable()
-        for order in ("tottime", "cumulative"):
-            pstats.Stats(profiler, stream=sys.stderr).sort_stats(order).print_stats(30)
+    return records[:count]
 
 
-async def benchmark(options: argparse.Namespace, console: Console) -> Report:
-    """All kinds asked for."""
-    report = Report({"goal_events_per_s": GOAL, "batch": options.batch, "kinds": {}, "stages": {}})
-    async with AsyncExitStack() as stack:
-        broker = await stack.enter_async_context(kafka()) if options.kafka else None
-        server, template = await stack.enter_async_context(database_server(options.fsync))
-        report.figures["cores"] = pin() if options.pin else "not pinned"
-        bench = Bench(options, server, template, broker)
-        rows = []
-        for kind in options.kinds:
-            console.print(f"ingesting {options.count:,} {kind} in batches of {options.batch}")
-            figures, first, second = await bench.rates(kind)
-            report.figures["kinds"][kind] = figures
-            for name, one in (("new", first), ("known", second)):
-                told = one.figures()
-                rows.append((kind, figures["bytes"], name, *told.values()))
-            rows.append((kind, figures["bytes"], "known ÷ new", figures["known_to_new"], *[""] * 3))
-        report.table(
-            f"Events a second ({report.figures['cores']}); the goal is {GOAL:,} new ones of 0.7 KB, "
-            "and twice that known",
-            ("kind", "bytes", "seen", "events/s", "consumer %", "Postgres %", "a core of its own"),
-            rows,
-        )
-        for kind in options.stages:
-            console.print(f"timing the stages of {kind}")
-            spent, count = await bench.stages(kind)
-            _show_stages(report, kind, spent, count)
-        for kind in options.cprofile:
-            await bench.profile(kind)
-    return report
+async def _store(b: Books, records: Sequence[Record]) -> float:
+    began = time.perf_counter()
+    for start in range(0, len(records), BATCH):
+        await b.ingest.store(records[start : start + BATCH])
+    return len(records) / (time.perf_counter() - began)
 
 
-def _show_stages(report: Report, kind: str, spent: Stages, count: int) -> None:
-    stages = spent.without_timing()
-    whole = sum(stage.wall for stage in stages.values())
-    ordered = sorted(stages.items(), key=lambda item: -item[1].wall)
-    rows = [
-        (
-            name,
-            stage.times,
-            round(1e6 * stage.wall / count, 1),
-            round(1e6 * stage.cpu / count, 1),
-            round(1e6 * (stage.wall - stage.cpu) / count, 1),
-            round(100 * stage.wall / whole, 1),
-        )
-        for name, stage in ordered
-    ]
-    total = sum(stage.cpu for stage in stages.values())
-    rows.append(
-        (
-            "together",
-            count,
-            round(1e6 * whole / count, 1),
-            round(1e6 * total / count, 1),
-            round(1e6 * (whole - total) / count, 1),
-            100.0,
-        )
-    )
-    columns = ("stage", "times", "µs an event", "of which CPU", "of which waiting", "%")
-    report.table(f"Where new events ({kind}) spend their time", columns, rows)
-    report.figures["stages"][kind] = {
-        name: dict(zip(("times", "us", "cpu_us", "waiting_us", "percent"), rest, strict=True))
-        for name, *rest in rows
+async def measure(count: int) -> dict[str, float]:
+    """Events a second: decoded only, taken in as new ones, and the same again as known ones."""
+    async with postgres() as server:
+        url = await server.create_database()
+        await migrate(url)
+        async with books(url) as b:
+            records = _records(b, count)
+            began = time.perf_counter()
+            for record in records:
+                decode(record.value, appended=0, digest="")
+            decoded = count / (time.perf_counter() - began)
+            new = await _store(b, records)
+            known = await _store(b, records)
+            size = sum(len(r.value or b"") for r in records) / count
+    return {
+        "events": count,
+        "bytes an event": round(size),
+        "decoded / s": round(decoded),
+        "new / s": round(new),
+        "known / s": round(known),
+        "known : new": round(known / new, 1),
     }
 
 
+def main() -> None:
+    """Measure and show."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=20_000, help="events (at most 1,000,000)")
+    parser.add_argument("--json", action="store_true", help="one JSON document instead of a table")
+    options = parser.parse_args()
+    figures = asyncio.run(measure(min(max(options.count, BATCH), 1_000_000)))
+    if options.json:
+        sys.stdout.write(json.dumps(figures) + "\n")
+        return
+    table = Table(title="ingest", show_header=False)
+    for name, figure in figures.items():
+        table.add_row(name, f"{figure:,}")
+    Console().print(table)
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.ingest", description=__doc__)
-    parser.add_argument("--count", type=int, default=20_000, help="events of each kind")
-    parser.add_argument("--batch", type=int, default=BATCH, help="events in one transaction")
-    parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS))
-    parser.add_argument("--stages", nargs="*", choices=KINDS, default=["small", "invoices"])
-    parser.add_argument("--cprofile", nargs="*", choices=KINDS, default=[], help="to stderr")
-    parser.add_argument("--kafka", action="store_true", help="read from a real topic")
-    parser.add_argument("--pin", action=argparse.BooleanOptionalAction, default=True)
-    sys.exit(main(parser, benchmark))
+    main()
