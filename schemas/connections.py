@@ -130,6 +130,7 @@ class Policies(Part):
     """What to do where more than one way is right."""
 
     zero_invoices: Literal["post", "skip"] = "post"
+    voids: Literal["sync", "report"] = "sync"
 
 
 class ItemTarget(Part):

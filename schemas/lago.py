@@ -203,6 +203,92 @@ class Invoice(LagoModel):
     created_at: datetime | None = None
 
 
+class CreditNoteItem(LagoModel):
+    """What a credit note gives back of one fee, before taxes; ``fee`` is the whole fee."""
+
+    lago_id: UUID
+    amount_cents: Cents
+    precise_amount_cents: Number | None = None
+    fee: Fee
+
+
+class CreditNote(LagoModel):
+    """A credit note. Its status is in no message: what is told of is finalized (lago.md 1).
+
+    ``credit_amount_cents`` stays for later invoices, ``refund_amount_cents`` is paid back and
+    ``offset_amount_cents`` lowers what its own invoice has open.
+    """
+
+    lago_id: UUID
+    number: Text | None = None
+    billing_entity_code: Text | None = None
+    lago_invoice_id: UUID | None = None
+    invoice_number: Text | None = None
+    purchase_order_number: Text | None = None
+    issuing_date: date | None = None
+    credit_status: Text | None = None
+    refund_status: Text | None = None
+    reason: Text | None = None
+    description: Text | None = None
+    currency: Text | None = None
+    total_amount_cents: Cents | None = None
+    taxes_amount_cents: Cents | None = None
+    sub_total_excluding_taxes_amount_cents: Cents | None = None
+    balance_amount_cents: Cents | None = None
+    credit_amount_cents: Cents = 0
+    refund_amount_cents: Cents = 0
+    offset_amount_cents: Cents = 0
+    coupons_adjustment_amount_cents: Cents = 0
+    taxes_rate: Number | None = None
+    self_billed: bool = False
+    items: tuple[CreditNoteItem, ...] | None = None
+    applied_taxes: tuple[AppliedTax, ...] | None = None
+    customer: Customer | None = None
+    updated_at: datetime | None = None
+    created_at: datetime | None = None
+
+
+class Payment(LagoModel):
+    """Money received. With several invoices Lago does not say how it is split among them."""
+
+    lago_id: UUID
+    lago_customer_id: UUID | None = None
+    invoice_ids: tuple[UUID, ...] = ()
+    lago_payable_id: UUID | None = None
+    payable_type: Text | None = None
+    amount_cents: Cents
+    amount_currency: Text
+    payment_status: Text | None = None
+    type: Text | None = None
+    reference: Text | None = None
+    created_at: datetime | None = None
+
+
+class PaymentReceipt(LagoModel):
+    """A receipt: only the payment in it says anything to us."""
+
+    payment: Payment
+
+
+class PaymentRequest(LagoModel):
+    """A dunning request over invoices; succeeded, it paid what each of them had open."""
+
+    lago_id: UUID
+    amount_cents: Cents
+    amount_currency: Text
+    payment_status: Text | None = None
+    customer: Customer | None = None
+    invoices: tuple[Invoice, ...] = ()
+    updated_at: datetime | None = None
+    created_at: datetime | None = None
+
+
+class RefundFailure(LagoModel):
+    """``credit_note.refund_failure``: the provider could not pay a credit note's refund."""
+
+    lago_credit_note_id: UUID
+
+
 class Envelope(LagoModel):
     """The outer part of a webhook; the object stands under the key named by ``object_type``."""
 

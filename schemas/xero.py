@@ -80,6 +80,65 @@ class Invoice(XeroModel):
     line_items: tuple[LineItem, ...] = Field(min_length=1)
 
 
+class CreditNote(XeroModel):
+    """A credit note to create. It has no due date, and its lines no discounts (xero.md 5)."""
+
+    type: Literal["ACCRECCREDIT"] = "ACCRECCREDIT"
+    contact: ContactRef
+    credit_note_number: str = Field(min_length=1, max_length=255)
+    reference: str | None = Field(default=None, max_length=255)
+    date: datetime.date
+    line_amount_types: Literal["Exclusive"] = "Exclusive"
+    currency_code: str = Field(pattern=r"^[A-Z]{3}$")
+    status: Literal["AUTHORISED", "DRAFT"] = "AUTHORISED"
+    line_items: tuple[LineItem, ...] = Field(min_length=1)
+
+
+class InvoiceRef(XeroModel):
+    """An invoice by id."""
+
+    invoice_id: UUID = Field(alias="InvoiceID")
+
+
+class CreditNoteRef(XeroModel):
+    """A credit note by id."""
+
+    credit_note_id: UUID = Field(alias="CreditNoteID")
+
+
+class AccountRef(XeroModel):
+    """An account by code."""
+
+    code: str = Field(min_length=1, max_length=10)
+
+
+class Allocation(XeroModel):
+    """Part of a credit note set against an invoice of the same contact."""
+
+    invoice: InvoiceRef
+    amount: Amount = Field(gt=0)
+    date: datetime.date
+
+
+class Payment(XeroModel):
+    """Money on an invoice, or a cash refund on a credit note; created or deleted, never edited."""
+
+    invoice: InvoiceRef | None = None
+    credit_note: CreditNoteRef | None = None
+    account: AccountRef
+    date: datetime.date
+    amount: Amount = Field(gt=0)
+    reference: str = Field(min_length=1, max_length=255)
+
+
+class StatusChange(XeroModel):
+    """A posted document by id and its new status; lines are never sent back."""
+
+    invoice_id: UUID | None = Field(default=None, alias="InvoiceID")
+    credit_note_id: UUID | None = Field(default=None, alias="CreditNoteID")
+    status: Literal["VOIDED", "DELETED"]
+
+
 AddressType = Literal["POBOX", "STREET"]
 
 

@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 import typer
 
-from consumer.domain.documents import DocumentKind, State
+from consumer.domain.documents import State
+from consumer.domain.operations import DocumentKind
 
 Row = dict[str, Any]
 

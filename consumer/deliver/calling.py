@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
 from uuid import UUID
 
 import structlog
@@ -11,15 +10,16 @@ import structlog
 from consumer.domain.answers import NotDone, Reply
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, NotExecuted, Throttled, Unauthorised
+from consumer.domain.operations import OPERATIONS, DocumentKind
 from consumer.metrics import Metrics
 from consumer.ports import Accounting, Authorisation, Authorisations, Call, Ledger, Tokens
 
 log = structlog.get_logger()
 
 
-def kind_of(purpose: str) -> Literal["contact", "invoice"]:
+def kind_of(purpose: str) -> DocumentKind:
     """The kind of document that a request of this purpose carries."""
-    return "invoice" if purpose == "invoice_create" else "contact"
+    return OPERATIONS[purpose].kind
 
 
 class Caller:

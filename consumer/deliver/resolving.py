@@ -24,6 +24,7 @@ from consumer.domain.lookup import (
     match_invoice,
     parse_found,
 )
+from consumer.domain.operations import OPERATIONS
 from consumer.metrics import Metrics
 from consumer.ports import (
     Absent,
@@ -112,9 +113,10 @@ class Resolver:
             self.metrics.doubts.labels("resent").inc()
 
     async def _look_up(self, doubtful: Doubtful) -> dict[int, Finding]:
-        if doubtful.frozen.purpose == "contact_update":
-            return {m.position: Absent() for m in doubtful.members}  # by id: safe to repeat
-        if doubtful.frozen.purpose == "invoice_create":
+        operation = OPERATIONS[doubtful.frozen.purpose]
+        if operation.repeatable:
+            return {m.position: Absent() for m in doubtful.members}
+        if operation.kind == "invoice":
             numbers = [m.number for m in doubtful.members if m.number]
             saved = await self._read(doubtful, invoice_lookup_path(numbers))
             return {m.position: _invoice(m, saved) for m in doubtful.members}

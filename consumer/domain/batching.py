@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -13,23 +12,11 @@ from consumer.domain.chart import Chart
 from consumer.domain.documents import fingerprint
 from consumer.domain.errors import Refused, Reject
 from consumer.domain.mapping import Connection
+from consumer.domain.operations import Operation
 from consumer.domain.translate.contact import name_key, name_suffix, translate_contact
 from consumer.domain.translate.invoice import translate_invoice
 from consumer.domain.translate.types import Note, Totals
-from schemas import lago
-
-Purpose = Literal["contact_create", "contact_update", "invoice_create"]
-
-COLLECTION: Mapping[str, str] = {
-    "contact_create": "Contacts",
-    "contact_update": "Contacts",
-    "invoice_create": "Invoices",
-}
-METHOD: Mapping[str, Literal["PUT", "POST"]] = {
-    "contact_create": "PUT",
-    "contact_update": "POST",
-    "invoice_create": "PUT",
-}
+from schemas import lago, xero
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +25,13 @@ class Candidate:
 
     id: int
     connection_id: int
-    wanted: bytes
-    customer: lago.Customer | None
+    wanted: bytes | None
+    customer: lago.Customer | None = None
     invoice: lago.Invoice | None = None
+    xero_id: UUID | None = None
+    xero_status: str | None = None
     contact_id: UUID | None = None
-    """The contact itself for an update, the invoice's contact for an invoice."""
+    """The Xero id of the document's contact."""
     suffix: str = ""
     batch_limit: int | None = None
 
@@ -52,7 +41,7 @@ class Element:
     """One document of a request: its JSON and the totals that Xero must answer."""
 
     document_id: int
-    wanted: bytes
+    wanted: bytes | None
     body: bytes
     suffix: str = ""
     number: str | None = None
@@ -77,16 +66,10 @@ class Batch:
     stale: tuple[int, ...] = ()
     """Documents whose facts are not the wanted ones: to be planned again."""
 
-    def body(self, purpose: Purpose) -> bytes:
-        """The request's body."""
-        return b'{"%s":[%s]}' % (
-            COLLECTION[purpose].encode(),
-            b",".join(element.body for element in self.elements),
-        )
-
 
 def assemble(
     candidates: Sequence[Candidate],
+    operation: Operation,
     connections: Mapping[int, Connection],
     charts: Mapping[UUID, Chart],
     *,
@@ -104,13 +87,13 @@ def assemble(
     notes: list[tuple[int, Note]] = []
     stale: list[int] = []
     names: set[str] = set()
-    room, size = max_elements, 0
+    room, size = min(max_elements, operation.most), 0
     for candidate in candidates:
         room = min(room, candidate.batch_limit or room)
         if len(elements) >= room:
             break
         try:
-            element, noted = _element(candidate, connections, charts, names)
+            element, noted = _element(candidate, operation, connections, charts, names)
         except Reject as error:
             failures.append(Failure(candidate.id, error))
             continue
@@ -150,33 +133,51 @@ def _unsendable(fields: str) -> Refused:
 
 def _element(
     candidate: Candidate,
+    operation: Operation,
     connections: Mapping[int, Connection],
     charts: Mapping[UUID, Chart],
     names: set[str],
 ) -> tuple[Element | None, Sequence[Note]]:
+    """The document's part of the request; None if its facts are not the wanted ones."""
+    if operation.step == "remove":
+        return Element(candidate.id, None, _removal(candidate).body()), ()
     connection = connections[candidate.connection_id]
-    if candidate.invoice is not None:
-        if fingerprint(candidate.invoice) != candidate.wanted or candidate.contact_id is None:
-            return None, ()
-        entity = candidate.customer.billing_entity_code if candidate.customer else None
-        made = translate_invoice(
-            candidate.invoice,
-            entity=entity or "",
-            connection=connection,
-            chart=charts.get(connection.tenant_id, Chart()),
-            contact_id=candidate.contact_id,
-        )
-        body = made.payload.body()
-        number = made.payload.invoice_number
-        element = Element(candidate.id, candidate.wanted, body, "", number, made.totals)
-        return element, made.notes
+    if operation.kind == "contact":
+        return _contact(candidate, names), ()
+    return _invoice(candidate, connection, charts.get(connection.tenant_id, Chart()))
+
+
+def _removal(candidate: Candidate) -> xero.StatusChange:
+    """A draft is deleted, what was approved is voided (xero.md 5)."""
+    deleted = candidate.xero_status in ("DRAFT", "SUBMITTED")
+    return xero.StatusChange(
+        invoice_id=candidate.xero_id, status="DELETED" if deleted else "VOIDED"
+    )
+
+
+def _contact(candidate: Candidate, names: set[str]) -> Element | None:
     customer = candidate.customer
     if customer is None or fingerprint(customer) != candidate.wanted:
-        return None, ()
+        return None
     suffix = candidate.suffix
-    contact = translate_contact(customer, suffix=suffix, contact_id=candidate.contact_id)
+    contact = translate_contact(customer, suffix=suffix, contact_id=candidate.xero_id)
     if name_key(contact.name) in names and not suffix:
         suffix = name_suffix(customer, 1)
-        contact = translate_contact(customer, suffix=suffix, contact_id=candidate.contact_id)
+        contact = translate_contact(customer, suffix=suffix, contact_id=candidate.xero_id)
     names.add(name_key(contact.name))
-    return Element(candidate.id, candidate.wanted, contact.body(), suffix), ()
+    return Element(candidate.id, candidate.wanted, contact.body(), suffix)
+
+
+def _invoice(
+    candidate: Candidate, connection: Connection, chart: Chart
+) -> tuple[Element | None, Sequence[Note]]:
+    invoice, contact_id = candidate.invoice, candidate.contact_id
+    if invoice is None or contact_id is None or fingerprint(invoice) != candidate.wanted:
+        return None, ()
+    entity = candidate.customer.billing_entity_code if candidate.customer else None
+    made = translate_invoice(
+        invoice, entity=entity or "", connection=connection, chart=chart, contact_id=contact_id
+    )
+    number = made.payload.invoice_number
+    body = made.payload.body()
+    return Element(candidate.id, candidate.wanted, body, "", number, made.totals), made.notes

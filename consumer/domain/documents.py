@@ -12,13 +12,16 @@ from uuid import UUID
 from consumer.domain.homes import Home
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import Object, customer_of, invoice_of
+from consumer.domain.operations import DocumentKind
 from schemas import lago
 
 State = Literal["waiting", "ready", "sending", "synced", "skipped", "failed"]
-DocumentKind = Literal["contact", "invoice"]
 
 IMMUTABLE: frozenset[str] = frozenset({"invoice", "credit_note"})
 """Kinds that are never edited once posted, only voided."""
+
+GONE: frozenset[str] = frozenset({"lago:voided", "lago:deleted"})
+"""Holds of what Lago has taken back: posted, it is taken back in Xero too."""
 
 _NOT_IN_FINGERPRINT = {
     "customer",
@@ -44,7 +47,8 @@ class Planned:
     """What Lago's facts ask for.
 
     ``wanted`` is the fingerprint of the facts that translation uses; None = must be absent. Then
-    ``hold`` says why nothing is to be posted, and ``waits`` that this will pass.
+    ``hold`` says why nothing is to be posted, ``waits`` that this will pass, and ``stays`` why what
+    is posted already is left as it is.
     """
 
     kind: DocumentKind
@@ -55,6 +59,7 @@ class Planned:
     wanted: bytes | None
     hold: str | None = None
     waits: bool = False
+    stays: str | None = None
     until: datetime | None = None
     xero_id: UUID | None = None
     """Known beforehand: Lago links the customer to this contact."""
@@ -129,6 +134,7 @@ def plan_contact(customer: Object, home: Home, connection: Connection | None) ->
         wanted=wanted,
         hold=hold,
         waits=waits,
+        stays=hold,  # a contact is never removed
         until=home.until if connection is None else None,
         xero_id=linked_contact(facts, connection.code) if facts and connection else None,
     )
@@ -159,11 +165,23 @@ def plan_invoice(invoice: Object, connection: Connection | None, home: Home | No
         wanted=fingerprint(facts) if facts is not None and hold is None else None,
         hold=hold,
         waits=waits,
+        stays=_why_left(invoice, hold, connection),
         until=home.until if connection is None and home is not None else None,
         number=f"{connection.number_prefix if connection else ''}{number}" if number else None,
         currency=facts.currency if facts else None,
         dated=facts.issuing_date if facts else None,
     )
+
+
+def _why_left(invoice: Object, hold: str | None, connection: Connection | None) -> str | None:
+    """Why a posted invoice that must be absent stays (ACCOUNTING.md 4); None: it is voided."""
+    if hold not in GONE:
+        return hold  # a switch or a date concerns what is not posted yet
+    if invoice.value("paid"):
+        return "void_with_money"
+    if connection is not None and connection.voids == "report":
+        return f"policy:voids@{connection.code}"
+    return None
 
 
 def _why_not(
@@ -199,13 +217,16 @@ def rest(kind: str, now: Stands, planned: Planned | None = None) -> Rest:
     wanted = now.wanted if planned is None else planned.wanted
     hold = now.cause if planned is None else planned.hold
     if wanted is None:
+        if now.state == "failed" and planned is not None and now.wanted is None:
+            return Rest("failed", now.cause)
         if now.xero_id is None or now.synced is None:
             waits = planned is not None and planned.waits
             until = planned.until if planned is not None else None
             return Rest("waiting" if waits else "skipped", hold, until)
-        if hold is not None and hold.startswith("lago:"):
-            return Rest("waiting", "unsupported:void")
-        return Rest("synced", hold)
+        stays = hold if planned is None else planned.stays
+        if stays is None or stays in GONE:
+            return Rest("ready", hold)
+        return Rest("synced", stays)
     if wanted == now.synced:
         return Rest("synced")
     if now.xero_id is not None and kind in IMMUTABLE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 _HELD = {
     "self_billed": "Lago marks it as self-billed; such invoices are not posted",
     "partner": "the customer is a partner account; partners are not posted",
-    "unsupported:void": "Lago voided it after it was posted; this version does not void in Xero",
+    "void_with_money": "Lago voided it, but money was received on it; a person must decide",
 }
 _KINDS = {
     "tax": "it lacks a Xero tax type for the Lago tax {key}",
@@ -64,6 +64,8 @@ def _cause(cause: str | None) -> str:
             return "no message with its fees has come yet"
         case "plan":
             return "it is being planned again"
+        case "policy" if key == "voids":
+            return f"Lago voided it, and the policy for voids says report{where}"
         case "policy":
             return f"the policy for zero invoices says skip, or it has no lines{where}"
         case "syncs":

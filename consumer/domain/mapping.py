@@ -85,6 +85,7 @@ class Connection:
     sync_invoices: bool = True
     number_prefix: str = ""
     zero_invoices: Literal["post", "skip"] = "post"
+    voids: Literal["sync", "report"] = "sync"
     mappings: Mapping[MappingKey, Target] = field(default_factory=dict)
 
     def find(self, kind: MappingKind, keys: tuple[str, ...] = ("",), *, entity: str = "") -> Found:

@@ -39,6 +39,7 @@ def connection_of(asked: file.Connection, tenant_id: UUID, id: int = 0) -> Conne
         sync_invoices=asked.syncs.invoices,
         number_prefix=asked.number_prefix,
         zero_invoices=asked.policies.zero_invoices,
+        voids=asked.policies.voids,
         mappings=dict(_mappings(asked.mappings)),
     )
 

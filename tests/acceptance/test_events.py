@@ -128,3 +128,30 @@ async def test_a_customer_who_is_known_only_later_holds_his_invoices(acme: World
     names = {one["Name"] for one in (await acme.books())["contacts"]}
     assert names == {customer["name"], stranger["name"]}
     assert len(await acme.arrivals(f"{API}/Invoices")) <= 2
+
+
+async def test_voids_follow_and_leave_invoices_with_a_persons_payment_alone(acme: World) -> None:
+    shop = Shop()
+    customer = shop.customer()
+    kept, voided, paid, unseen = (shop.invoice(customer) for _ in range(4))
+    await acme.start()
+    await acme.produce([shop.told(customer), *map(shop.billed, (kept, voided, paid))])
+    await acme.settled()
+    [tenant] = acme.tenants
+    by_hand = {"action": "pay", "number": paid["number"], "amount": "1.00"}
+    await acme.order(f"books/{tenant.tenant_id}/invoices", by_hand)
+    gone = [
+        shop.billed({**one, "status": "voided"}, "invoice.voided") for one in (voided, paid, unseen)
+    ]
+    await acme.produce([*gone, *gone, shop.billed(unseen)])
+    await acme.settled()
+    booked = {one["InvoiceNumber"]: one["Status"] for one in (await acme.books())["invoices"]}
+    assert booked == {
+        kept["number"]: "AUTHORISED",
+        voided["number"]: "VOIDED",
+        paid["number"]: "AUTHORISED",
+    }
+    assert acme.receiver.codes() == ["void_with_money"]
+    shown = await acme.command("show", paid["number"])
+    assert "void_with_money" in shown
+    await acme.assert_within_limits()

@@ -84,11 +84,8 @@ async def test_an_update_while_the_document_is_sending_is_sent_afterwards(
         assert b"Elsewhere" in (await b.freeze()).body
 
 
-async def test_a_void_of_an_unsent_invoice_skips_it_and_of_a_sent_one_waits(
-    database_url: str,
-) -> None:
+async def test_a_void_of_an_unsent_invoice_skips_it(database_url: str) -> None:
     async with books(database_url) as b:
-        await _ready_invoice(b)
         who = b.customer()
         unsent = b.invoice(who)
         await b.told(b.said(unsent))

@@ -56,9 +56,9 @@ def _scans(plan: Any) -> set[str]:
 
 
 QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
-    "ready_contacts": (LEDGER["ready_contacts"], (uuid4(), 50, True)),
-    "ready_invoices": (LEDGER["ready_invoices"], (uuid4(), 50)),
-    "next_ready": (LEDGER["next_ready"], (uuid4(),)),
+    "first_ready": (LEDGER["first_ready"], (uuid4(), ["contact", "invoice"], ["create"] * 2)),
+    "ready": (LEDGER["ready"], (uuid4(), "invoice", "create", 50)),
+    "next_ready": (LEDGER["next_ready"], (uuid4(), ["contact", "invoice"], ["create"] * 2)),
     "count_calls": (
         LEDGER["count_calls"],
         (uuid4(), timedelta(minutes=1), timedelta(days=1), None),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from consumer.domain import batching
 from consumer.domain.batching import Batch, Candidate, assemble
 from consumer.domain.documents import fingerprint
 from consumer.domain.mapping import MappingKey, Target
+from consumer.domain.operations import OPERATIONS, Operation
 from consumer.domain.translate.contact import name_key, translate_contact
 from schemas import lago
 from tests.strategies import customers
@@ -35,12 +37,23 @@ def bill(id: int, *fees: dict[str, Any], **said: Any) -> Candidate:
         invoice(*(fees or [fee()]), lago_id=uuid(id), number=f"ACM-{id}", **said)
     )
     customer = lago.Customer(lago_id=UUID(int=5), billing_entity_code="eu")
-    return Candidate(id, BOOKS.id, fingerprint(facts), customer, facts, CONTACT)
+    return Candidate(id, BOOKS.id, fingerprint(facts), customer, facts, contact_id=CONTACT)
 
 
 def put(*candidates: Candidate, most: int = 50, size: int = ROOMY) -> Batch:
     charts = {BOOKS.tenant_id: CHART}
-    return assemble(candidates, {BOOKS.id: BOOKS}, charts, max_elements=most, max_bytes=size)
+    return assemble(
+        candidates, _doing(candidates), {BOOKS.id: BOOKS}, charts, max_elements=most, max_bytes=size
+    )
+
+
+def _doing(candidates: Sequence[Candidate]) -> Operation:
+    kind = "invoice" if any(c.invoice is not None for c in candidates) else "contact"
+    return OPERATIONS[f"{kind}_create"]
+
+
+def body(batch: Batch, name: str) -> bytes:
+    return OPERATIONS[name].body([element.body for element in batch.elements])
 
 
 def sent(batch: Batch) -> list[int]:
@@ -53,9 +66,9 @@ def names(batch: Batch) -> list[str]:
 
 def test_the_body_is_one_collection_in_the_order_of_the_documents() -> None:
     batch = put(contact(1), contact(2))
-    body = json.loads(batch.body("contact_create"))
-    assert [one["ContactNumber"] for one in body["Contacts"]] == [uuid(1), uuid(2)]
-    assert list(json.loads(put(bill(3)).body("invoice_create"))) == ["Invoices"]
+    whole = json.loads(body(batch, "contact_create"))
+    assert [one["ContactNumber"] for one in whole["Contacts"]] == [uuid(1), uuid(2)]
+    assert list(json.loads(body(put(bill(3)), "invoice_create"))) == ["Invoices"]
 
 
 def test_an_invoice_carries_its_number_and_totals_for_the_answer() -> None:
@@ -89,10 +102,10 @@ def test_a_request_stays_under_its_bytes_and_is_as_full_as_the_order_allows(
     taken = len(batch.elements)
     assert sent(batch) == list(range(1, taken + 1))
     framing = len(b'{"Contacts":[]}')
-    assert taken == 1 or len(batch.body("contact_create")) <= limit + framing
+    assert taken == 1 or len(body(batch, "contact_create")) <= limit + framing
     if taken < len(candidates):
         more = put(*candidates[: taken + 1])
-        assert len(more.body("contact_create")) > limit
+        assert len(body(more, "contact_create")) > limit
 
 
 def test_one_that_is_too_large_alone_still_goes_alone() -> None:
@@ -134,7 +147,14 @@ def test_what_xero_does_not_allow_names_the_field_without_its_value() -> None:
     by = replace(BOOKS, mappings={**BOOKS.mappings, **long})
     charts = {BOOKS.tenant_id: CHART}
     wrong = bill(2, fee(item={"code": "long"}))
-    batch = assemble([bill(1), wrong], {BOOKS.id: by}, charts, max_elements=50, max_bytes=ROOMY)
+    batch = assemble(
+        [bill(1), wrong],
+        OPERATIONS["invoice_create"],
+        {BOOKS.id: by},
+        charts,
+        max_elements=50,
+        max_bytes=ROOMY,
+    )
     assert sent(batch) == [1]
     [failure] = batch.failures
     assert failure.error.code == "unsendable"
@@ -147,10 +167,11 @@ def test_facts_other_than_the_wanted_ones_are_stale() -> None:
     gone = replace(contact(2), customer=None)
     orphan = replace(bill(3), contact_id=None)
     other = replace(bill(4), wanted=b"another")
-    batch = put(old, gone, orphan, other, contact(5))
-    assert batch.stale == (1, 2, 3, 4)
-    assert sent(batch) == [5]
-    assert not batch.failures
+    contacts = put(old, gone, contact(5))
+    assert (contacts.stale, sent(contacts)) == ((1, 2), [5])
+    invoices = put(orphan, other, bill(6))
+    assert (invoices.stale, sent(invoices)) == ((3, 4), [6])
+    assert not contacts.failures + invoices.failures
 
 
 def test_notes_are_kept_of_what_is_sent_only() -> None:
@@ -181,6 +202,16 @@ def test_xero_sees_no_name_twice_in_one_request(told: list[dict[str, Any]]) -> N
 
 
 def test_an_update_names_its_contact() -> None:
-    known = replace(contact(1), contact_id=CONTACT)
+    known = replace(contact(1), xero_id=CONTACT)
     [element] = put(known).elements
     assert json.loads(element.body)["ContactID"] == str(CONTACT)
+
+
+def test_what_lago_took_back_is_voided_by_its_id_and_a_draft_deleted() -> None:
+    posted = [Candidate(n, BOOKS.id, None, xero_id=uuid4(), xero_status=s) for n, s in
+              enumerate(("AUTHORISED", "DRAFT"), 1)]  # fmt: skip
+    batch = assemble(posted, OPERATIONS["invoice_void"], {}, {}, max_elements=50, max_bytes=ROOMY)
+    assert [json.loads(e.body) for e in batch.elements] == [
+        {"InvoiceID": str(posted[0].xero_id), "Status": "VOIDED"},
+        {"InvoiceID": str(posted[1].xero_id), "Status": "DELETED"},
+    ]

@@ -45,12 +45,30 @@ TABLE: dict[str, tuple[str, Stands, Planned | None, Rest]] = {
         "invoice",
         Stands("synced", None, A, A, ID),
         replace(PLANNED, wanted=None, hold="lago:voided"),
-        Rest("waiting", "unsupported:void"),
+        Rest("ready", "lago:voided"),
+    ),
+    "void of a paid one": (
+        "invoice",
+        Stands("synced", None, A, A, ID),
+        replace(PLANNED, wanted=None, hold="lago:voided", stays="void_with_money"),
+        Rest("synced", "void_with_money"),
+    ),
+    "voided in Xero too": (
+        "invoice",
+        Stands("sending", "lago:voided", None, None, ID),
+        None,
+        Rest("skipped", "lago:voided"),
+    ),
+    "a void that Xero refused, nothing new": (
+        "invoice",
+        Stands("failed", "lago:voided", None, A, ID),
+        replace(PLANNED, wanted=None, hold="lago:voided"),
+        Rest("failed", "lago:voided"),
     ),
     "switched off after posting": (
         "invoice",
         Stands("synced", None, A, A, ID),
-        replace(PLANNED, wanted=None, hold="syncs:invoices@a"),
+        replace(PLANNED, wanted=None, hold="syncs:invoices@a", stays="syncs:invoices@a"),
         Rest("synced", "syncs:invoices@a"),
     ),
     "only poor messages": (
@@ -63,7 +81,7 @@ TABLE: dict[str, tuple[str, Stands, Planned | None, Rest]] = {
         "invoice",
         Stands("sending", "lago:voided", None, A, ID),
         None,
-        Rest("waiting", "unsupported:void"),
+        Rest("ready", "lago:voided"),
     ),
     "dissolved, voided meanwhile": (
         "invoice",

@@ -16,7 +16,8 @@ CAUSES = {
     "start_date@acme": "older than the start date in connection acme",
     "self_billed": "self-billed",
     "partner": "partner account",
-    "unsupported:void": "does not void in Xero",
+    "void_with_money": "money was received",
+    "policy:voids@nz": "policy for voids",
     "tax:vat_20@acme": "a Xero tax type for the Lago tax vat_20 in connection acme",
     "no_tax@acme": "the mapping no_tax in connection acme",
 }

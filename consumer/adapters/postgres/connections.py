@@ -28,6 +28,7 @@ _SETTINGS = (
     "sync_invoices",
     "number_prefix",
     "zero_invoices",
+    "voids",
 )
 _CONNECTION = TypeAdapter(Connection)
 _ORGANISATION = TypeAdapter(Organisation)

@@ -13,22 +13,22 @@ from consumer.adapters.postgres.budget import insert_request, seconds_to_wait
 from consumer.adapters.postgres.configuration import Configuration, Snapshot
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.sql import statements
-from consumer.domain.batching import (
-    COLLECTION,
-    METHOD,
-    Batch,
-    Candidate,
-    Failure,
-    Purpose,
-    assemble,
-)
+from consumer.domain.batching import Batch, Candidate, Element, Failure, assemble
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Refused
 from consumer.domain.objects import Object, ObjectKey, customer_of, invoice_of, load_facets
+from consumer.domain.operations import OPERATIONS, DocumentKind, Operation, operation_of
 from consumer.domain.pacing import Limits, gap
 from consumer.ports import Fate, Freezing, Frozen, Sink
 
 SQL = statements("ledger")
+
+FIRST = ("contact", "create")
+_STEPS = (
+    [operation.kind for operation in OPERATIONS.values()],
+    [operation.step for operation in OPERATIONS.values()],
+)
+"""Kinds and steps, as two columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,48 +84,60 @@ class Freezer:
             await self._sleep(conn, tenant_id, seconds)
             return Freezing()
         snapshot = await self.configuration.at(conn, tenant["revision"])
-        purpose, rows = await self._candidates(conn, tenant_id)
-        if purpose is None:
+        operation = await self._operation(conn, tenant_id)
+        if operation is None:
             await self._sleep(conn, tenant_id, 0)
             return Freezing()
-        full = len(rows) >= self.shape.documents
+        most = min(self.shape.documents, operation.most)
+        rows = await conn.fetch(SQL["ready"], tenant_id, operation.kind, operation.step, most)
+        full = len(rows) >= most
         seconds = gap(counts, self.limits, minute=self.clocks.minute, full=full)
         if seconds > 0:
             await self._sleep(conn, tenant_id, seconds)
             return Freezing()
         batch = assemble(
-            [_candidate(row, purpose) for row in rows],
+            [_candidate(row) for row in rows],
+            operation,
             snapshot.connections,
             snapshot.charts,
             max_elements=self.shape.documents,
             max_bytes=self.shape.bytes,
         )
-        batch = await self._claim_numbers(conn, tenant_id, purpose, batch)
-        kind = "invoice" if purpose == "invoice_create" else "contact"
-        fates = await self._fail(conn, batch.failures, rows, snapshot, kind)
+        batch = await self._claim_numbers(conn, tenant_id, operation, batch)
+        fates = await self._fail(conn, batch.failures, rows, snapshot, operation.kind)
         notes = tuple(note for _, note in batch.notes)
         if batch.stale:
             await conn.execute(SQL["plan_again"], list(batch.stale))
-        if not batch.elements:  # look again at once for what is behind them
-            await self._sleep(conn, tenant_id, 0)
-            return Freezing(None, fates, notes)
+        frozen = None
+        if batch.elements:
+            frozen = await self._write_down(
+                conn, tenant_id, tenant["authorisation_id"], operation, batch.elements
+            )
+        await self._sleep(conn, tenant_id, 0)  # at once, for what is behind them
+        return Freezing(frozen, fates, notes)
+
+    async def _write_down(
+        self,
+        conn: Conn,
+        tenant_id: UUID,
+        authorisation_id: int,
+        operation: Operation,
+        elements: Sequence[Element],
+    ) -> Frozen:
+        """The request with its members; from now on their documents are being sent."""
         request_id = uuid4()
-        path = f"{COLLECTION[purpose]}?summarizeErrors=false"
-        if purpose == "invoice_create":
-            path += "&unitdp=4"
-        body = batch.body(purpose)
+        body = operation.body([element.body for element in elements])
         await insert_request(
             conn,
             id=request_id,
             tenant_id=tenant_id,
-            purpose=purpose,
-            method=METHOD[purpose],
-            path=path,
+            purpose=operation.name,
+            method=operation.method,
+            path=operation.path,
             body=body,
             clocks=self.clocks,
             look=True,
         )
-        elements = batch.elements
         await conn.execute(
             SQL["insert_members"],
             request_id,
@@ -143,59 +155,53 @@ class Freezer:
             [e.suffix for e in elements],
             [e.number for e in elements],
         )
-        await self._sleep(conn, tenant_id, 0)
-        frozen = Frozen(
+        return Frozen(
             request_id,
             tenant_id,
-            tenant["authorisation_id"],
-            purpose,
-            METHOD[purpose],
-            path,
+            authorisation_id,
+            operation.name,
+            operation.method,
+            operation.path,
             body,
             len(elements),
         )
-        return Freezing(frozen, fates, notes)
 
     async def _sleep(self, conn: Conn, tenant_id: UUID, seconds: float) -> None:
         """Set when to look next: not before ``seconds``, and not before a document is ready."""
-        next_ready = await conn.fetchval(SQL["next_ready"], tenant_id)
+        next_ready = await conn.fetchval(SQL["next_ready"], tenant_id, *_STEPS)
         wait = None if next_ready is None else max(next_ready, seconds)
         await conn.execute(SQL["set_due"], tenant_id, wait)
 
-    async def _candidates(
-        self, conn: Conn, tenant_id: UUID
-    ) -> tuple[Purpose | None, Sequence[asyncpg.Record]]:
-        """Dependencies first: new contacts, then invoices and contact updates, whichever is older."""
-        limit = self.shape.documents
-        rows = await conn.fetch(SQL["ready_contacts"], tenant_id, limit, True)
-        if rows:
-            return "contact_create", rows
-        invoices = await conn.fetch(SQL["ready_invoices"], tenant_id, limit)
-        updates = await conn.fetch(SQL["ready_contacts"], tenant_id, limit, False)
-        if updates and (not invoices or updates[0]["ready_at"] < invoices[0]["ready_at"]):
-            return "contact_update", updates
-        return ("invoice_create", invoices) if invoices else (None, ())
+    async def _operation(self, conn: Conn, tenant_id: UUID) -> Operation | None:
+        """Dependencies first: new contacts, then whatever waits longest."""
+        rows = await conn.fetch(SQL["first_ready"], tenant_id, *_STEPS)
+        if not rows:
+            return None
+        first = min(rows, key=lambda r: ((r["kind"], r["step"]) != FIRST, r["ready_at"]))
+        return operation_of(first["kind"], first["step"])
 
     async def _claim_numbers(
-        self, conn: Conn, tenant_id: UUID, purpose: Purpose, batch: Batch
+        self, conn: Conn, tenant_id: UUID, operation: Operation, batch: Batch
     ) -> Batch:
         """A number belongs to one document of a tenant; the second claimant fails, naming both."""
         numbers = [e.number for e in batch.elements if e.number is not None]
-        if purpose != "invoice_create" or not numbers:
+        if not numbers:
             return batch
         ids = [e.document_id for e in batch.elements]
-        rows = await conn.fetch(SQL["claimed_numbers"], tenant_id, numbers, "invoice", ids)
+        rows = await conn.fetch(SQL["claimed_numbers"], tenant_id, numbers, operation.kind, ids)
         holders: dict[str, int] = {row["number"]: row["id"] for row in rows}
         kept, failures = [], list(batch.failures)
         for element in batch.elements:
-            assert element.number is not None
+            if element.number is None:
+                kept.append(element)
+                continue
             holder = holders.setdefault(element.number, element.document_id)
             if holder == element.document_id:
                 kept.append(element)
                 continue
             error = Refused(
                 "number_claimed",
-                f"Document {holder} already has the invoice number {element.number} in this Xero "
+                f"Document {holder} already has the number {element.number} in this Xero "
                 f"organisation; document {element.document_id} claims it too.",
                 "Give the connections different number_prefix values, or correct Lago's numbering.",
             )
@@ -208,7 +214,7 @@ class Freezer:
         failures: Sequence[Failure],
         rows: Sequence[asyncpg.Record],
         snapshot: Snapshot,
-        kind: str,
+        kind: DocumentKind,
     ) -> tuple[Fate, ...]:
         if not failures:
             return ()
@@ -241,25 +247,25 @@ class Freezer:
         return tuple(Fate(kind, "failed", e.code) for e in errors)
 
 
-def _candidate(row: asyncpg.Record, purpose: Purpose) -> Candidate:
-    kind = "invoice" if purpose == "invoice_create" else "customer"
-    thing = _object(ObjectKey(kind, row["lago_id"]), row["facts"])  # type: ignore[arg-type]
-    if kind == "customer":
-        customer, invoice, contact_id = customer_of(thing), None, row["xero_id"]
-    else:
-        owner = _object(ObjectKey("customer", row["lago_id"]), row["customer_facts"])
-        customer, invoice, contact_id = customer_of(owner), invoice_of(thing), row["contact_id"]
+def _candidate(row: asyncpg.Record) -> Candidate:
+    owner = _object(ObjectKey("customer", row["lago_id"]), row["customer_facts"])
+    invoice = None
+    if row["kind"] == "invoice":
+        thing = _object(ObjectKey("invoice", row["lago_id"]), row["facts"])
+        invoice = invoice_of(thing) if thing else None
     return Candidate(
         id=row["id"],
         connection_id=row["connection_id"],
         wanted=row["wanted"],
-        customer=customer,
+        customer=customer_of(owner) if owner else None,
         invoice=invoice,
-        contact_id=contact_id,
+        xero_id=row["xero_id"],
+        xero_status=row["xero_status"],
+        contact_id=row["contact_id"],
         suffix=row["suffix"],
         batch_limit=row["batch_limit"],
     )
 
 
-def _object(key: ObjectKey, facts: str) -> Object:
-    return Object(key, key.lago_id, load_facets(facts))
+def _object(key: ObjectKey, facts: str | None) -> Object | None:
+    return Object(key, key.lago_id, load_facets(facts)) if facts is not None else None

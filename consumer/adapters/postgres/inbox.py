@@ -321,7 +321,7 @@ def _change(
         xero_id, synced = planned.xero_id, planned.wanted  # linked by Lago: left as it is in Xero
     target = rest(planned.kind, replace(stands, xero_id=xero_id, synced=synced), planned)
     if row is not None and stands.state == "sending":
-        target = Rest("sending", planned.hold)
+        target = Rest("sending", planned.stays or planned.hold)
         xero_id, synced = stands.xero_id, stands.synced
     elif stands.state == "waiting" and target.state == "ready" and planned.wanted == stands.wanted:
         target = Rest("waiting", stands.cause, row["wait_until"] if row is not None else None)

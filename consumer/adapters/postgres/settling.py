@@ -181,6 +181,9 @@ class Settler:
                     writes.findings.append(
                         (member["document_id"], element.xero_id, "linked_elsewhere", facts)
                     )
+            if member["sent"] is None:
+                writes.fates.append(Fate(member["kind"], "removed"))
+                continue
             self._compare(member, element, writes)
             appended = member["appended_at"]
             after = (now - appended).total_seconds() if appended is not None else None

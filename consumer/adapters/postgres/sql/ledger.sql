@@ -33,32 +33,42 @@ select count(*) filter (where answered_at is null and deadline_at > statement_ti
   from request
  where tenant_id = $1 and started_at > statement_timestamp() - $3::interval;
 
--- name: ready_contacts
-select d.id, d.connection_id, d.wanted, d.batch_limit, d.suffix, d.xero_id, d.number, o.facts::text as facts,
-       null::uuid as contact_id, null::text as customer_facts, d.lago_id, d.attempts, d.ready_at
-  from document d
-  join object o on o.kind = 'customer' and o.lago_id = d.lago_id
- where d.tenant_id = $1 and d.state = 'ready' and d.kind = 'contact' and d.ready_at <= now()
-   and (d.xero_id is null) = $3
- order by d.lane, d.ready_at, d.id
- limit $2 for update of d skip locked;
+-- name: first_ready
+-- The oldest document of each kind and step that may be sent now.
+select o.kind, o.step, d.ready_at
+  from unnest($2::text[], $3::text[]) as o (kind, step)
+ cross join lateral (
+   select ready_at from document
+    where tenant_id = $1 and state = 'ready' and kind = o.kind and step = o.step and ready_at <= now()
+    order by lane, ready_at, id limit 1) d;
 
--- name: ready_invoices
-select d.id, d.connection_id, d.wanted, d.batch_limit, d.suffix, d.xero_id, d.number, o.facts::text as facts,
-       c.xero_id as contact_id, k.facts::text as customer_facts, d.lago_id, d.attempts, d.ready_at
-  from document d
-  join object o on o.kind = 'invoice' and o.lago_id = d.lago_id
-  join document c on c.kind = 'contact' and c.lago_id = d.customer_id and c.connection_id = d.connection_id
-  join object k on k.kind = 'customer' and k.lago_id = d.customer_id
- where d.tenant_id = $1 and d.state = 'ready' and d.kind = 'invoice' and d.ready_at <= now()
-   and c.xero_id is not null
- order by d.lane, d.ready_at, d.id
- limit $2 for update of d skip locked;
+-- name: ready
+-- Documents of one kind and step with all that translation needs, the oldest first.
+with picked as materialized (
+  select id from document
+   where tenant_id = $1 and state = 'ready' and kind = $2 and step = $3 and ready_at <= now()
+   order by lane, ready_at, id
+   limit $4 for update skip locked
+)
+select d.id, d.connection_id, d.kind, d.lago_id, d.wanted, d.batch_limit, d.suffix, d.xero_id, d.xero_status,
+       d.attempts, d.ready_at, o.facts::text as facts, k.facts::text as customer_facts, c.xero_id as contact_id
+  from picked p
+  join document d on d.id = p.id
+  left join object o on o.kind = d.kind and o.lago_id = d.lago_id and d.kind <> 'contact'
+  left join object k on k.kind = 'customer' and k.lago_id = d.customer_id
+  left join document c on c.kind = 'contact' and c.lago_id = d.customer_id and c.connection_id = d.connection_id
+                      and c.part = '' and c.target is null
+ order by d.lane, d.ready_at, d.id;
 
 -- name: next_ready
 -- When the tenant's next document may be sent, in seconds; null if none waits to be.
-select extract(epoch from min(ready_at) - now())::float from document
- where tenant_id = $1 and state = 'ready';
+select extract(epoch from min(d.ready_at) - now())::float
+  from unnest($2::text[], $3::text[]) as o (kind, step)
+ cross join generate_series(0, 4) as l (lane)
+ cross join lateral (
+   select ready_at from document
+    where tenant_id = $1 and state = 'ready' and kind = o.kind and step = o.step and lane = l.lane
+    order by ready_at limit 1) d;
 
 -- name: claimed_numbers
 select d.number, d.id, d.lago_id from document d
@@ -77,8 +87,10 @@ select $1, * from unnest($2::smallint[], $3::bigint[], $4::bytea[]);
 
 -- name: send_documents
 update document d
-   set state = 'sending', sent = d.wanted, cause = null, wait_until = null, net = u.net, tax = u.tax,
-       total = u.total, attempts = d.attempts + 1, suffix = u.suffix, number = u.number
+   set state = 'sending', sent = d.wanted, cause = case when d.wanted is null then d.cause end,
+       wait_until = null, net = coalesce(u.net, d.net), tax = coalesce(u.tax, d.tax),
+       total = coalesce(u.total, d.total), attempts = d.attempts + 1, suffix = u.suffix,
+       number = coalesce(u.number, d.number)
   from unnest($1::bigint[], $2::numeric[], $3::numeric[], $4::numeric[], $5::text[], $6::text[])
        as u (id, net, tax, total, suffix, number)
  where d.id = u.id;

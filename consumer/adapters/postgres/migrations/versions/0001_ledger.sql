@@ -127,6 +127,8 @@ create table document (
   wanted bytea,
   sent bytea,
   synced bytea,
+  step text not null generated always as (
+    case when wanted is null then 'remove' when xero_id is null then 'create' else 'update' end) stored,
   state text not null check (state in ('waiting', 'ready', 'sending', 'synced', 'skipped', 'failed')),
   cause text,
   wait_until timestamptz,
@@ -157,7 +159,7 @@ create table document (
 ) with (fillfactor = 70);
 
 create unique index document_xero on document (tenant_id, kind, xero_id) where kind <> 'contact';
-create index document_ready on document (tenant_id, lane, kind, ready_at, id) where state = 'ready';
+create index document_ready on document (tenant_id, kind, step, lane, ready_at, id) where state = 'ready';
 create index document_cause on document (cause, id) where cause is not null;
 create index document_until on document (wait_until) where state = 'waiting' and wait_until is not null;
 create index document_failed on document (connection_id, code) where state = 'failed';

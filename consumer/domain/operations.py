@@ -1,0 +1,60 @@
+"""Operations: what is to happen to a document in Xero in, the call that does it out; a row for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+DocumentKind = Literal["contact", "invoice"]
+Step = Literal["create", "update", "remove"]
+"""A posted document is removed by a status (an invoice is voided) or by DELETE."""
+
+BATCH = "summarizeErrors=false"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One way to write to Xero (xero.md 3).
+
+    ``path`` is relative to the Accounting API's base. ``collection`` wraps the elements of the body.
+    ``most`` elements fit one call.
+    """
+
+    name: str
+    kind: DocumentKind
+    step: Step
+    method: Literal["PUT", "POST"]
+    path: str
+    collection: str
+    most: int = 50
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether doing it twice is as good as once: it names the document by Xero's own id."""
+        return self.step != "create"
+
+    def body(self, elements: list[bytes]) -> bytes:
+        """The request's body."""
+        return b'{"%s":[%s]}' % (self.collection.encode(), b",".join(elements))
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    operation.name: operation
+    for operation in (
+        Operation("contact_create", "contact", "create", "PUT", f"Contacts?{BATCH}", "Contacts"),
+        Operation("contact_update", "contact", "update", "POST", f"Contacts?{BATCH}", "Contacts"),
+        Operation(
+            "invoice_create", "invoice", "create", "PUT", f"Invoices?{BATCH}&unitdp=4", "Invoices"
+        ),
+        Operation("invoice_void", "invoice", "remove", "POST", f"Invoices?{BATCH}", "Invoices"),
+    )
+}
+"""By name; a request's purpose is its operation's name."""
+
+_BY_STEP = {(one.kind, one.step): one for one in OPERATIONS.values()}
+
+
+def operation_of(kind: DocumentKind, step: Step) -> Operation:
+    """How that step is taken; KeyError if documents of that kind never take it."""
+    return _BY_STEP[kind, step]

@@ -1,0 +1,117 @@
+"""Voids on a real Postgres: what Lago takes back is taken back in Xero, unless money is on it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from consumer.domain.answers import Answered, InDoubt, Refusal, Reply
+from consumer.ports import Absent, Wish
+from tests.integration.ledger import CHART, Books, books, saved
+
+LATER = "2026-05-01T12:00:09Z"
+
+
+async def _posted(b: Books) -> dict[str, Any]:
+    """An invoice that Xero has."""
+    who = b.customer()
+    told = b.invoice(who)
+    await b.told(b.said(who), b.said(told))
+    await b.accept(await b.freeze())
+    await b.ledger.release(10)
+    await b.accept(await b.freeze())
+    return told
+
+
+async def _void(b: Books, told: dict[str, Any], **facts: Any) -> None:
+    gone = {**told, "status": "voided", "updated_at": LATER, **facts}
+    await b.told(b.said(gone, "invoice.voided"))
+
+
+async def _invoice(b: Books) -> dict[str, Any]:
+    [invoice] = await b.documents(kind="invoice")
+    return invoice
+
+
+async def test_a_posted_invoice_is_voided_by_its_id(database_url: str) -> None:
+    async with books(database_url) as b:
+        told = await _posted(b)
+        await _void(b, told)
+        frozen = await b.freeze()
+        assert (frozen.purpose, frozen.method) == ("invoice_void", "POST")
+        xero_id = (await _invoice(b))["xero_id"]
+        [element] = json.loads(frozen.body)["Invoices"]
+        assert element == {"InvoiceID": str(xero_id), "Status": "VOIDED"}
+        [element] = saved(frozen, xero_id=xero_id, status="VOIDED")
+        fates = await b.ledger.settle(frozen.request_id, Answered((element,)), None)
+        assert [fate.state for fate in fates] == ["removed"]
+        invoice = await _invoice(b)
+        assert (invoice["state"], invoice["cause"]) == ("skipped", "lago:voided")
+        assert (invoice["xero_status"], invoice["number"]) == ("VOIDED", told["number"])
+        await b.told(b.said({**told, "updated_at": "2026-05-01T12:00:20Z"}))
+        assert (await b.ledger.freeze(b.tenants[0])).frozen is None, "nothing is posted again"
+
+
+async def test_one_with_money_on_it_stays_for_a_person(database_url: str) -> None:
+    async with books(database_url) as b:
+        told = await _posted(b)
+        await _void(b, told, total_paid_amount_cents=400)
+        invoice = await _invoice(b)
+        assert (invoice["state"], invoice["cause"]) == ("synced", "void_with_money")
+        assert (await b.ledger.freeze(b.tenants[0])).frozen is None
+
+
+async def test_the_policy_may_leave_voids_to_people(database_url: str) -> None:
+    async with books(database_url) as b:
+        told = await _posted(b)
+        stored = (await b.connections.stored())["acme"]
+        asked = replace(stored.connection, voids="report")
+        await b.connections.store(
+            [Wish(asked, stored.client_id, stored.secret, CHART)], "tests", []
+        )
+        await _void(b, told)
+        invoice = await _invoice(b)
+        assert (invoice["state"], invoice["cause"]) == ("synced", "policy:voids@acme")
+
+
+async def test_a_void_while_the_invoice_is_being_sent_follows_it(database_url: str) -> None:
+    async with books(database_url) as b:
+        who = b.customer()
+        told = b.invoice(who)
+        await b.told(b.said(who), b.said(told))
+        await b.accept(await b.freeze())
+        await b.ledger.release(10)
+        frozen = await b.freeze()
+        await _void(b, told)
+        await b.accept(frozen)
+        assert (await b.freeze()).purpose == "invoice_void"
+
+
+async def test_a_refused_void_fails_once_and_stays_so(database_url: str) -> None:
+    async with books(database_url) as b:
+        told = await _posted(b)
+        await _void(b, told)
+        frozen = await b.freeze()
+        refusal = Refusal("void_with_money", "The status VOIDED cannot be applied.", "Look.")
+        await b.ledger.settle(frozen.request_id, Answered((refusal,)), Reply(200, b""))
+        await _void(b, told, updated_at="2026-05-01T12:00:11Z")
+        invoice = await _invoice(b)
+        assert (invoice["state"], invoice["code"]) == ("failed", "void_with_money")
+        [notice] = await b.outbox.claim("dead_letter", 10, 60)
+        assert notice.code == "void_with_money"
+
+
+@pytest.mark.parametrize("why", ["no_answer", "status_500"])
+async def test_a_void_in_doubt_is_done_again(database_url: str, why: str) -> None:
+    async with books(database_url) as b:
+        told = await _posted(b)
+        await _void(b, told)
+        frozen = await b.freeze()
+        reply = Reply(500, b"{}") if why == "status_500" else None
+        await b.ledger.settle(frozen.request_id, InDoubt(why), reply)
+        await b.ledger.resolve(frozen.request_id, {0: Absent()})
+        invoice = await _invoice(b)
+        assert (invoice["state"], invoice["cause"]) == ("ready", "lago:voided")
