@@ -21,7 +21,7 @@ EPILOG = (
 app = typer.Typer(
     name="lago-xero",
     help="Makes a company's Xero books follow its Lago billing.\n\n"
-    "Start with: lago-xero sandbox up --env-file .env",
+    "Start with: lago-xero sandbox up",
     epilog=EPILOG,
     no_args_is_help=True,
     add_completion=False,

@@ -16,17 +16,24 @@ app = typer.Typer(
 _AT_ONCE = 500
 
 
-@app.command(epilog="Example: lago-xero sandbox up --only kafka,postgres --env-file sandbox.env")
+@app.command(epilog="Example: lago-xero sandbox up --only kafka,postgres --env-file kafka.env")
 def up(
     only: Annotated[
         str, typer.Option(help="Which services, comma-separated.")
     ] = "kafka,postgres,xero",
     env_file: Annotated[
-        Path | None, typer.Option("--env-file", help="Where to write the settings that reach them.")
-    ] = None,
+        Path,
+        typer.Option(
+            "--env-file",
+            help="Where to write the settings that reach them; with Xero, a connections file beside.",
+        ),
+    ] = Path("sandbox.env"),
 ) -> None:
-    """Start services in the foreground; Ctrl-C stops them and leaves no process behind."""
-    from consumer.cli.errors import UNREACHABLE, USAGE, Failure
+    """Start services in the foreground; Ctrl-C stops them and removes what they wrote.
+
+    With all of them everything is ready for a run; the commands that follow are printed.
+    """
+    from consumer.cli.errors import REFUSED, UNREACHABLE, USAGE, Failure
     from consumer.sandbox.services import ServiceUnavailable
     from consumer.sandbox.up import up as start
 
@@ -34,6 +41,9 @@ def up(
         asyncio.run(start({name.strip() for name in only.split(",") if name.strip()}, env_file))
     except ServiceUnavailable as missing:
         raise Failure(UNREACHABLE, str(missing)) from None
+    except FileExistsError as taken:
+        hint = "another sandbox may be up; remove it, or name another file with --env-file"
+        raise Failure(REFUSED, f"{taken}.", hint) from None
     except ValueError as unknown:
         raise Failure(USAGE, f"{unknown}.") from None
 
@@ -41,7 +51,9 @@ def up(
 @app.command(epilog="Example: lago-xero sandbox produce --count 500 --seed 7")
 def produce(
     count: Annotated[int, typer.Option(min=60, help="How many events.")] = 200,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same events.")] = 2026,
+    seed: Annotated[
+        int, typer.Option(help="The same seed and count make the same events, others other ones.")
+    ] = 2026,
 ) -> None:
     """Produce generated Lago events, a few of them broken, to the first topic of the settings."""
     from consumer import config

@@ -133,7 +133,10 @@ async def command(console: Console, place: Place, *arguments: str) -> None:
 
 @asynccontextmanager
 async def running_consumer(console: Console, place: Place) -> AsyncIterator[KeptProcess]:
-    """``lago-xero run`` as a process of its own, ended by SIGTERM; it does not outlive us."""
+    """``lago-xero run`` as a process of its own, ended by SIGTERM.
+
+    It does not outlive us, and takes our directory with it if we are killed.
+    """
     console.print("$ lago-xero run", style="bold")
     process = await KeptProcess.start(
         [executable(), "run"],
@@ -141,6 +144,7 @@ async def running_consumer(console: Console, place: Place) -> AsyncIterator[Kept
         environment=place.environment,
         stop_signal=signal.SIGTERM,
         grace=STOP,
+        remove=place.directory,
     )
     try:
         yield process

@@ -4,6 +4,7 @@ that follows the generated Lago events into them out."""
 from __future__ import annotations
 
 import secrets
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from uuid import uuid4
 import httpx
 import yaml
 
-from consumer.sandbox.lago import Organization
+from consumer.sandbox.lago import UNMAPPED, Organization
 from consumer.sandbox.xero import Simulator
 
 Json = dict[str, Any]
@@ -37,6 +38,11 @@ MAPPINGS: Json = {
     "add_ons": {"setup": {"item": "SETUP"}},
 }
 """Codes of the chart that every simulated organisation has; one Lago tax is left out on purpose."""
+_HEAD = f"""\
+# Two simulated Xero organisations, for the events of `lago-xero sandbox produce`. The Lago tax
+# {UNMAPPED.code} has no mapping, on purpose: its invoices fail as tax_unmapped. Add it to both
+# `taxes` ({UNMAPPED.code}: OUTPUT2 will do here), apply again, and they go out.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ async def make_sample(xero: Simulator, organization: Organization) -> Sample:
                         "client_secret": {"env": SECRET},
                     },
                     "serves": {"billing_entities": [code]},
-                    "mappings": MAPPINGS,
+                    "mappings": deepcopy(MAPPINGS),  # the same twice would be an alias in YAML
                 }
             )
-    return Sample(secret, yaml.safe_dump({"connections": connections}, sort_keys=False))
+    return Sample(secret, _HEAD + yaml.safe_dump({"connections": connections}, sort_keys=False))

@@ -4,6 +4,7 @@ and the settings that reach them come out as an env file, with a connections fil
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 import tempfile
 from collections.abc import Callable, Collection, Mapping
@@ -15,7 +16,7 @@ from cryptography.fernet import Fernet
 from rich.console import Console
 
 from consumer.sandbox.lago import Organization
-from consumer.sandbox.sample import SECRET, Sample, make_sample
+from consumer.sandbox.sample import SECRET, TENANTS, Sample, make_sample
 from consumer.sandbox.services import KafkaService, kafka, postgres
 from consumer.sandbox.services.processes import free_port
 
@@ -37,18 +38,21 @@ async def up(
     `env_file` appears, complete and readable by its owner alone, when everything answers, and goes
     with the services, as does the connections file beside it (`connections_beside`), which connects
     the simulated Xero's two organisations to the events of `sandbox produce`. `ready` is called then
-    with the same settings. Raises ServiceUnavailable, and ValueError for a name that is no service.
+    with the same settings. Raises ServiceUnavailable, ValueError for a name that is no service, and
+    FileExistsError, since what is there may be somebody's own or another sandbox's.
     """
     if unknown := set(only) - EVERYTHING:
         raise ValueError(
             f"unknown service {', '.join(sorted(unknown))}; there are "
             f"{', '.join(sorted(EVERYTHING))}"
         )
+    if env_file is not None:
+        env_file = _untaken(env_file)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False)
     services = asyncio.create_task(_run(frozenset(only), env_file, ready, console))
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -73,18 +77,29 @@ async def _run(
     async with AsyncExitStack() as stack:
         settings, sample = await _start(only, stack, console)
         if env_file is not None:
+            connections = connections_beside(env_file)
             if sample is not None:
-                connections = sample.write(connections_beside(env_file))
+                sample.write(connections)
                 stack.callback(connections.unlink, missing_ok=True)
             write_env_file(env_file, settings)
             stack.callback(env_file.unlink, missing_ok=True)
-            console.print(f"settings  {env_file}")
+            console.print(f"written   {env_file} (settings)", soft_wrap=True)
+            if sample is not None:
+                console.print(f"written   {connections} (connections, mappings)", soft_wrap=True)
             if frozenset(only) == EVERYTHING:
                 console.print(_next_steps(env_file), soft_wrap=True)
         console.print("ready; Ctrl-C stops everything")
         if ready is not None:
             ready(settings)
         await asyncio.Event().wait()
+
+
+def _untaken(env_file: Path) -> Path:
+    """Its absolute path; FileExistsError if it or the connections file beside it is there."""
+    for file in (env_file, connections_beside(env_file)):
+        if file.exists():
+            raise FileExistsError(f"{file} exists already")
+    return env_file.absolute()
 
 
 def connections_beside(env_file: Path) -> Path:
@@ -95,11 +110,13 @@ def connections_beside(env_file: Path) -> Path:
 def _next_steps(env_file: Path) -> str:
     return (
         "In another shell:\n"
-        f"  set -a; . {env_file.absolute()}; set +a\n"
+        f"  set -a; . {shlex.quote(str(env_file))}; set +a\n"
         "  lago-xero migrate\n"
-        f"  lago-xero apply -f {connections_beside(env_file)}\n"
+        f"  lago-xero apply -f {shlex.quote(str(connections_beside(env_file)))}\n"
         "  lago-xero sandbox produce\n"
-        "  lago-xero run"
+        "  lago-xero run\n"
+        "and, while it runs, in a third one after the same first line:\n"
+        "  lago-xero documents"
     )
 
 
@@ -131,9 +148,10 @@ async def _start(
         settings["LAGO_XERO_SANDBOX_XERO_CONTROL_URL"] = xero.control_url
         sample = await make_sample(xero, Organization())
         settings[SECRET] = sample.secret
+        made = " and ".join(f"{code} ({currency})" for code, _, currency in TENANTS)
+        console.print(f"Xero      {xero.api_url} (simulated; organisations {made})", soft_wrap=True)
     if frozenset(only) == EVERYTHING:  # for `run` on this machine, where 8080 may be taken
         settings |= {"LAGO_XERO_HTTP_HOST": "127.0.0.1", "LAGO_XERO_HTTP_PORT": str(free_port())}
-        console.print(f"Xero      {xero.api_url} (simulated)")
     return settings, sample
 
 
@@ -144,11 +162,11 @@ async def _create_topics(broker: KafkaService) -> None:
 
 
 def write_env_file(path: Path, settings: Mapping[str, str]) -> None:
-    """Writes `KEY=value` lines, mode 0600; the file appears complete or not at all."""
+    """Writes `KEY=value` lines for a shell, mode 0600; the file appears complete or not at all."""
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(descriptor, "w") as file:
-            file.writelines(f"{key}={value}\n" for key, value in settings.items())
+            file.writelines(f"{key}={shlex.quote(value)}\n" for key, value in settings.items())
         os.replace(draft, path)
     except BaseException:
         os.unlink(draft)

@@ -387,19 +387,26 @@ async def test_sandbox_runs_until_it_is_told_to_stop(
     assert process.stderr is not None
     try:
         async with asyncio.timeout(30):
-            while b"ready" not in await process.stderr.readline():
-                assert process.returncode is None
+            said = ""
+            while "ready" not in said:
+                line = await process.stderr.readline()
+                assert line, said
+                said += line.decode()
             settings = dict(line.split("=", 1) for line in env.read_text().split())
+            assert settings["LAGO_XERO_XERO_API_URL"] in said
             async with httpx.AsyncClient() as http:
                 answer = await http.get(f"{settings['LAGO_XERO_XERO_API_URL']}/Organisation")
             assert answer.status_code == 401
+            second = await Shell()("sandbox", "up", "--only", "xero", "--env-file", str(env))
+            assert (second.code, str(env) in second.err) == (REFUSED, True)
+            assert settings["LAGO_XERO_XERO_API_URL"] in env.read_text()
             process.send_signal(number)
             await process.communicate()
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
     assert process.returncode == OK
-    assert not env.exists()
+    assert not list(tmp_path.iterdir())
 
 
 async def test_sandbox_produces_generated_events(

@@ -448,6 +448,22 @@ def test_the_demo_is_the_same_for_the_same_seed() -> None:
     assert [r.value for r in demo_events(7)[0]] != [r.value for r in demo_events(8)[0]]
 
 
+def test_stories_share_no_number_and_no_id() -> None:
+    stories = [(seed, count) for seed in (2026, 7, 70, -7, 0) for count in (200, 60, 201)]
+    told: dict[str, tuple[int, int]] = {}
+    for story in stories:
+        for made in demo_events(story[0], count=story[1])[0]:
+            if made.note.startswith("malformed:"):
+                continue
+            message = json.loads(made.value)
+            payload = message[message["object_type"]]
+            names = [payload["lago_id"]]
+            if message["object_type"] == "invoice" and made.note != "draft":
+                names.append(payload["number"])
+            for name in names:
+                assert told.setdefault(name, story) == story
+
+
 @pytest.mark.parametrize(("seed", "count"), [(2026, 200), (1, 60), (2, 201), (3, 1000)])
 def test_the_demo_tells_what_to_expect(seed: int, count: int) -> None:
     records, expected = demo_events(seed, count=count)

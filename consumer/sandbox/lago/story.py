@@ -30,6 +30,7 @@ _MALFORMED = (
     "amount_is_text",
     "nan",
 )
+_USUAL = 200
 _FEWEST = 60
 
 
@@ -68,18 +69,20 @@ class Expected:
 
 
 def demo_events(
-    seed: int = 2026, organization: Organization | None = None, count: int = 200
+    seed: int = 2026, organization: Organization | None = None, count: int = _USUAL
 ) -> tuple[list[Record], Expected]:
     """``count`` records (at least 60) of a few dozen customers, mostly invoices.
 
-    Each customer's records keep their order but where a note says otherwise; the same seed gives
-    the same bytes.
+    Each customer's records keep their order but where a note says otherwise; the same seed and
+    count give the same bytes, any others other customers and numbers.
     """
     organization = organization or Organization()
-    # Numbers are unique in Xero: another seed's events may come to the same organisations.
-    entities = tuple(replace(e, prefix=f"{e.prefix}{seed}") for e in organization.entities)
+    count = max(count, _FEWEST)
+    name = str(seed) if count == _USUAL else f"{seed}N{count}"
+    # Numbers are unique in Xero: another story may come to the same organisations.
+    entities = tuple(replace(e, prefix=f"{e.prefix}{name}") for e in organization.entities)
     told = replace(organization, entities=entities)
-    return _Story(RandomChoices(Random(seed)), told).tell(max(count, _FEWEST))
+    return _Story(RandomChoices(Random(name)), told).tell(count)
 
 
 class _Story:

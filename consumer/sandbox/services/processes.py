@@ -44,6 +44,7 @@ class KeptProcess:
 
     pid: int
     _keeper: asyncio.subprocess.Process
+    _grace: float
 
     @classmethod
     async def start(
@@ -87,12 +88,12 @@ class KeptProcess:
         try:
             first = await process.stdout.readline()
         except asyncio.CancelledError:
-            await _close(process)
+            await _close(process, grace)
             raise
         if not first:
             await process.wait()
             raise OSError(f"{command[0]} could not be started: {last_line(log)}")
-        return cls(int(first), process)
+        return cls(int(first), process, grace)
 
     @property
     def running(self) -> bool:
@@ -110,14 +111,15 @@ class KeptProcess:
 
     async def close(self) -> None:
         """Stops the process and removes its data; returns in bounded time."""
-        await _close(self._keeper)
+        await _close(self._keeper, self._grace)
 
 
-async def _close(keeper: asyncio.subprocess.Process) -> None:
+async def _close(keeper: asyncio.subprocess.Process, grace: float) -> None:
     assert keeper.stdin is not None
     keeper.stdin.close()
     try:
-        async with asyncio.timeout(3 * GRACE_SECONDS):
+        # The keeper waits so long after each of its two signals, and then removes.
+        async with asyncio.timeout(2 * grace + GRACE_SECONDS):
             await keeper.wait()
     except TimeoutError:
         keeper.kill()
