@@ -151,7 +151,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
             announcer.wake()
 
         tender: Tender
-        sender = Sender(ledger, caller, metrics, clocks, on_contact=lambda: tender.wake())
+        sender = Sender(ledger, caller, metrics, clocks, on_accepted=lambda: tender.wake())
         tender = Tender(ledger, inbox, resolver, metrics, clocks, on_work)
         source = KafkaSource(
             settings.cluster(),

@@ -350,6 +350,8 @@ class Doubtful:
     """No answer at all came and the key still lives: send it again, unchanged."""
     why: str = "no_answer"
     members: tuple[Sent, ...] = ()
+    final: bool = True
+    """Nothing of it can still arrive at Xero: what is not there will not come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +362,8 @@ class Sent:
     lago_id: UUID
     number: str | None
     element: bytes
+    xero_id: UUID | None = None
+    """Xero's, where it was known before."""
 
 
 @dataclass(frozen=True, slots=True)

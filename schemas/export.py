@@ -14,7 +14,16 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
 
 from schemas.error_event import FailurePost
-from schemas.lago import Customer, Envelope, Invoice
+from schemas.lago import (
+    CreditNote,
+    Customer,
+    Envelope,
+    Invoice,
+    Payment,
+    PaymentReceipt,
+    PaymentRequest,
+    RefundFailure,
+)
 
 FOLDER = Path(__file__).parent / "json"
 WRITTEN: dict[str, type[BaseModel]] = {"webhook_failures": FailurePost}
@@ -23,6 +32,11 @@ READ: dict[str, type[BaseModel]] = {
     "lago_webhook": Envelope,
     "lago_customer": Customer,
     "lago_invoice": Invoice,
+    "lago_credit_note": CreditNote,
+    "lago_refund_failure": RefundFailure,
+    "lago_payment": Payment,
+    "lago_payment_receipt": PaymentReceipt,
+    "lago_payment_request": PaymentRequest,
 }
 """What we read: the least that a message must be."""
 

@@ -1,13 +1,14 @@
-"""Lago's objects as they arrive in webhooks: JSON in, tolerant frozen models out.
+"""Lago's objects as they arrive in webhooks and activity logs: JSON in, tolerant frozen models out.
 
 Only what the service uses is modelled; other keys are ignored. Lago writes big integers as JSON
 numbers, decimals as strings and some rates as numbers, and older versions differ, so each number is
 accepted in either form. "Cents" are Lago subunits: how many make one unit depends on the currency.
+An instant without a zone is UTC.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
@@ -32,8 +33,23 @@ def _bounded(value: Decimal) -> Decimal:
     return value
 
 
+def _utc(value: datetime) -> datetime:
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def _or(default: Any) -> BeforeValidator:
+    return BeforeValidator(lambda value: default if value is None else value)
+
+
 Cents = Annotated[int, BeforeValidator(_not_bool), Field(ge=-(10**15), le=10**15)]
 """An amount in Lago subunits."""
+OrZero = Annotated[Cents, _or(0)]
+"""An amount that Lago leaves out or calls null where there is none."""
+OrFalse = Annotated[bool, _or(False)]
+Version = Annotated[int, BeforeValidator(_not_bool), _or(4)]
+"""Of Lago's arithmetic: 4 is today's."""
+Moment = Annotated[datetime, AfterValidator(_utc)]
+"""An instant; one without a zone is UTC, wherever we run."""
 Number = Annotated[Decimal, BeforeValidator(_not_bool), AfterValidator(_bounded)]
 """A decimal number; NaN, infinities and absurd sizes are refused."""
 Text = Annotated[str, BeforeValidator(_text)]
@@ -60,7 +76,7 @@ class Address(LagoModel):
 class IntegrationCustomer(LagoModel):
     """A customer's link to an account with another system; ours have type ``xero``."""
 
-    lago_id: UUID | None = None
+    lago_id: Text | None = None
     type: Text | None = None
     integration_code: Text | None = None
     external_customer_id: Text | None = None
@@ -68,7 +84,7 @@ class IntegrationCustomer(LagoModel):
 
 
 class Customer(Address):
-    """A Lago customer. ``integration_customers`` is absent in nested customers."""
+    """A Lago customer. ``integration_customers`` is absent in most nested customers."""
 
     lago_id: UUID
     external_id: Text | None = None
@@ -84,7 +100,7 @@ class Customer(Address):
     currency: Text | None = None
     shipping_address: Address | None = None
     integration_customers: tuple[IntegrationCustomer, ...] | None = None
-    updated_at: datetime | None = None
+    updated_at: Moment | None = None
 
 
 class FeeItem(LagoModel):
@@ -116,7 +132,7 @@ class Fee(LagoModel):
     item: FeeItem
     amount_cents: Cents
     sub_total_excluding_taxes_amount_cents: Cents | None = None
-    taxes_amount_cents: Cents = 0
+    taxes_amount_cents: OrZero = 0
     taxes_precise_amount: Number | None = None
     taxes_rate: Number | None = None
     units: Number | None = None
@@ -124,16 +140,17 @@ class Fee(LagoModel):
     precise_coupons_amount_cents: Number | None = None
     description: Text | None = None
     invoice_display_name: Text | None = None
-    from_date: datetime | date | None = None
-    to_date: datetime | date | None = None
-    created_at: datetime | None = None
+    from_date: Moment | date | None = None
+    to_date: Moment | date | None = None
+    created_at: Moment | None = None
     applied_taxes: tuple[FeeTax, ...] | None = None
 
 
 class AppliedTax(LagoModel):
-    """One tax of an invoice with the fees it was applied to, in sum (net of their discounts).
+    """One tax of an invoice or a credit note and what it was applied to, net of discounts.
 
-    ``lago_tax_id`` is null where a tax provider (Anrok, Avalara) computed it.
+    ``lago_tax_id`` is null where a tax provider (Anrok, Avalara) computed it. An invoice says what
+    it taxes in ``fees_amount_cents``, a credit note in ``base_amount_cents``.
     """
 
     lago_tax_id: UUID | None = None
@@ -142,6 +159,7 @@ class AppliedTax(LagoModel):
     tax_rate: Number | None = None
     amount_cents: Cents | None = None
     fees_amount_cents: Cents | None = None
+    base_amount_cents: Cents | None = None
 
 
 class CreditItem(LagoModel):
@@ -173,20 +191,20 @@ class Invoice(LagoModel):
     billing_entity_code: Text | None = None
     purchase_order_number: Text | None = None
     invoice_type: Text | None = None
-    version_number: int = 4
+    version_number: Version = 4
     status: Text | None = None
     payment_status: Text | None = None
-    self_billed: bool = False
+    self_billed: OrFalse = False
     currency: Text | None = None
     issuing_date: date | None = None
     payment_due_date: date | None = None
     web_url: Text | None = None
     fees_amount_cents: Cents | None = None
     taxes_amount_cents: Cents | None = None
-    coupons_amount_cents: Cents = 0
-    progressive_billing_credit_amount_cents: Cents = 0
-    credit_notes_amount_cents: Cents = 0
-    prepaid_credit_amount_cents: Cents = 0
+    coupons_amount_cents: OrZero = 0
+    progressive_billing_credit_amount_cents: OrZero = 0
+    credit_notes_amount_cents: OrZero = 0
+    prepaid_credit_amount_cents: OrZero = 0
     prepaid_granted_credit_amount_cents: Cents | None = None
     prepaid_purchased_credit_amount_cents: Cents | None = None
     sub_total_excluding_taxes_amount_cents: Cents | None = None
@@ -194,13 +212,14 @@ class Invoice(LagoModel):
     total_amount_cents: Cents | None = None
     total_due_amount_cents: Cents | None = None
     total_paid_amount_cents: Cents | None = None
+    total_offsetted_credit_note_amount_cents: Cents | None = None
     fees: tuple[Fee, ...] | None = None
     credits: tuple[Credit, ...] | None = None
     applied_taxes: tuple[AppliedTax, ...] | None = None
     customer: Customer | None = None
-    voided_at: datetime | None = None
-    updated_at: datetime | None = None
-    created_at: datetime | None = None
+    voided_at: Moment | None = None
+    updated_at: Moment | None = None
+    created_at: Moment | None = None
 
 
 class CreditNoteItem(LagoModel):
@@ -235,17 +254,17 @@ class CreditNote(LagoModel):
     taxes_amount_cents: Cents | None = None
     sub_total_excluding_taxes_amount_cents: Cents | None = None
     balance_amount_cents: Cents | None = None
-    credit_amount_cents: Cents = 0
-    refund_amount_cents: Cents = 0
-    offset_amount_cents: Cents = 0
-    coupons_adjustment_amount_cents: Cents = 0
+    credit_amount_cents: OrZero = 0
+    refund_amount_cents: OrZero = 0
+    offset_amount_cents: OrZero = 0
+    coupons_adjustment_amount_cents: OrZero = 0
     taxes_rate: Number | None = None
-    self_billed: bool = False
+    self_billed: OrFalse = False
     items: tuple[CreditNoteItem, ...] | None = None
     applied_taxes: tuple[AppliedTax, ...] | None = None
     customer: Customer | None = None
-    updated_at: datetime | None = None
-    created_at: datetime | None = None
+    updated_at: Moment | None = None
+    created_at: Moment | None = None
 
 
 class Payment(LagoModel):
@@ -253,7 +272,7 @@ class Payment(LagoModel):
 
     lago_id: UUID
     lago_customer_id: UUID | None = None
-    invoice_ids: tuple[UUID, ...] = ()
+    invoice_ids: Annotated[tuple[UUID, ...], _or(())] = ()
     lago_payable_id: UUID | None = None
     payable_type: Text | None = None
     amount_cents: Cents
@@ -261,7 +280,20 @@ class Payment(LagoModel):
     payment_status: Text | None = None
     type: Text | None = None
     reference: Text | None = None
-    created_at: datetime | None = None
+    created_at: Moment | None = None
+
+
+class PaymentState(LagoModel):
+    """``payment.requires_action``: how a payment goes, without its amount.
+
+    Lago names what is to be paid there, and not always the payment.
+    """
+
+    lago_id: UUID | None = None
+    lago_customer_id: UUID | None = None
+    lago_payable_id: UUID | None = None
+    payable_type: Text | None = None
+    payment_status: Text | None = None
 
 
 class PaymentReceipt(LagoModel):
@@ -271,16 +303,18 @@ class PaymentReceipt(LagoModel):
 
 
 class PaymentRequest(LagoModel):
-    """A dunning request over invoices; succeeded, it paid what each of them had open."""
+    """A dunning request over invoices; succeeded, it paid what each of them had open.
+
+    ``invoices`` is None if the message lacks them, as in activity logs.
+    """
 
     lago_id: UUID
     amount_cents: Cents
     amount_currency: Text
     payment_status: Text | None = None
     customer: Customer | None = None
-    invoices: tuple[Invoice, ...] = ()
-    updated_at: datetime | None = None
-    created_at: datetime | None = None
+    invoices: tuple[Invoice, ...] | None = None
+    created_at: Moment | None = None
 
 
 class RefundFailure(LagoModel):
@@ -294,4 +328,11 @@ class Envelope(LagoModel):
 
     webhook_type: Text = Field(min_length=1)
     object_type: Text = Field(min_length=1)
+    organization_id: UUID
+
+
+class ActivityLog(LagoModel):
+    """The outer part of a message of ``activity_logs``; its object stands in ``activity_object``."""
+
+    activity_type: Text = Field(min_length=1)
     organization_id: UUID

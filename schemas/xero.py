@@ -131,6 +131,12 @@ class Payment(XeroModel):
     reference: str = Field(min_length=1, max_length=255)
 
 
+class PaymentDeletion(XeroModel):
+    """Takes a payment back; its id is in the path."""
+
+    status: Literal["DELETED"] = "DELETED"
+
+
 class StatusChange(XeroModel):
     """A posted document by id and its new status; lines are never sent back."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -17,12 +17,16 @@ from consumer.domain.errors import Doubt, NotExecuted
 from consumer.domain.lookup import (
     Found,
     Mismatch,
+    by_id_path,
     contact_by_number_path,
     contact_sweep_path,
     invoice_lookup_path,
     match_contact,
     match_invoice,
+    match_payment,
+    match_removed,
     parse_found,
+    payment_sweep_path,
 )
 from consumer.domain.operations import OPERATIONS
 from consumer.metrics import Metrics
@@ -82,6 +86,8 @@ class Resolver:
                 findings = await self._look_up(doubtful)
                 fates = await self.ledger.resolve(request_id, findings)
                 count_fates(self.metrics, fates)
+                if len(findings) < len(doubtful.members):
+                    raise Postponed(30 * self.clocks.look_for_work)
                 self._ended(doubtful, findings)
         except Postponed as later:
             await self.ledger.postpone(request_id, later.seconds)
@@ -114,18 +120,35 @@ class Resolver:
 
     async def _look_up(self, doubtful: Doubtful) -> dict[int, Finding]:
         operation = OPERATIONS[doubtful.frozen.purpose]
-        if operation.repeatable:
-            return {m.position: Absent() for m in doubtful.members}
+        if operation.step == "update":
+            return {m.position: Absent() for m in doubtful.members}  # as good as done once
+        if operation.step == "remove":
+            ids = [m.xero_id for m in doubtful.members if m.xero_id is not None]
+            paths = by_id_path(operation.kind, ids)
+            saved = await self._read(doubtful, paths, single=operation.kind == "payment")
+            gone = {m.position: match_removed(m.xero_id, saved) for m in doubtful.members}
+            return {n: one if one is not None else Absent() for n, one in gone.items()}
         if operation.kind == "invoice":
             numbers = [m.number for m in doubtful.members if m.number]
             saved = await self._read(doubtful, invoice_lookup_path(numbers))
             return {m.position: _invoice(m, saved) for m in doubtful.members}
+        if operation.kind == "payment":
+            return await self._payments(doubtful)
         if doubtful.why == "number_taken":
             paths = [contact_by_number_path(str(m.lago_id)) for m in doubtful.members]
             saved = await self._read(doubtful, paths, single=True)
         else:
-            saved = await self._sweep(doubtful)
+            saved = await self._sweep(doubtful, contact_sweep_path)
         return {m.position: _contact(m, saved) for m in doubtful.members}
+
+    async def _payments(self, doubtful: Doubtful) -> dict[int, Finding]:
+        """Xero keeps payments apart by nothing, so one may be made twice: it counts as absent only
+        once neither the call nor a repetition under its key can still arrive."""
+        saved = await self._sweep(doubtful, payment_sweep_path)
+        matches = {m.position: match_payment(m.element, saved) for m in doubtful.members}
+        if doubtful.final:
+            return {n: one if one is not None else Absent() for n, one in matches.items()}
+        return {n: one for n, one in matches.items() if one is not None}
 
     async def _read(
         self, doubtful: Doubtful, paths: Sequence[str], *, single: bool = False
@@ -136,15 +159,13 @@ class Resolver:
             saved += found.saved
         return saved
 
-    async def _sweep(self, doubtful: Doubtful) -> list[Saved]:
-        """All contacts changed since the freeze."""
+    async def _sweep(self, doubtful: Doubtful, path: Callable[[int], str]) -> list[Saved]:
+        """All of a kind that changed since the freeze."""
         saved: list[Saved] = []
         page, pages = 0, 1
         while page < pages:
             page += 1
-            found = await self._page(
-                doubtful, contact_sweep_path(page), since=doubtful.started_at - SKEW
-            )
+            found = await self._page(doubtful, path(page), since=doubtful.started_at - SKEW)
             saved += found.saved
             pages = found.pages
         return saved

@@ -34,9 +34,9 @@ class Sender:
         caller: Caller,
         metrics: Metrics,
         clocks: Clocks,
-        on_contact: Callable[[], None],
+        on_accepted: Callable[[], None],
     ) -> None:
-        self.on_contact = on_contact
+        self.on_accepted = on_accepted
         self.ledger = ledger
         self.caller = caller
         self.metrics = metrics
@@ -167,8 +167,8 @@ class Sender:
             verdict = InDoubt(doubt.code)
         fates = await self._settle(frozen, verdict, reply)
         count_fates(self.metrics, fates)
-        if any(fate.kind == "contact" and fate.state == "synced" for fate in fates):
-            self.on_contact()
+        if any(fate.state == "synced" for fate in fates):
+            self.on_accepted()
         log.info(
             "request_settled",
             request_id=str(frozen.request_id),

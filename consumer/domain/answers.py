@@ -13,7 +13,7 @@ from uuid import UUID
 
 from consumer.domain import refusals
 
-Kind = Literal["contact", "invoice"]
+Kind = Literal["contact", "invoice", "payment"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class Saved:
     number: str | None = None
     status: str | None = None
     contact_id: UUID | None = None
+    target_id: UUID | None = None
+    """The invoice or credit note that a payment is on; ``number`` is its Reference."""
     currency: str | None = None
     net: Decimal | None = None
     tax: Decimal | None = None
@@ -104,9 +106,13 @@ class InDoubt:
 
 Verdict = Answered | NotDone | InDoubt
 
-_COLLECTION = {"contact": "Contacts", "invoice": "Invoices"}
-_ID = {"contact": "ContactID", "invoice": "InvoiceID"}
-_FLAG = {"contact": "HasValidationErrors", "invoice": "HasErrors"}
+_COLLECTION = {"contact": "Contacts", "invoice": "Invoices", "payment": "Payments"}
+_ID = {"contact": "ContactID", "invoice": "InvoiceID", "payment": "PaymentID"}
+_FLAG = {
+    "contact": "HasValidationErrors",
+    "invoice": "HasErrors",
+    "payment": "HasValidationErrors",
+}
 _PERSONAL = ("Name", "FirstName", "LastName", "EmailAddress", "PhoneNumber", "TaxNumber")
 _SHORTEST_PERSONAL = 4
 """Shorter names occur inside other words; redacting them would make the text unreadable."""
@@ -211,6 +217,15 @@ def saved(element: Mapping[str, object], kind: Kind) -> Saved | None:
             merged_to=_uuid(element.get("MergedToContactID")),
             warnings=warnings,
         )
+    if kind == "payment":
+        return Saved(
+            xero_id=xero_id,
+            number=_text(element.get("Reference")),
+            status=_text(element.get("Status")),
+            target_id=_target(element),
+            total=amount(element.get("Amount")),
+            warnings=warnings,
+        )
     contact = element.get("Contact")
     return Saved(
         xero_id=xero_id,
@@ -224,6 +239,14 @@ def saved(element: Mapping[str, object], kind: Kind) -> Saved | None:
         due=amount(element.get("AmountDue")),
         warnings=warnings,
     )
+
+
+def _target(element: Mapping[str, object]) -> UUID | None:
+    for name, id_field in (("Invoice", "InvoiceID"), ("CreditNote", "CreditNoteID")):
+        target = element.get(name)
+        if isinstance(target, Mapping) and (found := _uuid(target.get(id_field))):
+            return found
+    return None
 
 
 def parse(body: bytes) -> Mapping[str, object]:

@@ -12,11 +12,27 @@ from consumer.domain.chart import Chart
 from consumer.domain.documents import fingerprint
 from consumer.domain.errors import Refused, Reject
 from consumer.domain.mapping import Connection
+from consumer.domain.money import ZERO
+from consumer.domain.objects import Money
 from consumer.domain.operations import Operation
+from consumer.domain.payments import payment_fingerprint
 from consumer.domain.translate.contact import name_key, name_suffix, translate_contact
 from consumer.domain.translate.invoice import translate_invoice
+from consumer.domain.translate.payment import translate_payment
 from consumer.domain.translate.types import Note, Totals
 from schemas import lago, xero
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentPart:
+    """What one invoice gets of a payment; ids are Lago's but for ``invoice_id``, which is Xero's."""
+
+    lago_id: UUID
+    target: UUID
+    amount_cents: int
+    money: Money
+    invoice_currency: str | None
+    invoice_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +44,7 @@ class Candidate:
     wanted: bytes | None
     customer: lago.Customer | None = None
     invoice: lago.Invoice | None = None
+    payment: PaymentPart | None = None
     xero_id: UUID | None = None
     xero_status: str | None = None
     contact_id: UUID | None = None
@@ -140,19 +157,46 @@ def _element(
 ) -> tuple[Element | None, Sequence[Note]]:
     """The document's part of the request; None if its facts are not the wanted ones."""
     if operation.step == "remove":
-        return Element(candidate.id, None, _removal(candidate).body()), ()
+        return Element(candidate.id, None, _removal(candidate, operation)), ()
     connection = connections[candidate.connection_id]
+    chart = charts.get(connection.tenant_id, Chart())
     if operation.kind == "contact":
         return _contact(candidate, names), ()
-    return _invoice(candidate, connection, charts.get(connection.tenant_id, Chart()))
+    if operation.kind == "payment":
+        return _payment(candidate, connection, chart), ()
+    return _invoice(candidate, connection, chart)
 
 
-def _removal(candidate: Candidate) -> xero.StatusChange:
-    """A draft is deleted, what was approved is voided (xero.md 5)."""
+def _removal(candidate: Candidate, operation: Operation) -> bytes:
+    """A draft and a payment are deleted, what was approved is voided (xero.md 5)."""
+    if operation.kind == "payment":
+        return xero.PaymentDeletion().body()
     deleted = candidate.xero_status in ("DRAFT", "SUBMITTED")
     return xero.StatusChange(
         invoice_id=candidate.xero_id, status="DELETED" if deleted else "VOIDED"
+    ).body()
+
+
+def _payment(candidate: Candidate, connection: Connection, chart: Chart) -> Element | None:
+    part = candidate.payment
+    if part is None or part.invoice_id is None:
+        return None
+    if payment_fingerprint(part.money, part.amount_cents) != candidate.wanted:
+        return None
+    made = translate_payment(
+        lago_id=part.lago_id,
+        target=part.target,
+        amount_cents=part.amount_cents,
+        currency=part.money.currency,
+        invoice_currency=part.invoice_currency,
+        paid_at=part.money.created_at,
+        reference=part.money.reference,
+        connection=connection,
+        chart=chart,
+        invoice_id=part.invoice_id,
     )
+    totals = Totals(made.amount, ZERO, made.amount)
+    return Element(candidate.id, candidate.wanted, made.body(), totals=totals)
 
 
 def _contact(candidate: Candidate, names: set[str]) -> Element | None:

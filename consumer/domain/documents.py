@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
@@ -17,10 +17,10 @@ from schemas import lago
 
 State = Literal["waiting", "ready", "sending", "synced", "skipped", "failed"]
 
-IMMUTABLE: frozenset[str] = frozenset({"invoice", "credit_note"})
+IMMUTABLE: frozenset[str] = frozenset({"invoice", "credit_note", "payment"})
 """Kinds that are never edited once posted, only voided."""
 
-GONE: frozenset[str] = frozenset({"lago:voided", "lago:deleted"})
+GONE: frozenset[str] = frozenset({"lago:voided", "lago:deleted", "lago:payment_failed"})
 """Holds of what Lago has taken back: posted, it is taken back in Xero too."""
 
 _NOT_IN_FINGERPRINT = {
@@ -29,6 +29,7 @@ _NOT_IN_FINGERPRINT = {
     "payment_status",
     "total_due_amount_cents",
     "total_paid_amount_cents",
+    "total_offsetted_credit_note_amount_cents",
     "updated_at",
     "voided_at",
     "web_url",
@@ -53,6 +54,13 @@ class Planned:
 
     kind: DocumentKind
     lago_id: UUID
+    part: str = field(default="", kw_only=True)
+    target: UUID | None = field(default=None, kw_only=True)
+    """The invoice that a payment or an allocation is for."""
+    source: UUID | None = field(default=None, kw_only=True)
+    """The credit note that an allocation or a refund takes from."""
+    amount_cents: int | None = field(default=None, kw_only=True)
+    """Of a payment, an allocation or a refund, in Lago's subunits."""
     customer_id: UUID | None
     connection_id: int | None
     tenant_id: UUID | None

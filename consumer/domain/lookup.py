@@ -21,6 +21,7 @@ PAGE_SIZE = 1000
 MAX_NUMBERS = 50
 MAX_QUERY = 1800
 """Characters of a numbers list, encoded: a URL beyond 2,000 is not safe with every gateway."""
+_COLLECTION = {"contact": "Contacts", "invoice": "Invoices", "payment": "Payments"}
 _GONE = ("VOIDED", "DELETED")
 _CENT = Decimal("0.01")
 
@@ -79,6 +80,11 @@ def contact_by_number_path(contact_number: str) -> str:
     return f"Contacts/{quote(contact_number, safe='')}"
 
 
+def payment_sweep_path(page: int = 1) -> str:
+    """One page of all payments; to be read with If-Modified-Since."""
+    return f"Payments?page={page}&pageSize={PAGE_SIZE}"
+
+
 def parse_found(reply: Reply, kind: Kind, *, single: bool = False) -> Found | NotDone | InDoubt:
     """What a look-up found; anything but a readable answer is a reason to look again.
 
@@ -92,7 +98,7 @@ def parse_found(reply: Reply, kind: Kind, *, single: bool = False) -> Found | No
     if not 200 <= reply.status < 300:
         return InDoubt(f"status_{reply.status}")
     document = parse_json(reply.body)
-    elements = document.get("Contacts" if kind == "contact" else "Invoices")
+    elements = document.get(_COLLECTION[kind])
     if not isinstance(elements, list):
         return InDoubt("unreadable")
     found = []
@@ -103,6 +109,20 @@ def parse_found(reply: Reply, kind: Kind, *, single: bool = False) -> Found | No
         if element.get("Type") != "ACCPAY":
             found.append(one)
     return Found(tuple(found), _pages(document))
+
+
+def by_id_path(kind: Kind, xero_ids: Sequence[UUID]) -> list[str]:
+    """The calls that read invoices or payments by Xero's ids, whatever became of them."""
+    if kind == "payment":
+        return [f"Payments/{one}" for one in xero_ids]
+    ids = ",".join(map(str, xero_ids))
+    return [f"Invoices?IDs={ids}&summaryOnly=true&page=1&pageSize={PAGE_SIZE}"]
+
+
+def match_removed(xero_id: UUID | None, found: Iterable[Saved]) -> Saved | None:
+    """The document of that id if it is voided or deleted by now."""
+    gone = (one for one in found if one.status in _GONE)
+    return next((one for one in gone if one.xero_id == xero_id), None)
 
 
 def match_invoice(frozen: bytes, found: Iterable[Saved]) -> Saved | Mismatch | None:
@@ -129,6 +149,21 @@ def match_contact(contact_number: str, found: Iterable[Saved]) -> Saved | None:
     wanted = contact_number.casefold()
     same = [one for one in found if (one.number or "").casefold() == wanted]
     return next((one for one in same if one.status != "ARCHIVED"), same[0] if same else None)
+
+
+def match_payment(frozen: bytes, found: Iterable[Saved]) -> Saved | None:
+    """The payment that the frozen element made, by its Reference, which ends in our marker.
+
+    The amount and the document must agree as well; one that was deleted is none.
+    """
+    sent = parse_json(frozen)
+    invoice = sent.get("Invoice")
+    target = invoice.get("InvoiceID") if isinstance(invoice, Mapping) else None
+    for one in found:
+        same = one.number == sent.get("Reference") and str(one.target_id) == str(target).lower()
+        if same and one.total == amount(sent.get("Amount")) and one.status not in _GONE:
+            return one
+    return None
 
 
 def _invoices(where: str, numbers: str = "") -> str:

@@ -16,7 +16,7 @@ from pydantic_core import from_json, to_json
 
 from schemas import lago
 
-ObjectKind = Literal["customer", "invoice"]
+ObjectKind = Literal["customer", "invoice", "credit_note", "payment"]
 Json = Any
 
 
@@ -54,11 +54,13 @@ class Contribution:
     organization_id: UUID
     facets: Mapping[str, Facet]
     customer_id: UUID | None = None
+    invoice_ids: tuple[UUID, ...] = ()
+    """The invoices that a payment pays or a credit note corrects."""
 
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """What Lago says now about one customer or invoice.
+    """What Lago says now about one customer, invoice, credit note or payment.
 
     ``connection_id`` is the home: a customer's new invoices go there, an invoice stays.
     ``event_id`` is the event that last changed it.
@@ -71,6 +73,7 @@ class Object:
     connection_id: int | None = None
     first_seen: datetime | None = None
     event_id: int | None = None
+    invoice_ids: tuple[UUID, ...] = ()
 
     def value(self, facet: str) -> Json | None:
         """The facet's value, None where no message has said it."""
@@ -81,16 +84,28 @@ class Object:
 def merge(known: Object | None, news: Contribution) -> Object:
     """``known`` with what ``news`` says better; the same instance if it says nothing better."""
     if known is None:
-        return Object(news.key, news.organization_id, dict(news.facets), news.customer_id)
+        return Object(
+            news.key,
+            news.organization_id,
+            dict(news.facets),
+            news.customer_id,
+            invoice_ids=tuple(sorted(set(news.invoice_ids))),
+        )
     better = {
         name: facet
         for name, facet in news.facets.items()
         if (old := known.facets.get(name)) is None or old.stamp < facet.stamp
     }
     customer_id = known.customer_id or news.customer_id
-    if not better and customer_id == known.customer_id:
+    invoice_ids = tuple(sorted({*known.invoice_ids, *news.invoice_ids}))
+    if not better and (customer_id, invoice_ids) == (known.customer_id, known.invoice_ids):
         return known
-    return replace(known, facets={**known.facets, **better}, customer_id=customer_id)
+    return replace(
+        known,
+        facets={**known.facets, **better},
+        customer_id=customer_id,
+        invoice_ids=invoice_ids,
+    )
 
 
 def merge_all(known: Object | None, news: Iterable[Contribution]) -> Object | None:
@@ -118,11 +133,78 @@ def invoice_of(invoice: Object) -> lago.Invoice | None:
     return lago.Invoice.model_validate(
         {
             **content,
-            "credits": invoice.value("credits"),
+            "credits": invoice.value("credits") or [],  # a one-off's webhook shows no empty list
             "applied_taxes": invoice.value("applied_taxes"),
             "status": invoice.value("status"),
+            "total_paid_amount_cents": invoice.value("paid"),
+            "total_due_amount_cents": invoice.value("due"),
+            "total_offsetted_credit_note_amount_cents": invoice.value("offset"),
         }
     )
+
+
+def credit_note_of(note: Object) -> lago.CreditNote | None:
+    """The credit note's facts; None until a message told its items."""
+    content = note.value("content")
+    if content is None:
+        return None
+    return lago.CreditNote.model_validate(
+        {
+            **content,
+            "credit_status": note.value("credit"),
+            "refund_status": note.value("refund"),
+            "balance_amount_cents": note.value("balance"),
+            "applied_taxes": note.value("applied_taxes"),
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """A payment's facts; amounts in Lago subunits, ``amount_cents`` over all its invoices.
+
+    ``type`` is ``manual`` or ``provider``. ``shares`` is what each invoice gets, None where no
+    message proves it: Lago does not say how a payment is split.
+    """
+
+    amount_cents: int
+    currency: str
+    created_at: datetime | None
+    invoice_ids: tuple[UUID, ...]
+    reference: str | None
+    status: str
+    type: str | None = None
+    shares: Mapping[UUID, int] | None = None
+
+
+def money_of(payment: Object) -> Money | None:
+    """The payment's facts; None while only its status is known."""
+    content = payment.value("content")
+    if content is None:
+        return None
+    created = content["created_at"]
+    invoice_ids = tuple(UUID(id) for id in content["invoice_ids"])
+    return Money(
+        content["amount_cents"],
+        content["currency"],
+        datetime.fromisoformat(created) if created else None,
+        invoice_ids,
+        content["reference"],
+        payment.value("status") or "pending",
+        content.get("type"),
+        _shares(payment, invoice_ids, content["amount_cents"]),
+    )
+
+
+def _shares(
+    payment: Object, invoice_ids: tuple[UUID, ...], amount_cents: int
+) -> Mapping[UUID, int] | None:
+    """What each invoice gets, if that is known and makes up the payment."""
+    if len(invoice_ids) == 1:
+        return {invoice_ids[0]: amount_cents}
+    shares = {UUID(id): cents for id, cents in (payment.value("shares") or {}).items()}
+    fits = shares.keys() == set(invoice_ids) and sum(shares.values()) == amount_cents
+    return shares if fits else None
 
 
 def dump_facets(facets: Mapping[str, Facet]) -> str:

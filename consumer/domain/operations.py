@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+from uuid import UUID
 
-DocumentKind = Literal["contact", "invoice"]
+DocumentKind = Literal["contact", "invoice", "payment"]
 Step = Literal["create", "update", "remove"]
 """A posted document is removed by a status (an invoice is voided) or by DELETE."""
 
@@ -17,8 +18,9 @@ BATCH = "summarizeErrors=false"
 class Operation:
     """One way to write to Xero (xero.md 3).
 
-    ``path`` is relative to the Accounting API's base. ``collection`` wraps the elements of the body.
-    ``most`` elements fit one call.
+    ``path`` is relative to the Accounting API's base; ``{xero_id}`` in it is the document's.
+    ``collection`` wraps the elements of the body; "" = the only element is the body. ``most``
+    elements fit one call.
     """
 
     name: str
@@ -29,13 +31,14 @@ class Operation:
     collection: str
     most: int = 50
 
-    @property
-    def repeatable(self) -> bool:
-        """Whether doing it twice is as good as once: it names the document by Xero's own id."""
-        return self.step != "create"
+    def path_of(self, xero_id: UUID | None) -> str:
+        """The path for a document that Xero knows under this id."""
+        return self.path.replace("{xero_id}", str(xero_id))
 
     def body(self, elements: list[bytes]) -> bytes:
         """The request's body."""
+        if not self.collection:
+            return elements[0]
         return b'{"%s":[%s]}' % (self.collection.encode(), b",".join(elements))
 
 
@@ -47,6 +50,8 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation(
             "invoice_create", "invoice", "create", "PUT", f"Invoices?{BATCH}&unitdp=4", "Invoices"
         ),
+        Operation("payment_create", "payment", "create", "PUT", f"Payments?{BATCH}", "Payments"),
+        Operation("payment_delete", "payment", "remove", "POST", "Payments/{xero_id}", "", most=1),
         Operation("invoice_void", "invoice", "remove", "POST", f"Invoices?{BATCH}", "Invoices"),
     )
 }

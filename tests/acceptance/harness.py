@@ -23,6 +23,7 @@ import httpx
 import yaml
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 from cryptography.fernet import Fernet
 
 from consumer.sandbox import sample
@@ -38,6 +39,8 @@ SECRET = "whsec_YWNjZXB0YW5jZS10ZXN0cy1zaWduaW5nLWtleQ=="
 SCALE = 0.05
 """Xero's minute takes three seconds, and doubt is looked at again after five."""
 API = "/api.xro/2.0"
+DOCUMENTS = ("Contacts", "Invoices", "Payments")
+"""Collections that carry documents; ``apply`` reads others."""
 POLL = 0.05
 PATIENCE = 30.0
 MAPPINGS: Json = {
@@ -255,6 +258,8 @@ class World:
         await admin.start()
         try:
             committed = await admin.list_consumer_group_offsets(self.group)
+        except KafkaError:  # the group has no coordinator yet
+            return False
         finally:
             await admin.close()
         return all(
@@ -357,7 +362,7 @@ class World:
         return [
             one
             for one in answer.json()
-            if one["path"].startswith((f"{API}/Invoices", f"{API}/Contacts"))
+            if one["path"].startswith(tuple(f"{API}/{name}" for name in DOCUMENTS))
             and one["path"].startswith(path)
             and method in (None, one["method"])
         ]

@@ -91,8 +91,8 @@ async def test_each_side_is_held_while_the_other_is_in_the_middle(
 
 async def test_without_the_contacts_row_the_wake_up_would_be_lost(database_url: str) -> None:
     """The test's own proof: who reads the contact without holding its row misses the settlement."""
-    careless = INBOX["wait_for_contacts"].replace("for share of c", "")
-    assert careless != INBOX["wait_for_contacts"]
+    careless = INBOX["wait_for_others"].replace("for share of x", "")
+    assert careless != INBOX["wait_for_others"]
     async with books(database_url) as b:
         customer = b.customer()
         await b.told(b.said(customer))

@@ -43,12 +43,17 @@ class Doubter:
         if taken is None:
             return None
         row = await conn.fetchrow(
-            SQL["doubted_request"], request_id, timedelta(seconds=self.clocks.resend_until)
+            SQL["doubted_request"],
+            request_id,
+            timedelta(seconds=self.clocks.resend_until),
+            timedelta(seconds=self.clocks.key_life),
         )
         assert row is not None
         rows = await conn.fetch(SQL["frozen_members"], request_id)
-        elements = next(iter(from_json(row["body"]).values()))
-        members = tuple(_sent(m["position"], m["lago_id"], elements[m["position"]]) for m in rows)
+        elements = _elements(from_json(row["body"]))
+        members = tuple(
+            _sent(m["position"], m["lago_id"], m["xero_id"], elements[m["position"]]) for m in rows
+        )
         frozen = Frozen(
             row["id"],
             row["tenant_id"],
@@ -60,10 +65,21 @@ class Doubter:
             len(elements),
         )
         return Doubtful(
-            frozen, row["started_at"], row["resend"], row["doubt"] or "no_answer", members
+            frozen,
+            row["started_at"],
+            row["resend"],
+            row["doubt"] or "no_answer",
+            members,
+            row["final"],
         )
 
 
-def _sent(position: int, lago_id: UUID, element: Mapping[str, Any]) -> Sent:
+def _elements(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Those of the collection; a body without one is the only element."""
+    first = next(iter(body.values()))
+    return first if isinstance(first, list) else [body]
+
+
+def _sent(position: int, lago_id: UUID, xero_id: UUID | None, element: Mapping[str, Any]) -> Sent:
     """As it was frozen: what Lago and the settings say by now has no part in a look-up."""
-    return Sent(position, lago_id, element.get("InvoiceNumber"), to_json(element))
+    return Sent(position, lago_id, element.get("InvoiceNumber"), to_json(element), xero_id)

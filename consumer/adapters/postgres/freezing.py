@@ -13,10 +13,17 @@ from consumer.adapters.postgres.budget import insert_request, seconds_to_wait
 from consumer.adapters.postgres.configuration import Configuration, Snapshot
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.sql import statements
-from consumer.domain.batching import Batch, Candidate, Element, Failure, assemble
+from consumer.domain.batching import Batch, Candidate, Element, Failure, PaymentPart, assemble
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Refused
-from consumer.domain.objects import Object, ObjectKey, customer_of, invoice_of, load_facets
+from consumer.domain.objects import (
+    Object,
+    ObjectKey,
+    customer_of,
+    invoice_of,
+    load_facets,
+    money_of,
+)
 from consumer.domain.operations import OPERATIONS, DocumentKind, Operation, operation_of
 from consumer.domain.pacing import Limits, gap
 from consumer.ports import Fate, Freezing, Frozen, Sink
@@ -110,8 +117,9 @@ class Freezer:
             await conn.execute(SQL["plan_again"], list(batch.stale))
         frozen = None
         if batch.elements:
+            path = operation.path_of(rows[0]["xero_id"])
             frozen = await self._write_down(
-                conn, tenant_id, tenant["authorisation_id"], operation, batch.elements
+                conn, tenant_id, tenant["authorisation_id"], operation, path, batch.elements
             )
         await self._sleep(conn, tenant_id, 0)  # at once, for what is behind them
         return Freezing(frozen, fates, notes)
@@ -122,6 +130,7 @@ class Freezer:
         tenant_id: UUID,
         authorisation_id: int,
         operation: Operation,
+        path: str,
         elements: Sequence[Element],
     ) -> Frozen:
         """The request with its members; from now on their documents are being sent."""
@@ -133,7 +142,7 @@ class Freezer:
             tenant_id=tenant_id,
             purpose=operation.name,
             method=operation.method,
-            path=operation.path,
+            path=path,
             body=body,
             clocks=self.clocks,
             look=True,
@@ -161,7 +170,7 @@ class Freezer:
             authorisation_id,
             operation.name,
             operation.method,
-            operation.path,
+            path,
             body,
             len(elements),
         )
@@ -253,17 +262,36 @@ def _candidate(row: asyncpg.Record) -> Candidate:
     if row["kind"] == "invoice":
         thing = _object(ObjectKey("invoice", row["lago_id"]), row["facts"])
         invoice = invoice_of(thing) if thing else None
+    payment = None
+    if row["kind"] == "payment" and row["wanted"] is not None:
+        payment = _payment_part(row)
     return Candidate(
         id=row["id"],
         connection_id=row["connection_id"],
         wanted=row["wanted"],
         customer=customer_of(owner) if owner else None,
         invoice=invoice,
+        payment=payment,
         xero_id=row["xero_id"],
         xero_status=row["xero_status"],
         contact_id=row["contact_id"],
         suffix=row["suffix"],
         batch_limit=row["batch_limit"],
+    )
+
+
+def _payment_part(row: asyncpg.Record) -> PaymentPart | None:
+    thing = _object(ObjectKey("payment", row["lago_id"]), row["facts"])
+    money = money_of(thing) if thing else None
+    if money is None or row["amount_cents"] is None:
+        return None
+    return PaymentPart(
+        lago_id=row["lago_id"],
+        target=row["target"],
+        amount_cents=row["amount_cents"],
+        money=money,
+        invoice_currency=row["target_currency"],
+        invoice_id=row["target_id"],
     )
 
 

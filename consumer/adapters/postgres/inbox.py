@@ -24,13 +24,21 @@ from consumer.domain.objects import (
     Object,
     ObjectKey,
     dump_facets,
+    invoice_of,
     load_facets,
     merge,
 )
+from consumer.domain.payments import open_before, plan_payment, split
 from consumer.ports import Incoming, Ingested, Sink, Unstorable
 
 SQL = statements("inbox")
 LEDGER = statements("ledger")
+
+
+Identity = tuple[str, UUID, str, UUID | None]
+"""Kind, Lago id, part, target: what a document is known by within its connection."""
+AWAITED = ("contact", "invoice")
+"""Kinds that others wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +140,10 @@ class PostgresInbox:
         news: Mapping[ObjectKey, list[tuple[Contribution, Incoming]]],
         events: Mapping[bytes, int],
     ) -> frozenset[UUID]:
-        known = await self._lock_objects(conn, news)
+        said = [c for contributions in news.values() for c, _ in contributions]
+        others = {ObjectKey("invoice", id) for c in said for id in c.invoice_ids}
+        others |= {ObjectKey("customer", c.customer_id) for c in said if c.customer_id}
+        known = await self._lock_objects(conn, {*news, *others})
         made: dict[int, datetime] = {}
         objects: dict[ObjectKey, Object] = {}
         for key, contributions in news.items():
@@ -153,9 +164,13 @@ class PostgresInbox:
         return await self._plan(conn, known, dict(known), {}) if known else frozenset()
 
     async def _lock_objects(self, conn: Conn, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Object]:
-        """The objects and the customers they belong to, locked in key order."""
+        """The objects, their customers, invoices' payments and those's invoices, in key order."""
         objects: dict[ObjectKey, Object] = {}
         wanted = set(keys)
+        invoices = [key.lago_id for key in wanted if key.kind == "invoice"]
+        if invoices:
+            rows = await conn.fetch(SQL["family"], invoices)
+            wanted |= {ObjectKey(row["kind"], row["lago_id"]) for row in rows}
         while wanted:
             rows = await conn.fetch(SQL["lock_objects"], *_columns(sorted(wanted), 2))
             for row in rows:
@@ -168,11 +183,13 @@ class PostgresInbox:
                     row["connection_id"],
                     row["first_seen"],
                     row["event_id"],
+                    tuple(row["invoice_ids"]),
                 )
-            customers = {
+            others = {
                 ObjectKey("customer", o.customer_id) for o in objects.values() if o.customer_id
             }
-            wanted = (customers - objects.keys()) - wanted
+            others |= {ObjectKey("invoice", id) for o in objects.values() for id in o.invoice_ids}
+            wanted = (others - objects.keys()) - wanted
         return objects
 
     async def _plan(
@@ -201,7 +218,9 @@ class PostgresInbox:
                     if customer.connection_id is None and key in known:
                         released.append(f"home:{key.lago_id}")
         plans: list[Planned] = []
-        for key, thing in objects.items():
+        for key, thing in [*objects.items()]:
+            if key.kind not in ("customer", "invoice"):
+                continue
             home = homes.get(thing.customer_id) if thing.customer_id else None
             if key.kind == "customer":
                 assert home is not None
@@ -210,8 +229,9 @@ class PostgresInbox:
             if thing.connection_id is None and home is not None and home.connection_id is not None:
                 objects[key] = thing = replace(thing, connection_id=home.connection_id)
             plans.append(plan_invoice(thing, _get(connections, thing.connection_id), home))
+        plans += _plan_payments({**known, **objects}, objects, connections)
         await self._write_objects(conn, known, objects)
-        tenants = await self._write_documents(conn, plans, objects, made)
+        tenants = await self._write_documents(conn, plans, {**known, **objects}, made)
         if released:
             await conn.execute(SQL["release"], released)
         if tenants:
@@ -226,16 +246,16 @@ class PostgresInbox:
             facts = dump_facets(thing.facets)
             if key not in known:
                 new.append((key.kind, key.lago_id, thing.organization_id, thing.customer_id,
-                            thing.connection_id, thing.event_id, facts))  # fmt: skip
+                            thing.connection_id, thing.event_id, facts, _array(thing)))  # fmt: skip
             elif thing is not known[key]:
                 changed.append((key.kind, key.lago_id, thing.customer_id, thing.connection_id,
-                                thing.event_id, facts))  # fmt: skip
+                                thing.event_id, facts, _array(thing)))  # fmt: skip
         if new:
-            rows = await conn.fetch(SQL["insert_objects"], *_columns(new, 7))
+            rows = await conn.fetch(SQL["insert_objects"], *_columns(new, 8))
             if len(rows) != len(new):
                 raise Raced
         if changed:
-            await conn.execute(SQL["update_objects"], *_columns(changed, 6))
+            await conn.execute(SQL["update_objects"], *_columns(changed, 7))
 
     async def _write_documents(
         self,
@@ -244,18 +264,19 @@ class PostgresInbox:
         objects: Mapping[ObjectKey, Object],
         made: Mapping[int, datetime],
     ) -> frozenset[UUID]:
-        keys = [(_object_kind(p), p.lago_id) for p in plans]
         rows = await conn.fetch(
             SQL["lock_documents"], *_columns([(p.kind, p.lago_id) for p in plans], 2)
         )
-        standing: dict[tuple[str, UUID], dict[int | None, asyncpg.Record]] = {}
+        standing: dict[Identity, dict[int | None, asyncpg.Record]] = {}
         for row in rows:
-            standing.setdefault((row["kind"], row["lago_id"]), {})[row["connection_id"]] = row
+            identity = row["kind"], row["lago_id"], row["part"], row["target"]
+            standing.setdefault(identity, {})[row["connection_id"]] = row
         changes, drifted, linked = [], [], []
-        for planned, (kind, lago_id) in zip(plans, keys, strict=True):
-            event_id = objects[ObjectKey(kind, lago_id)].event_id
+        for planned in plans:
+            event_id = objects[_object_of(planned)].event_id
             appended_at = made.get(event_id) if event_id is not None else None
-            rows_here = standing.get((planned.kind, lago_id), {})
+            identity = planned.kind, planned.lago_id, planned.part, planned.target
+            rows_here = standing.get(identity, {})
             stands = rows_here.get(planned.connection_id) or rows_here.get(None)
             change = _change(stands, planned, event_id, appended_at)
             if change is not None:
@@ -270,7 +291,7 @@ class PostgresInbox:
         if linked:
             await conn.execute(LEDGER["release_waiting"], linked)
         if ids:
-            await conn.execute(SQL["wait_for_contacts"], ids, self.dependency_patience)
+            await conn.execute(SQL["wait_for_others"], ids, self.dependency_patience)
         return frozenset(
             c.planned.tenant_id
             for c in changes
@@ -278,33 +299,33 @@ class PostgresInbox:
         )
 
     async def _store(self, conn: Conn, changes: Sequence[Change]) -> list[int]:
-        """Insert and update; returns the invoices that are ready but for their contact."""
+        """Insert and update; returns the documents that are ready but for another."""
         new = [
             (p.connection_id, p.tenant_id, p.kind, p.lago_id, p.customer_id, c.event_id, c.appended_at,
              p.wanted, c.synced, c.rest.state, c.rest.cause, c.rest.until, c.xero_id, p.number,
-             p.currency, p.dated)
+             p.currency, p.dated, p.part, p.target, p.source, p.amount_cents)
             for c in changes if c.id is None for p in [c.planned]
         ]  # fmt: skip
         old = [
             (c.id, p.connection_id, p.tenant_id, p.customer_id, c.event_id, c.appended_at, p.wanted,
              c.synced, c.rest.state, c.rest.cause, c.rest.until, c.xero_id, p.number, p.currency,
-             p.dated, c.rest.drift)
+             p.dated, c.rest.drift, p.source, p.amount_cents)
             for c in sorted(changes, key=lambda c: c.id or 0) if c.id is not None for p in [c.planned]
         ]  # fmt: skip
         ids = [
             c.id
             for c in changes
-            if c.id is not None and c.planned.kind == "invoice" and c.rest.state == "ready"
+            if c.id is not None and c.planned.kind != "contact" and c.rest.state == "ready"
         ]
         if new:
-            rows = await conn.fetch(SQL["insert_documents"], *_columns(new, 16))
-            ids += [r["id"] for r in rows if r["kind"] == "invoice" and r["state"] == "ready"]
-            contacts = [(p.customer_id, p.connection_id) for c in changes if c.id is None
-                        for p in [c.planned] if p.kind == "contact" and p.connection_id]  # fmt: skip
-            if contacts:
-                await conn.execute(SQL["release_contacts"], *_columns(contacts, 2))
+            rows = await conn.fetch(SQL["insert_documents"], *_columns(new, 20))
+            ids += [r["id"] for r in rows if r["kind"] != "contact" and r["state"] == "ready"]
+            awaited = [(p.kind, p.lago_id, p.connection_id) for c in changes if c.id is None
+                       for p in [c.planned] if p.kind in AWAITED and p.connection_id]  # fmt: skip
+            if awaited:
+                await conn.execute(SQL["release_awaited"], *_columns(awaited, 3))
         if old:
-            await conn.execute(SQL["update_documents"], *_columns(old, 16))
+            await conn.execute(SQL["update_documents"], *_columns(old, 18))
         return ids
 
 
@@ -345,8 +366,42 @@ def _change(
     )
 
 
-def _object_kind(planned: Planned) -> Any:
-    return "customer" if planned.kind == "contact" else "invoice"
+def _plan_payments(
+    known: Mapping[ObjectKey, Object],
+    planning: Mapping[ObjectKey, Object],
+    connections: Mapping[int, Connection],
+) -> list[Planned]:
+    """Those that changed, and those on an invoice that did or whose other payments did."""
+    invoices = {key.lago_id: o for key, o in known.items() if key.kind == "invoice"}
+    payments = {key.lago_id: o for key, o in known.items() if key.kind == "payment"}
+    changed = {key.lago_id for key in planning if key.kind == "invoice"}
+    changed |= {id for key, o in planning.items() if key.kind == "payment" for id in o.invoice_ids}
+    plans: list[Planned] = []
+    for id, payment in payments.items():
+        if ObjectKey("payment", id) in planning or changed & set(payment.invoice_ids):
+            due = {
+                i: _open(invoices[i], payments, id) for i in payment.invoice_ids if i in invoices
+            }
+            open_cents = {i: cents for i, cents in due.items() if cents is not None}
+            plans += plan_payment(payment, invoices, split(payment, open_cents), connections)
+    return plans
+
+
+def _open(invoice: Object, payments: Mapping[UUID, Object], but: UUID) -> int | None:
+    facts = invoice_of(invoice)
+    if facts is None or facts.total_amount_cents is None:
+        return None
+    due = facts.total_amount_cents - (facts.total_offsetted_credit_note_amount_cents or 0)
+    return open_before(invoice, payments, but, due)
+
+
+def _object_of(planned: Planned) -> ObjectKey:
+    return ObjectKey("customer" if planned.kind == "contact" else planned.kind, planned.lago_id)
+
+
+def _array(thing: Object) -> str:
+    """The invoices' ids as Postgres writes an array: ``unnest`` takes no arrays of arrays."""
+    return "{" + ",".join(map(str, thing.invoice_ids)) + "}"
 
 
 def _get(connections: Mapping[int, Connection], id: int | None) -> Connection | None:

@@ -70,11 +70,11 @@ class Releaser:
             await self.inbox.replan_objects(conn, unplanned)
         planned = [row["id"] for row in held if not row["unplanned"]]
         rows = await conn.fetch(SQL["release_documents"], planned, cause) if planned else []
-        invoices = [row["id"] for row in rows if row["kind"] == "invoice"]
-        if invoices:
+        dependent = [row["id"] for row in rows if row["kind"] != "contact"]
+        if dependent:
             await conn.execute(
-                INBOX["wait_for_contacts"],
-                invoices,
+                INBOX["wait_for_others"],
+                dependent,
                 timedelta(seconds=self.clocks.missing_dependency_after),
             )
         tenants = {row["tenant_id"] for row in rows if row["tenant_id"] is not None}
@@ -123,6 +123,5 @@ class Releaser:
 
 
 def _object_of(document: asyncpg.Record) -> ObjectKey:
-    return ObjectKey(
-        "customer" if document["kind"] == "contact" else "invoice", document["lago_id"]
-    )
+    kind = document["kind"]
+    return ObjectKey("customer" if kind == "contact" else kind, document["lago_id"])

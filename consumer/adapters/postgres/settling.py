@@ -38,7 +38,8 @@ class _Writes:
     announced: list[tuple[Any, ...]] = field(default_factory=list)
     findings: list[tuple[Any, ...]] = field(default_factory=list)
     closed: list[tuple[int, str]] = field(default_factory=list)
-    contacts: list[int] = field(default_factory=list)
+    gained: list[int] = field(default_factory=list)
+    """Documents that Xero keeps now, for which others may wait."""
     replanned: list[int] = field(default_factory=list)
     fates: list[Fate] = field(default_factory=list)
 
@@ -173,8 +174,8 @@ class Settler:
             writes.closed.append((member["position"], outcome))
             if target.drift:
                 writes.findings.append((member["document_id"], element.xero_id, "drift", "{}"))
+            writes.gained.append(member["document_id"])
             if member["kind"] == "contact":
-                writes.contacts.append(member["document_id"])
                 link = _link_of(member)
                 if link is not None and link != element.xero_id:
                     facts = to_json({"linked": str(link)}).decode()
@@ -350,8 +351,8 @@ class Settler:
             await conn.execute(SQL["close_members"], request_id, *_columns(writes.closed))
         if writes.replanned:
             await conn.execute(SQL["plan_again"], sorted(writes.replanned))
-        if writes.contacts:
-            await conn.execute(SQL["release_waiting"], writes.contacts)
+        if writes.gained:
+            await conn.execute(SQL["release_waiting"], writes.gained)
 
 
 def _link_of(member: asyncpg.Record) -> UUID | None:

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence, Set
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import ValidationError
-
 from consumer.domain.chart import Chart
-from consumer.domain.errors import Inconsistent, Refused, Unmapped
-from consumer.domain.mapping import Connection, mapping_cause
-from consumer.domain.money import CENT, ZERO, apportion, major
+from consumer.domain.errors import Refused
+from consumer.domain.mapping import Connection
+from consumer.domain.money import apportion, major
 from consumer.domain.translate.deductions import Deduction, deductions
 from consumer.domain.translate.descriptions import amount_text, clip, plain
 from consumer.domain.translate.discounts import discounts
-from consumer.domain.translate.lines import FeeAmounts, deduction_line, fee_line
-from consumer.domain.translate.places import Books, Place
-from consumer.domain.translate.tax_types import Codes, possible_codes
-from consumer.domain.translate.taxes import fee_rate, is_taxed, tax_amounts
+from consumer.domain.translate.header import number_and_date, within_limits
+from consumer.domain.translate.lines import FeeAmounts, deduction_line, fee_line, fee_order
+from consumer.domain.translate.places import Books
+from consumer.domain.translate.tax_types import discounted, possible_codes, provider_codes
+from consumer.domain.translate.taxes import fee_rate, override_notes, tax_amounts
 from consumer.domain.translate.totals import Figures, Unit, check_totals, figures
 from consumer.domain.translate.types import Note, Totals, TranslatedInvoice
 from schemas import lago, xero
-
-_PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
-_OVERRIDE = 2 * CENT
 
 
 def translate_invoice(
@@ -48,7 +41,7 @@ def translate_invoice(
     currency = invoice.currency or ""
     unit = Unit.of(currency)
     totals = figures(invoice, unit)
-    fees = sorted(invoice.fees or (), key=_fee_order)
+    fees = sorted(invoice.fees or (), key=fee_order)
     if not fees:
         raise Refused(
             "no_lines",
@@ -58,19 +51,12 @@ def translate_invoice(
     books = Books(connection, chart, entity)
     notes: list[Note] = []
     tax, total = unit.major(totals.tax), unit.major(totals.total)
-    try:
+    with within_limits("invoice"):
         lines = [
             *_fee_lines(invoice, fees, totals, unit, books, notes),
             *_deduction_lines(deductions(invoice), totals.deductions, unit, books, notes),
         ]
         payload = _payload(invoice, connection.number_prefix, contact_id, tuple(lines))
-    except ValidationError as error:
-        path = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise Refused(
-            "unsendable",
-            f"The invoice does not fit Xero's limits at {path}: {error.errors()[0]['msg']}.",
-            "Correct the mapping or the invoice named by the path.",
-        ) from None
     lost = major(invoice.total_amount_cents or 0, currency) - total
     if lost:
         notes.append(Note("subcent", "total", lost))
@@ -91,57 +77,26 @@ def _fee_lines(
     reductions = discounts(totals.discount, fees, amounts)
     nets = [amount - less for amount, less in zip(amounts, reductions, strict=True)]
     taxes = tax_amounts(invoice.taxes_amount_cents or 0, fees, nets, totals.tax, unit)
-    options = possible_codes(invoice, fees)
-    providers = _provider_codes(invoice)
+    options = possible_codes(invoice.applied_taxes, fees, list(map(discounted, fees)))
+    providers = provider_codes(invoice.applied_taxes)
     progressive = invoice.progressive_billing_credit_amount_cents
     billed = amount_text(unit.major(unit.round(progressive))) if progressive else None
     lines = []
     for i, fee in enumerate(fees):
         figures_ = FeeAmounts(*map(unit.major, (amounts[i], reductions[i], taxes[i])))
         place = books.fee(fee)
-        if fee.item.type == "credit" and not is_taxed(fee):
-            tax_type = books.mandatory_tax_type("outside_tax")
-        else:
-            tax_type = books.fee_tax_type(options[i], fee_rate(fee), providers, place)
+        tax_type = books.line_tax_type(fee, bool(figures_.tax), options[i], providers, place)
         lowered = billed if fee.item.type == "charge" and reductions[i] else None
         line = fee_line(
             fee, figures_, place, tax_type, currency=unit.currency, billed_before=lowered
         )
         lines.append(line)
-        notes.extend(_fallback_note(place, figures_.net))
-        if fee.item.type == "credit" and place.fallback:
-            notes.append(Note("prepaid_on_fallback", place.subject, figures_.net))
-        if books.effective_rate(tax_type) == 0 and figures_.tax:
-            raise Unmapped(
-                "tax_rate_zero",
-                f"The fee {fee.lago_id} bears tax, but its Xero tax type {tax_type!r} has 0 %.",
-                "Map the Lago tax to a Xero tax type with its rate.",
-                _tax_cause(options[i], providers, books),
-            )
-        notes.extend(_override_note(fee, figures_, books.effective_rate(tax_type), unit))
+        notes.extend(place.notes(figures_.net, prepaid=fee.item.type == "credit"))
+        rate = books.effective_rate(tax_type)
+        if rate is None:
+            rate = fee_rate(fee)
+        notes.extend(override_notes(str(fee.lago_id), figures_.net, figures_.tax, rate, unit))
     return lines
-
-
-def _override_note(
-    fee: lago.Fee, amounts: FeeAmounts, rate: Decimal | None, unit: Unit
-) -> list[Note]:
-    """Whether Xero would have computed another tax at its ``rate``, which may be unknown."""
-    if rate is None:
-        rate = fee_rate(fee) or ZERO
-    difference = amounts.tax - rate * amounts.net / 100
-    # In a whole-unit currency Lago's tax is whole, and rounding alone may take half a unit.
-    if abs(difference) > max(_OVERRIDE, unit.major(1) if unit.per_major < 100 else ZERO):
-        return [Note("tax_override", str(fee.lago_id), difference.quantize(CENT))]
-    return []
-
-
-def _tax_cause(options: Set[Codes], providers: Set[str], books: Books) -> str:
-    """The mapping that gave a fee with one of ``options`` its tax type."""
-    codes = min(filter(None, options), default=())
-    key = "+".join(codes)
-    own = books.connection.tax_type("tax", key, entity=books.entity)
-    provider = own is None and set(codes) <= providers
-    return mapping_cause("provider_tax") if provider else mapping_cause("tax", key)
 
 
 def _deduction_lines(
@@ -158,42 +113,24 @@ def _deduction_lines(
         amount = unit.major(part)
         place = books.collection(deduction.kind, deduction.instead)
         lines.append(deduction_line(deduction.description, amount, place, tax_type))
-        notes.extend(_fallback_note(place, -amount))
+        notes.extend(place.notes(-amount, prepaid=deduction.prepaid))
         if deduction.unsplit:
             notes.append(Note("prepaid_unsplit", place.subject, amount))
-        if deduction.prepaid and place.fallback:
-            notes.append(Note("prepaid_on_fallback", place.subject, -amount))
     return lines
-
-
-def _fallback_note(place: Place, amount: Decimal) -> list[Note]:
-    return [Note("fallback_used", place.subject, amount)] if place.fallback else []
 
 
 def _payload(
     invoice: lago.Invoice, prefix: str, contact_id: UUID, lines: tuple[xero.LineItem, ...]
 ) -> xero.Invoice:
-    if invoice.number is None or invoice.issuing_date is None:
-        raise Inconsistent(
-            "lago_header_missing",
-            "The invoice lacks its number or its issuing date.",
-            "Ask Lago to send the invoice again.",
-        )
-    number = prefix + invoice.number
-    if _PRINTABLE.fullmatch(number) is None:
-        raise Refused(
-            "invoice_number_illegal",
-            f"Xero takes invoice numbers of 1 to 255 printable ASCII characters, not {number!r}.",
-            "Change the document number prefix of the billing entity in Lago.",
-        )
-    due = max(invoice.payment_due_date or invoice.issuing_date, invoice.issuing_date)
+    number, issued = number_and_date("invoice", prefix, invoice.number, invoice.issuing_date)
+    due = max(invoice.payment_due_date or issued, issued)
     reference = clip(plain(invoice.purchase_order_number), 255)
     return xero.Invoice(
         contact=xero.ContactRef(contact_id=contact_id),
         invoice_number=number,
         reference=reference or None,
         url=_url(invoice.web_url),
-        date=invoice.issuing_date,
+        date=issued,
         due_date=due,
         currency_code=invoice.currency or "",
         line_items=lines,
@@ -209,18 +146,3 @@ def _url(address: str | None) -> str | None:
     except ValueError:
         return None
     return address if parts.scheme in ("http", "https") and parts.netloc else None
-
-
-def _provider_codes(invoice: lago.Invoice) -> frozenset[str]:
-    """Codes of taxes that a provider computed: Lago says null where its own tax's id would be."""
-    return frozenset(
-        tax.tax_code
-        for tax in invoice.applied_taxes or ()
-        if tax.tax_code and tax.lago_tax_id is None and "lago_tax_id" in tax.model_fields_set
-    )
-
-
-def _fee_order(fee: lago.Fee) -> tuple[datetime, str]:
-    """``created_at``, then lago_id; a fee without a stamp comes last."""
-    created = fee.created_at or datetime.max.replace(tzinfo=UTC)
-    return created if created.tzinfo else created.replace(tzinfo=UTC), str(fee.lago_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 from consumer.domain.money import ZERO
@@ -29,6 +30,12 @@ class FeeAmounts:
     def net(self) -> Decimal:
         """What the line comes to before tax."""
         return self.amount - self.discount
+
+
+def fee_order(fee: lago.Fee) -> tuple[datetime, str]:
+    """``created_at``, then lago_id; a fee without a stamp comes last."""
+    created = fee.created_at or datetime.max.replace(tzinfo=UTC)
+    return created if created.tzinfo else created.replace(tzinfo=UTC), str(fee.lago_id)
 
 
 def fee_line(
@@ -66,8 +73,13 @@ def fee_line(
     )
 
 
-def deduction_line(description: str, amount: Decimal, place: Place, tax_type: str) -> xero.LineItem:
-    """A negative line of ``amount`` > 0. Xero takes no discount on it, not even 0."""
+def deduction_line(
+    description: str, amount: Decimal, place: Place, tax_type: str, tax: Decimal = ZERO
+) -> xero.LineItem:
+    """A negative line of ``amount`` > 0 that takes ``tax`` with it.
+
+    Xero takes no discount on it, not even 0.
+    """
     return xero.LineItem(
         description=description,
         quantity=ONE,
@@ -76,7 +88,7 @@ def deduction_line(description: str, amount: Decimal, place: Place, tax_type: st
         item_code=place.item,
         account_code=place.account,
         tax_type=tax_type,
-        tax_amount=ZERO,
+        tax_amount=-tax,
     )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from consumer.domain.chart import Chart
 from consumer.domain.errors import Unmapped
 from consumer.domain.mapping import Connection, Found, MappingKind, mapping_cause
 from consumer.domain.money import major_text
 from consumer.domain.translate.tax_types import Codes
+from consumer.domain.translate.taxes import fee_rate, is_taxed
+from consumer.domain.translate.types import Note
 from schemas import lago
 
 _FEE_KINDS: dict[str, MappingKind] = {
@@ -34,6 +37,15 @@ class Place:
     fallback: bool = False
     tax_types: tuple[str, ...] = ()
     """What the item's and the fallback's own settings say, for taxes without a mapping."""
+
+    def notes(self, amount: Decimal, *, prepaid: bool = False) -> list[Note]:
+        """That only the fallback took a line of ``amount``; an alarm if the line is prepaid credit."""
+        if not self.fallback:
+            return []
+        kinds: list[Literal["fallback_used", "prepaid_on_fallback"]] = ["fallback_used"]
+        if prepaid:
+            kinds.append("prepaid_on_fallback")
+        return [Note(kind, self.subject, amount) for kind in kinds]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +124,42 @@ class Books:
             )
         return found
 
+    def line_tax_type(
+        self,
+        fee: lago.Fee,
+        taxed: bool,
+        options: Set[Codes],
+        providers: Set[str],
+        place: Place,
+    ) -> str:
+        """The tax type of a fee's line; a top-up is outside tax.
+
+        Args:
+            taxed: whether the line bears tax. The others are those of ``fee_tax_type``.
+
+        Raises:
+            Unmapped: also ``tax_rate_zero``; tax on a type of 0 % is never sent.
+        """
+        if fee.item.type == "credit" and not is_taxed(fee):
+            return self.mandatory_tax_type("outside_tax")
+        tax_type = self.fee_tax_type(options, fee_rate(fee), providers, place)
+        if taxed and self.effective_rate(tax_type) == 0:
+            raise Unmapped(
+                "tax_rate_zero",
+                f"The fee {fee.lago_id} bears tax, but its Xero tax type {tax_type!r} has 0 %.",
+                "Map the Lago tax to a Xero tax type with its rate.",
+                self._tax_cause(options, providers),
+            )
+        return tax_type
+
+    def _tax_cause(self, options: Set[Codes], providers: Set[str]) -> str:
+        """The mapping that gave a fee with one of ``options`` its tax type."""
+        codes = min(filter(None, options), default=())
+        key = "+".join(codes)
+        own = self.connection.tax_type("tax", key, entity=self.entity)
+        provider = own is None and set(codes) <= providers
+        return mapping_cause("provider_tax") if provider else mapping_cause("tax", key)
+
     def fee_tax_type(
         self, options: Set[Codes], rate: Decimal | None, providers: Set[str], place: Place
     ) -> str:
@@ -127,9 +175,9 @@ class Books:
         if not options:
             raise Unmapped(
                 "tax_ambiguous",
-                f"A fee is taxed at {_percent(rate)}, but no set of the invoice's taxes has that "
+                f"A fee is taxed at {_percent(rate)}, but no set of the document's taxes has that "
                 "rate.",
-                "Compare the invoice's taxes in Lago and ask it to send the invoice again.",
+                "Compare the document's taxes in Lago and ask it to send the document again.",
             )
         types = {codes: self._tax_type(codes, rate, providers, place) for codes in options}
         if len(options) > 1 and (None in types.values() or len(set(types.values())) > 1):

@@ -1,8 +1,8 @@
 """Fees that carry only a tax rate in, the Lago tax codes of each and their Xero tax type out.
 
-A webhook's fee has no tax codes; the invoice's ``applied_taxes`` have, with the sum of the fees
-each was applied to. A fee's codes are a set of them whose rates sum to the fee's rate, chosen so
-that those sums come out (ACCOUNTING.md 3, *Tax type*).
+A webhook's fee has no tax codes; the ``applied_taxes`` of its invoice or credit note have, with the
+sum that each was applied to. A fee's codes are a set of them whose rates sum to the fee's rate,
+chosen so that those sums come out (ACCOUNTING.md 3, *Tax type*).
 """
 
 from __future__ import annotations
@@ -24,15 +24,35 @@ _MOST_STEPS = 10_000
 _SAME_RATE = Decimal("0.0001")
 
 
-def possible_codes(invoice: lago.Invoice, fees: Sequence[lago.Fee]) -> list[set[Codes]]:
+def possible_codes(
+    applied: Sequence[lago.AppliedTax] | None, fees: Sequence[lago.Fee], nets: Sequence[Decimal]
+) -> list[set[Codes]]:
     """For each fee the sets of codes it can have; one where Lago's figures leave no choice.
 
-    Empty where no set of the invoice's taxes has the fee's rate.
+    Empty where no set of the document's taxes has the fee's rate.
+
+    Args:
+        applied: the document's taxes.
+        nets: what of each fee is in the document in Lago subunits, less its discount.
     """
-    taxes = {tax.tax_code: tax for tax in invoice.applied_taxes or () if tax.tax_code}
+    taxes = {tax.tax_code: tax for tax in applied or () if tax.tax_code}
     options = [_options(fee, taxes) for fee in fees]
-    _settle(fees, options, taxes)
+    _settle(fees, options, nets, taxes)
     return options
+
+
+def provider_codes(applied: Sequence[lago.AppliedTax] | None) -> frozenset[str]:
+    """Codes of taxes that a provider computed: Lago says null where its own tax's id would be."""
+    return frozenset(
+        tax.tax_code
+        for tax in applied or ()
+        if tax.tax_code and tax.lago_tax_id is None and "lago_tax_id" in tax.model_fields_set
+    )
+
+
+def discounted(fee: lago.Fee) -> Decimal:
+    """The whole fee in Lago subunits after its discount: what ``fees_amount_cents`` sums."""
+    return Decimal(fee.amount_cents) - (fee.precise_coupons_amount_cents or ZERO)
 
 
 def _options(fee: lago.Fee, taxes: Mapping[str, lago.AppliedTax]) -> set[Codes]:
@@ -52,16 +72,19 @@ def _sum(codes: Codes, taxes: Mapping[str, lago.AppliedTax]) -> Decimal:
 
 
 def _settle(
-    fees: Sequence[lago.Fee], options: list[set[Codes]], taxes: Mapping[str, lago.AppliedTax]
+    fees: Sequence[lago.Fee],
+    options: list[set[Codes]],
+    nets: Sequence[Decimal],
+    taxes: Mapping[str, lago.AppliedTax],
 ) -> None:
-    """Reduce ``options`` in place to those with which every tax's ``fees_amount_cents`` fits.
+    """Reduce ``options`` in place to those with which the sum of every tax fits.
 
     Where the figures allow it, a fee that bears tax bears none of 0 % beside it.
     """
-    nets = [_net(fee) for fee in fees]
     usual = [_without_idle(sets, taxes) for sets in options]
-    # Lago cuts each tax's sum of discounted fees to whole subunits.
-    slack = Decimal(1) if any(fee.precise_coupons_amount_cents for fee in fees) else ZERO
+    # Lago makes each tax's sum of discounted or partly credited fees whole.
+    fractions = any(fee.precise_coupons_amount_cents for fee in fees) or any(n % 1 for n in nets)
+    slack = Decimal(1) if fractions else ZERO
     fitting = _fitting(usual, nets, taxes, slack) or _fitting(options, nets, taxes, slack)
     options[:] = fitting or usual
     _settle_free(fees, options, nets)
@@ -82,7 +105,7 @@ def _fitting(
     undecided = [i for i, sets in enumerate(options) if len(sets) > 1]
     priced = sorted((i for i in undecided if nets[i] >= 1), key=lambda i: -nets[i])
     contested = {code for i in priced for codes in options[i] for code in codes}
-    left = {c: Decimal(base) for c in contested if (base := taxes[c].fees_amount_cents) is not None}
+    left = {c: Decimal(base) for c in contested if (base := _base(taxes[c])) is not None}
     for net, sets in zip(nets, options, strict=True):
         if len(sets) == 1:
             for code in next(iter(sets)):
@@ -117,9 +140,9 @@ def _settle_free(
         options[i] = {fitting[0] if fitting else min(taxed, key=lambda c: (len(c), c))}
 
 
-def _net(fee: lago.Fee) -> Decimal:
-    """The fee in Lago subunits after its discount: what ``fees_amount_cents`` sums."""
-    return Decimal(fee.amount_cents) - (fee.precise_coupons_amount_cents or ZERO)
+def _base(tax: lago.AppliedTax) -> int | None:
+    """What the tax was applied to: an invoice's word for it, else a credit note's."""
+    return tax.base_amount_cents if tax.fees_amount_cents is None else tax.fees_amount_cents
 
 
 @dataclass(frozen=True, slots=True)

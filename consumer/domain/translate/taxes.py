@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from consumer.domain.errors import Inconsistent
-from consumer.domain.money import ZERO, apportion
+from consumer.domain.money import CENT, ZERO, apportion
 from consumer.domain.translate.totals import Unit
+from consumer.domain.translate.types import Note
 from schemas import lago
+
+_OVERRIDE = 2 * CENT
 
 
 def fee_rate(fee: lago.Fee) -> Decimal | None:
@@ -45,6 +48,17 @@ def tax_amounts(
     # Tax on a line that became 0.00 in Xero's cents would stand alone there.
     weights = [tax if net > 0 else 0 for tax, net in zip(taxes, nets, strict=True)]
     return apportion(total, weights if any(weights) else taxes, [str(fee.lago_id) for fee in fees])
+
+
+def override_notes(
+    subject: str, net: Decimal, tax: Decimal, rate: Decimal | None, unit: Unit
+) -> list[Note]:
+    """Whether Xero would have computed another tax than ``tax`` on ``net`` at its ``rate``."""
+    difference = tax - (rate or ZERO) * net / 100
+    # In a whole-unit currency Lago's tax is whole, and rounding alone may take half a unit.
+    if abs(difference) > max(_OVERRIDE, unit.major(1) if unit.per_major < 100 else ZERO):
+        return [Note("tax_override", subject, difference.quantize(CENT))]
+    return []
 
 
 def _corrected(invoice_tax: int, fees: Sequence[lago.Fee], nets: Sequence[int]) -> list[int]:

@@ -26,7 +26,12 @@ class Note:
     """
 
     kind: Literal[
-        "fallback_used", "tax_override", "prepaid_unsplit", "prepaid_on_fallback", "subcent"
+        "fallback_used",
+        "tax_override",
+        "prepaid_unsplit",
+        "prepaid_on_fallback",
+        "subcent",
+        "timezone_unknown",
     ]
     subject: str = ""
     amount: Decimal | None = None
@@ -38,4 +43,33 @@ class TranslatedInvoice:
 
     payload: xero.Invoice
     totals: Totals
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TranslatedCreditNote:
+    """A credit note to create and what Xero must make of it."""
+
+    payload: xero.CreditNote
+    totals: Totals
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What of one document's payments, allocations and refunds is posted already.
+
+    In Lago's subunits as Lago tells them, and in Xero's cents as they were sent.
+    """
+
+    subunits: int = 0
+    cents: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """The next amount on a document: in major units, and in Xero's cents for the next ``Posted``."""
+
+    amount: Decimal
+    cents: int
     notes: tuple[Note, ...] = ()

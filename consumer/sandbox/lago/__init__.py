@@ -40,6 +40,13 @@ from consumer.sandbox.lago.messages import (
     raw_record,
     record,
 )
+from consumer.sandbox.lago.payments import (
+    payment,
+    payment_event,
+    payment_request,
+    payment_request_event,
+    receipt_event,
+)
 from consumer.sandbox.lago.story import Expected, ExpectedInvoice, demo_events
 from consumer.sandbox.lago.totals import Money
 
@@ -79,7 +86,12 @@ __all__ = [
     "malformed_records",
     "nested",
     "oversized_record",
+    "payment",
+    "payment_event",
+    "payment_request",
+    "payment_request_event",
     "raw_record",
+    "receipt_event",
     "record",
     "unmapped_invoice",
     "updated",

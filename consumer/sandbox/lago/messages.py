@@ -89,8 +89,10 @@ def encode(message: Any) -> bytes:
 def key_of(message: Json) -> bytes:
     """``{organization_id}-{external_customer_id}``: a customer's records share a partition."""
     payload = message[message["object_type"]]
+    payload = payload.get("payment", payload)
     customer = payload.get("customer", payload)
-    return f"{message['organization_id']}-{customer['external_id']}".encode()
+    external_id = customer.get("external_customer_id") or customer["external_id"]
+    return f"{message['organization_id']}-{external_id}".encode()
 
 
 def record(message: Json, note: str = "", *, hmac_key: bytes = b"sandbox") -> Record:

@@ -159,6 +159,21 @@ class Invoice:
         return bool(self.payments) or self.amount_paid > 0 or self.amount_credited > 0
 
 
+@dataclass(slots=True)
+class Payment:
+    """Money on an invoice."""
+
+    payment_id: str
+    invoice_id: str
+    account_id: str
+    date: datetime.date
+    amount: Decimal
+    currency_code: str
+    reference: str = ""
+    status: str = "AUTHORISED"
+    updated: int = 0
+
+
 def folded(name: str) -> str:
     """A contact's name as compared: without case, accents and surplus spaces."""
     decomposed = unicodedata.normalize("NFKD", name)
@@ -176,6 +191,7 @@ class Books:
         self.tax_rates: dict[str, TaxRate] = {}
         self.contacts: dict[str, Contact] = {}
         self.invoices: dict[str, Invoice] = {}
+        self.payments: dict[str, Payment] = {}
         self._names: dict[str, str] = {}
         self._contact_numbers: dict[str, str] = {}
         self._account_numbers: dict[str, str] = {}

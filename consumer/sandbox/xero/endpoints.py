@@ -14,6 +14,7 @@ from consumer.sandbox.xero import (
     invoices,
     listing,
     organisations,
+    payments,
     reading,
     rendering,
 )
@@ -48,6 +49,11 @@ INVOICE_FIELDS = frozenset(
         *("Type", "InvoiceID", "InvoiceNumber", "Reference", "Status", "Contact", "Date"),
         *("DueDate", "AmountDue", "AmountPaid", "Total", "CurrencyCode", "UpdatedDateUTC"),
     }
+)
+
+
+PAYMENT_FIELDS = frozenset(
+    {"PaymentID", "PaymentType", "Status", "Date", "Invoice", "Reference", "UpdatedDateUTC"}
 )
 
 
@@ -125,7 +131,31 @@ def _invoice(call: Call, key: str) -> Json | None:
     return None if found is None else rendering.invoice(call.books, found)
 
 
+def _payments(call: Call) -> Answer:
+    return listing.answer(
+        call,
+        payments.KIND,
+        call.books.payments.values(),
+        lambda one: rendering.payment(call.books, one),
+        lambda one: rendering.payment(call.books, one),
+        PAYMENT_FIELDS,
+    )
+
+
+def _payment(call: Call, key: str) -> Json | None:
+    found = call.books.payments.get(key.lower())
+    return None if found is None else rendering.payment(call.books, found)
+
+
 COLLECTIONS = {
+    "Payments": Collection(
+        payments.KIND,
+        payments.put,
+        payments.post,
+        _payments,
+        _payment,
+        lambda call, key: key in call.books.payments,
+    ),
     "Contacts": Collection(
         contacts.KIND,
         contacts.put,

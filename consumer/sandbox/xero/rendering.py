@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from consumer.sandbox.xero.answers import Json, calendar_date, date_string, stamp
-from consumer.sandbox.xero.books import Books, Contact, Invoice, Line
+from consumer.sandbox.xero.books import Books, Contact, Invoice, Line, Payment
 
 ADDRESS_TYPES = ("STREET", "POBOX")
 PHONE_TYPES = ("DDI", "DEFAULT", "FAX", "MOBILE")
@@ -74,6 +74,27 @@ def line(one: Line) -> Json:
         if value:
             shown[name] = value
     return {**shown, "Tracking": one.tracking, "ValidationErrors": []}
+
+
+def payment(books: Books, one: Payment) -> Json:
+    """A payment with the invoice as it is now."""
+    account = next(each for each in books.accounts.values() if each.account_id == one.account_id)
+    return {
+        "PaymentID": one.payment_id,
+        "Date": calendar_date(one.date),
+        "Amount": one.amount,
+        "BankAmount": one.amount,
+        "Reference": one.reference,
+        "CurrencyRate": books.invoices[one.invoice_id].currency_rate,
+        "PaymentType": "ACCRECPAYMENT",
+        "Status": one.status,
+        "UpdatedDateUTC": stamp(one.updated),
+        "HasAccount": True,
+        "IsReconciled": False,
+        "Account": {"AccountID": account.account_id, "Code": account.code},
+        "Invoice": invoice(books, books.invoices[one.invoice_id], lines=False),
+        "HasValidationErrors": False,
+    }
 
 
 def invoice(books: Books, one: Invoice, *, lines: bool = True, summary: bool = False) -> Json:

@@ -41,13 +41,33 @@ def book(body: bytes, rates: Mapping[str, Decimal]) -> Booked:
     """
     invoice = json.loads(body, parse_float=Decimal, parse_int=Decimal)
     _demand(invoice["Type"] == "ACCREC", "sales invoice")
-    _demand(invoice["LineAmountTypes"] == "Exclusive", "exclusive of tax")
-    _demand(set(invoice["Contact"]) == {"ContactID"}, "contact by id only")
-    _demand(bool(invoice["LineItems"]), "one or more lines")
     _demand(invoice["DueDate"] >= invoice["Date"], "due on or after the date")
-    nets = tuple(_line(line, rates) for line in invoice["LineItems"])
+    taxes = [line["TaxAmount"] for line in invoice["LineItems"]]
+    _demand(all(tax >= 0 for tax in taxes), f"no negative tax: {taxes}")
+    return _sum(invoice, rates)
+
+
+def book_credit_note(body: bytes, rates: Mapping[str, Decimal]) -> Booked:
+    """Book the credit note; it has no due date, and its lines no discounts.
+
+    Raises:
+        XeroRefuses: as for ``book``.
+    """
+    note = json.loads(body, parse_float=Decimal, parse_int=Decimal)
+    _demand(note["Type"] == "ACCRECCREDIT", "a credit note")
+    _demand("DueDate" not in note, "no due date on a credit note")
+    for line in note["LineItems"]:
+        _demand(not any(key.startswith("Discount") for key in line), "no discount on a credit note")
+    return _sum(note, rates)
+
+
+def _sum(document: Json, rates: Mapping[str, Decimal]) -> Booked:
+    _demand(document["LineAmountTypes"] == "Exclusive", "exclusive of tax")
+    _demand(set(document["Contact"]) == {"ContactID"}, "contact by id only")
+    _demand(bool(document["LineItems"]), "one or more lines")
+    nets = tuple(_line(line, rates) for line in document["LineItems"])
     net = sum(nets, Decimal("0.00"))
-    tax = sum((line["TaxAmount"] for line in invoice["LineItems"]), Decimal("0.00"))
+    tax = sum((line["TaxAmount"] for line in document["LineItems"]), Decimal("0.00"))
     _demand(net + tax >= 0, "no negative total")
     return Booked(net, tax, net + tax, nets)
 
@@ -75,9 +95,9 @@ def _line(line: Json, rates: Mapping[str, Decimal]) -> Decimal:
         _demand(given == net, f"LineAmount {given} to match {net}")
     _demand(net != 0 or unit == 0 or discount == gross, "no price that vanishes in rounding")
     tax = line["TaxAmount"]
-    _demand(_places(tax) <= 2 and tax >= 0, f"a tax in cents, not {tax}")
+    _demand(_places(tax) <= 2, f"a tax in cents, not {tax}")
     _demand(tax == 0 or rates[line["TaxType"]] > 0, "no tax on a 0 % type")
-    _demand(tax == 0 or net > 0, f"no tax of {tax} on a line of {net}")
+    _demand(tax == 0 or net * tax > 0, f"no tax of {tax} on a line of {net}")
     return Decimal(net)
 
 

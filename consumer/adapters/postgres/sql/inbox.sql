@@ -25,28 +25,35 @@ on conflict do nothing;
 
 -- name: lock_objects
 select o.kind, o.lago_id, o.organization_id, o.customer_id, o.connection_id, o.first_seen, o.event_id,
-       o.facts::text as facts
+       o.invoice_ids, o.facts::text as facts
   from object o
   join unnest($1::text[], $2::uuid[]) as k (kind, lago_id) using (kind, lago_id)
  order by o.kind, o.lago_id
    for update of o;
 
+-- name: family
+-- What pays or corrects these invoices.
+select kind, lago_id from object where invoice_ids && $1::uuid[] and invoice_ids <> '{}';
+
 -- name: insert_objects
-insert into object (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts)
-select * from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::json[])
+insert into object (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids)
+select kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids::uuid[]
+  from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::json[], $8::text[])
+       as u (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids)
 on conflict do nothing
 returning 1;
 
 -- name: update_objects
 update object o
-   set customer_id = u.customer_id, connection_id = u.connection_id, event_id = u.event_id, facts = u.facts
-  from unnest($1::text[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::json[])
-       as u (kind, lago_id, customer_id, connection_id, event_id, facts)
+   set customer_id = u.customer_id, connection_id = u.connection_id, event_id = u.event_id, facts = u.facts,
+       invoice_ids = u.invoice_ids::uuid[]
+  from unnest($1::text[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::json[], $7::text[])
+       as u (kind, lago_id, customer_id, connection_id, event_id, facts, invoice_ids)
  where o.kind = u.kind and o.lago_id = u.lago_id;
 
 -- name: lock_documents
-select d.id, d.connection_id, d.kind, d.lago_id, d.state, d.cause, d.wait_until, d.wanted, d.synced,
-       d.xero_id, d.drift, d.number
+select d.id, d.connection_id, d.kind, d.lago_id, d.part, d.target, d.state, d.cause, d.wait_until, d.wanted,
+       d.synced, d.xero_id, d.drift, d.number
   from document d
   join unnest($1::text[], $2::uuid[]) as k (kind, lago_id) using (kind, lago_id)
  order by d.id
@@ -54,13 +61,14 @@ select d.id, d.connection_id, d.kind, d.lago_id, d.state, d.cause, d.wait_until,
 
 -- name: insert_documents
 insert into document (connection_id, tenant_id, kind, lago_id, customer_id, event_id, appended_at, wanted,
-                      synced, state, cause, wait_until, xero_id, number, currency, dated, ready_at)
+                      synced, state, cause, wait_until, xero_id, number, currency, dated, part, target, source,
+                      amount_cents, ready_at)
 select u.*, case when u.state = 'ready' then now() end
   from unnest($1::bigint[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::bigint[], $7::timestamptz[],
               $8::bytea[], $9::bytea[], $10::text[], $11::text[], $12::timestamptz[], $13::uuid[],
-              $14::text[], $15::text[], $16::date[])
-       as u (connection_id, tenant_id, kind, lago_id, customer_id, event_id, appended_at, wanted,
-             synced, state, cause, wait_until, xero_id, number, currency, dated)
+              $14::text[], $15::text[], $16::date[], $17::text[], $18::uuid[], $19::uuid[], $20::bigint[])
+       as u (connection_id, tenant_id, kind, lago_id, customer_id, event_id, appended_at, wanted, synced, state,
+             cause, wait_until, xero_id, number, currency, dated, part, target, source, amount_cents)
 returning id, kind, state;
 
 -- name: update_documents
@@ -71,7 +79,7 @@ update document d
        event_id = coalesce(u.event_id, d.event_id), appended_at = coalesce(u.appended_at, d.appended_at),
        wanted = u.wanted, synced = u.synced, xero_id = u.xero_id, currency = u.currency,
        number = case when d.state = 'sending' or d.xero_id is not null then d.number else u.number end,
-       dated = u.dated, state = u.state, cause = u.cause, wait_until = u.wait_until, drift = u.drift,
+       dated = u.dated, source = u.source, amount_cents = u.amount_cents, state = u.state, cause = u.cause, wait_until = u.wait_until, drift = u.drift,
        ready_at = case when u.state = 'ready' then now() else d.ready_at end,
        attempts = case when u.state = 'ready' then 0 else d.attempts end,
        code = case when u.state = 'failed' then d.code end,
@@ -79,39 +87,49 @@ update document d
        hint = case when u.state = 'failed' then d.hint end
   from unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::uuid[], $5::bigint[], $6::timestamptz[],
               $7::bytea[], $8::bytea[], $9::text[], $10::text[], $11::timestamptz[], $12::uuid[],
-              $13::text[], $14::text[], $15::date[], $16::boolean[])
+              $13::text[], $14::text[], $15::date[], $16::boolean[], $17::uuid[], $18::bigint[])
        as u (id, connection_id, tenant_id, customer_id, event_id, appended_at, wanted, synced, state,
-             cause, wait_until, xero_id, number, currency, dated, drift)
+             cause, wait_until, xero_id, number, currency, dated, drift, source, amount_cents)
  where d.id = u.id;
 
--- name: wait_for_contacts
--- Whoever writes a cause holds the cause's row and reads it again: a contact that is settled meanwhile
--- either shows its Xero id here, or its settlement waits for us and then finds the cause.
-with contact as materialized (
-  select c.id, c.connection_id, c.lago_id, c.state, c.cause, c.xero_id
-    from document c
-   where c.kind = 'contact'
-     and c.lago_id in (select customer_id from document where id = any($1::bigint[]))
-   order by c.id
-     for share of c
+-- name: wait_for_others
+-- Documents that are ready but for another: an invoice and a credit note need their contact, what pays or
+-- allocates its invoice and its credit note. Whoever writes a cause holds the cause's row and reads it
+-- again: one that is settled meanwhile either shows its Xero id here, or its settlement waits for us and
+-- then finds the cause.
+with need as materialized (
+  select d.id, d.connection_id, n.rank, n.kind, n.lago_id
+    from document d
+   cross join lateral (values (1, 'contact', case when d.kind in ('invoice', 'credit_note') then d.customer_id end),
+                              (2, 'invoice', d.target), (3, 'credit_note', d.source)) as n (rank, kind, lago_id)
+   where d.id = any($1::bigint[]) and n.lago_id is not null
+), held as materialized (
+  select x.id, x.connection_id, x.kind, x.lago_id, x.state, x.cause, x.xero_id
+    from document x
+   where (x.kind, x.lago_id) in (select kind, lago_id from need) and x.part = '' and x.target is null
+   order by x.id
+     for share of x
+), unmet as (
+  select distinct on (n.id) n.id, n.connection_id, n.kind, n.lago_id, h.id as held, h.state, h.cause
+    from need n left join held h using (connection_id, kind, lago_id)
+   where h.xero_id is null or h.state = 'skipped'
+   order by n.id, n.rank
 )
 update document d
-   set state = case when c.id is not null and c.state = 'skipped' then 'skipped' else 'waiting' end,
-       cause = case when c.id is null then 'contact:' || d.customer_id || '@' || d.connection_id
-                    when c.state = 'skipped' then c.cause
-                    else 'doc:' || c.id end,
-       wait_until = case when c.id is null then now() + $2::interval end
-  from document m
-  left join contact c on c.connection_id = m.connection_id and c.lago_id = m.customer_id
- where m.id = any($1::bigint[]) and d.id = m.id and d.kind = 'invoice' and d.state = 'ready'
-   and c.xero_id is null;
+   set state = case when u.state = 'skipped' then 'skipped' else 'waiting' end,
+       cause = case when u.held is null then u.kind || ':' || u.lago_id || '@' || u.connection_id
+                    when u.state = 'skipped' then u.cause
+                    else 'doc:' || u.held end,
+       wait_until = case when u.held is null then now() + $2::interval end
+  from unmet u
+ where d.id = u.id and d.state = 'ready' and d.wanted is not null;
 
--- name: release_contacts
--- The customers' rows are locked: whoever waits for these contacts has written so, or will see them.
+-- name: release_awaited
+-- The objects are locked: whoever waits for these documents has written so, or will see them.
 insert into release (cause)
 select distinct d.cause from document d
- where d.cause = any(select 'contact:' || c.customer_id || '@' || c.connection_id
-                       from unnest($1::uuid[], $2::bigint[]) as c (customer_id, connection_id));
+ where d.cause = any(select u.kind || ':' || u.lago_id || '@' || u.connection_id
+                       from unnest($1::text[], $2::uuid[], $3::bigint[]) as u (kind, lago_id, connection_id));
 
 -- name: release
 insert into release (cause) select unnest($1::text[]);
@@ -139,8 +157,8 @@ select kind, lago_id from document
 -- name: dependency_expired
 update document d
    set state = 'failed', failed_at = now(), code = 'missing_dependency', wait_until = null,
-       said = 'Its contact was never planned in this connection.',
-       hint = 'Send the customer''s event again: the document follows by itself.'
+       said = 'What it depends on never came to this connection: ' || split_part(d.cause, '@', 1) || '.',
+       hint = 'Send that object''s event again: the document follows by itself.'
  where d.id in (select id from document where state = 'waiting' and connection_id is not null
                    and wait_until < now() order by wait_until limit $1 for update skip locked)
 returning d.id, d.kind;

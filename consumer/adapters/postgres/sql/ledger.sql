@@ -51,13 +51,16 @@ with picked as materialized (
    limit $4 for update skip locked
 )
 select d.id, d.connection_id, d.kind, d.lago_id, d.wanted, d.batch_limit, d.suffix, d.xero_id, d.xero_status,
-       d.attempts, d.ready_at, o.facts::text as facts, k.facts::text as customer_facts, c.xero_id as contact_id
+       d.attempts, d.ready_at, d.target, d.amount_cents, o.facts::text as facts,
+       k.facts::text as customer_facts, c.xero_id as contact_id, i.xero_id as target_id, i.currency as target_currency
   from picked p
   join document d on d.id = p.id
   left join object o on o.kind = d.kind and o.lago_id = d.lago_id and d.kind <> 'contact'
   left join object k on k.kind = 'customer' and k.lago_id = d.customer_id
   left join document c on c.kind = 'contact' and c.lago_id = d.customer_id and c.connection_id = d.connection_id
                       and c.part = '' and c.target is null
+  left join document i on i.kind = 'invoice' and i.lago_id = d.target and i.connection_id = d.connection_id
+                      and i.part = '' and i.target is null
  order by d.lane, d.ready_at, d.id;
 
 -- name: next_ready
@@ -246,7 +249,7 @@ update request set look_at = now() + $2::interval, looks = looks + 1
 returning id;
 
 -- name: frozen_members
-select m.position, d.lago_id
+select m.position, d.lago_id, d.xero_id
   from member m join document d on d.id = m.document_id
  where m.request_id = $1 and m.outcome is null order by m.position;
 
@@ -301,7 +304,8 @@ update request set look_at = now() + $2::interval where id = $1 and outcome is n
 
 -- name: doubted_request
 select r.id, r.tenant_id, t.authorisation_id, r.purpose, r.method, r.path, r.body, r.started_at, r.doubt,
-       r.resendable and r.answered_at is null and r.started_at + $2::interval > now() as resend
+       r.resendable and r.answered_at is null and r.started_at + $2::interval > now() as resend,
+       r.deadline_at + $3::interval < now() as final
   from request r join tenant t on t.id = r.tenant_id
  where r.id = $1;
 

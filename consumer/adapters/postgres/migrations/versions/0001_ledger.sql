@@ -104,6 +104,7 @@ create table object (
   lago_id uuid not null,
   organization_id uuid not null,
   customer_id uuid,
+  invoice_ids uuid[] not null default '{}', -- what a payment pays, a credit note corrects
   connection_id bigint references connection, -- the home
   first_seen timestamptz not null default now(),
   event_id bigint, -- the last event that changed it
@@ -112,6 +113,7 @@ create table object (
 );
 
 create index object_customer on object (customer_id);
+create index object_invoices on object using gin (invoice_ids) where invoice_ids <> '{}';
 
 create table document (
   id bigint generated always as identity primary key,
@@ -120,7 +122,9 @@ create table document (
   kind text not null,
   lago_id uuid not null,
   part text not null default '',
-  target uuid,
+  target uuid, -- the invoice that a payment or an allocation is for
+  source uuid, -- the credit note that an allocation or a refund takes from
+  amount_cents bigint, -- of a payment, an allocation, a refund; Lago's subunits
   customer_id uuid,
   event_id bigint, -- made the wanted version
   appended_at timestamptz,

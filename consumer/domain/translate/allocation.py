@@ -1,0 +1,36 @@
+"""An amount of a credit note for an invoice in, Xero's allocation out."""
+
+from __future__ import annotations
+
+from datetime import date
+from uuid import UUID
+
+from consumer.domain.translate.portions import NOTHING, next_portion, payable
+from consumer.domain.translate.types import Posted
+from schemas import xero
+
+
+def translate_allocation(
+    *,
+    amount_cents: int,
+    currency: str,
+    note_date: date,
+    invoice_date: date,
+    invoice_id: UUID,
+    posted: Posted = NOTHING,
+) -> xero.Allocation:
+    """Part of a credit note set against an invoice of the same contact (ACCOUNTING.md 5).
+
+    Args:
+        note_date, invoice_date: as they are in Xero; the later one is the allocation's.
+        invoice_id: the invoice in Xero.
+        posted: what settled the invoice already.
+
+    Raises:
+        Refused: ``amount_below_cent``.
+    """
+    return xero.Allocation(
+        invoice=xero.InvoiceRef(invoice_id=invoice_id),
+        amount=payable(next_portion(amount_cents, currency, posted)),
+        date=max(note_date, invoice_date),
+    )

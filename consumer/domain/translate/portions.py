@@ -1,0 +1,70 @@
+"""Amounts of Lago's that settle documents in, each document's share and its cents out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_HALF_UP, Decimal
+from uuid import UUID
+
+from consumer.domain.errors import Inconsistent, Refused
+from consumer.domain.money import major
+from consumer.domain.translate.types import Note, Portion, Posted
+
+NOTHING = Posted()
+
+
+def next_portion(amount_cents: int, currency: str, posted: Posted = NOTHING) -> Portion:
+    """What Xero gets for the next ``amount_cents`` on a document (ACCOUNTING.md 7).
+
+    Not the amount is rounded but what it makes the document's sum, so that amounts which together
+    are Lago's total together are Xero's. What cents cannot say is a ``subcent`` note: the notes of
+    a document add up to what its sum has lost.
+    """
+    whole = major(posted.subunits + amount_cents, currency)
+    cents = int((whole * 100).to_integral_value(ROUND_HALF_UP))
+    # Less than nothing only where a posted amount was taken back since.
+    portion = max(0, cents - posted.cents)
+    amount = Decimal(portion).scaleb(-2)
+    lost = major(amount_cents, currency) - amount
+    return Portion(amount, portion, (Note("subcent", "portion", lost),) if lost else ())
+
+
+def payable(portion: Portion) -> Decimal:
+    """The amount to send.
+
+    Raises:
+        Refused: ``amount_below_cent``; nothing is to be posted for it.
+    """
+    if portion.cents == 0:
+        raise Refused(
+            "amount_below_cent",
+            "The amount is less than one cent, the least that Xero takes.",
+            "Nothing is to be done: the next amount on the document makes up for it.",
+        )
+    return portion.amount
+
+
+def split_payment(amount_cents: int, open_cents: Mapping[UUID, int]) -> Mapping[UUID, int]:
+    """What each invoice gets of one payment (ACCOUNTING.md 6); one that had nothing open is left out.
+
+    A payment of one invoice is that invoice's, in part or more than it owes. Lago does not say how
+    one over several is split, but it pays them in full: each gets what it still had open.
+
+    Args:
+        open_cents: what Lago still had open on each of the payment's invoices before it.
+
+    Raises:
+        Inconsistent: ``payment_split_unknown``.
+    """
+    if len(open_cents) == 1:
+        return dict.fromkeys(open_cents, amount_cents)
+    total = sum(open_cents.values())
+    if total != amount_cents or any(part < 0 for part in open_cents.values()):
+        parts = ", ".join(f"{id}: {open_cents[id]}" for id in sorted(open_cents))
+        raise Inconsistent(
+            "payment_split_unknown",
+            f"A payment of {amount_cents} over {len(open_cents)} invoices cannot be split: they "
+            f"had {total} open ({parts or 'none is known'}).",
+            "Record the payment in Xero by hand, or correct the invoices in Lago.",
+        )
+    return {id: part for id, part in open_cents.items() if part}

@@ -1,0 +1,175 @@
+"""Payments on a real Postgres: once for each invoice, after it, and taken back when Lago says so."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from consumer.domain.answers import Answered, InDoubt, Reply, Saved
+from consumer.ports import Absent
+from consumer.sandbox.lago import (
+    payment,
+    payment_event,
+    payment_request,
+    payment_request_event,
+    receipt_event,
+)
+from tests.integration.ledger import Books, books
+
+Json = dict[str, Any]
+
+
+def _succeeded(b: Books, paid: Json) -> Json:
+    return payment_event(paid, str(b.organization_id))
+
+
+def _requested(b: Books, request: Json) -> Json:
+    return payment_request_event(request, str(b.organization_id))
+
+
+async def _posted(b: Books, count: int = 1) -> list[Json]:
+    """Invoices that Xero has."""
+    who = b.customer()
+    told = [b.invoice(who, amount=1000 * (n + 1)) for n in range(count)]
+    await b.told(b.said(who), *map(b.said, told))
+    for _ in range(2):
+        await b.accept(await b.freeze())
+        await b.ledger.release(10)
+    return told
+
+
+async def _payments(b: Books) -> list[Json]:
+    return await b.documents(kind="payment")
+
+
+async def test_a_payment_goes_to_its_invoice_once_however_often_it_is_told(
+    database_url: str,
+) -> None:
+    async with books(database_url) as b:
+        [invoice] = await _posted(b)
+        paid = payment(b.choices, [invoice], reference="bank slip 7")
+        receipt = receipt_event(b.choices, paid, str(b.organization_id))
+        await b.told(_succeeded(b, paid), receipt)
+        await b.told(receipt_event(b.choices, paid, str(b.organization_id)))
+        frozen = await b.freeze()
+        assert (frozen.purpose, frozen.count) == ("payment_create", 1)
+        [element] = json.loads(frozen.body)["Payments"]
+        [posted] = await b.documents(kind="invoice")
+        assert element["Invoice"] == {"InvoiceID": str(posted["xero_id"])}
+        assert (element["Amount"], element["Account"]) == (10.0, {"Code": "880"})
+        assert element["Date"] == "2026-05-03"
+        assert element["Reference"].startswith("bank slip 7 · Lago ")
+        await b.accept(frozen)
+        [document] = await _payments(b)
+        assert (document["state"], document["amount_cents"]) == ("synced", 1000)
+        assert (await b.ledger.freeze(b.tenants[0])).frozen is None
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(("customer", "invoice", "payment"))))
+async def test_any_order_of_messages_ends_alike(database_url: str, order: tuple[str, ...]) -> None:
+    async with books(database_url) as b:
+        who = b.customer()
+        invoice = b.invoice(who)
+        said = {
+            "customer": b.said(who),
+            "invoice": b.said(invoice),
+            "payment": _succeeded(b, payment(b.choices, [invoice])),
+        }
+        for one in order:
+            await b.told(said[one])
+        purposes = []
+        for _ in range(3):
+            frozen = await b.freeze()
+            purposes.append(frozen.purpose)
+            await b.accept(frozen)
+            while await b.ledger.release(10):
+                pass
+        assert purposes == ["contact_create", "invoice_create", "payment_create"]
+        assert {d["state"] for d in await b.documents()} == {"synced"}
+
+
+async def test_a_payment_of_several_invoices_gives_each_what_it_had_open(
+    database_url: str,
+) -> None:
+    async with books(database_url) as b:
+        one, other = await _posted(b, 2)
+        part = payment(b.choices, [one], amount_cents=300)
+        rest = payment_request(b.choices, [one, other])
+        rest["amount_cents"] -= 300
+        await b.told(_succeeded(b, part), _requested(b, rest))
+        frozen = await b.freeze()
+        amounts = {e["Amount"] for e in json.loads(frozen.body)["Payments"]}
+        assert (frozen.count, amounts) == (3, {3.0, 7.0, 20.0})
+
+
+async def test_a_split_that_cannot_be_told_waits(database_url: str) -> None:
+    async with books(database_url) as b:
+        one, other = await _posted(b, 2)
+        request = payment_request(b.choices, [one, other])
+        request["amount_cents"] -= 1
+        await b.told(_requested(b, request))
+        assert (await b.ledger.freeze(b.tenants[0])).frozen is None
+        assert {d["state"] for d in await _payments(b)} == {"waiting"}
+        part = payment(b.choices, [one], amount_cents=1)
+        await b.told(_succeeded(b, part))
+        assert {d["state"] for d in await _payments(b)} == {"ready"}
+
+
+async def test_one_that_fails_afterwards_is_deleted_and_one_that_never_succeeded_not_made(
+    database_url: str,
+) -> None:
+    async with books(database_url) as b:
+        one, other = await _posted(b, 2)
+        request = payment_request(b.choices, [one])
+        pending = payment_request(b.choices, [other], status="pending")
+        await b.told(_requested(b, request), _requested(b, pending))
+        await b.accept(await b.freeze())
+        assert (await b.ledger.freeze(b.tenants[0])).frozen is None
+        await b.told(_requested(b, {**request, "payment_status": "failed"}))
+        frozen = await b.freeze()
+        [made] = [d for d in await _payments(b) if d["xero_id"]]
+        assert (frozen.purpose, frozen.path) == ("payment_delete", f"Payments/{made['xero_id']}")
+        assert json.loads(frozen.body) == {"Status": "DELETED"}
+        gone = Saved(made["xero_id"], status="DELETED")
+        await b.ledger.settle(frozen.request_id, Answered((gone,)), None)
+        states = {d["target"]: d["state"] for d in await _payments(b)}
+        assert set(states.values()) == {"skipped"}
+        await b.told(_requested(b, request))
+        assert (await b.ledger.freeze(b.tenants[0])).frozen is None, "a late success stays failed"
+
+
+async def test_payments_of_what_is_not_posted_are_not_posted(database_url: str) -> None:
+    async with books(database_url) as b:
+        who = b.customer()
+        bill = b.invoice(who) | {"self_billed": True}
+        await b.told(b.said(who), b.said(bill), _succeeded(b, payment(b.choices, [bill])))
+        [document] = await _payments(b)
+        assert (document["state"], document["cause"]) == ("skipped", "self_billed")
+
+
+async def test_a_payment_in_doubt_is_absent_only_when_nothing_can_arrive_any_more(
+    database_url: str,
+) -> None:
+    async with books(database_url) as b:
+        [invoice] = await _posted(b)
+        await b.told(_succeeded(b, payment(b.choices, [invoice])))
+        frozen = await b.freeze()
+        await b.ledger.settle(frozen.request_id, InDoubt("status_500"), Reply(500, b"{}"))
+        now = "update request set look_at = now() where outcome is null"
+        await b.database.execute(now)
+        early = await b.ledger.take_doubt(frozen.request_id)
+        assert early is not None
+        assert not early.final
+        await b.database.execute(
+            "update request set look_at = now(), deadline_at = now() - interval '7 min', "
+            "started_at = now() - interval '9 min' where outcome is null"
+        )
+        late = await b.ledger.take_doubt(frozen.request_id)
+        assert late is not None
+        assert late.final
+        await b.ledger.resolve(frozen.request_id, {0: Absent()})
+        [document] = await _payments(b)
+        assert document["state"] == "ready"
