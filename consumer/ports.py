@@ -13,6 +13,7 @@ from consumer.domain.chart import Chart
 from consumer.domain.errors import Unauthorised, Undecodable
 from consumer.domain.events import Event
 from consumer.domain.mapping import Connection
+from consumer.domain.operations import Method
 from consumer.domain.translate.types import Note
 
 # ── Kafka ─────────────────────────────────────────────────────────────────────────────────────────
@@ -200,7 +201,7 @@ class Call:
 
     tenant_id: UUID
     token: str
-    method: Literal["GET", "PUT", "POST"]
+    method: Literal["GET", "PUT", "POST", "DELETE"]
     path: str
     body: bytes | None = None
     idempotency_key: str | None = None
@@ -315,7 +316,7 @@ class Frozen:
     tenant_id: UUID
     authorisation_id: int
     purpose: str
-    method: Literal["PUT", "POST"]
+    method: Method
     path: str
     body: bytes
     count: int

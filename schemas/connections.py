@@ -124,6 +124,7 @@ class Syncs(Part):
     """What is posted."""
 
     invoices: bool = True
+    credit_notes: bool = True
     payments: bool = True
 
 

@@ -20,11 +20,14 @@ from consumer.domain.lookup import (
     by_id_path,
     contact_by_number_path,
     contact_sweep_path,
+    credit_note_path,
     invoice_lookup_path,
+    match_allocation,
     match_contact,
-    match_invoice,
+    match_numbered,
     match_payment,
     match_removed,
+    parse_allocations,
     parse_found,
     payment_sweep_path,
 )
@@ -108,7 +111,9 @@ class Resolver:
     async def _resend(self, doubtful: Doubtful) -> None:
         """The same bytes under the same key: Xero answers as it did, or does it now."""
         frozen = doubtful.frozen
-        reply = await self._call(doubtful, frozen.method, frozen.path, "resend", frozen.body)
+        reply = await self._call(
+            doubtful, frozen.method, frozen.path, "resend", frozen.body or None
+        )
         verdict = classify(reply, kind_of(frozen.purpose), frozen.count)
         if isinstance(verdict, NotDone):
             # It says nothing of the first call, which may well have been executed.
@@ -125,15 +130,23 @@ class Resolver:
         if operation.step == "remove":
             ids = [m.xero_id for m in doubtful.members if m.xero_id is not None]
             paths = by_id_path(operation.kind, ids)
-            saved = await self._read(doubtful, paths, single=operation.kind == "payment")
+            if operation.kind == "allocation":
+                return await self._allocations(doubtful, gone=True)
+            saved = await self._read(doubtful, paths, single=operation.kind != "invoice")
             gone = {m.position: match_removed(m.xero_id, saved) for m in doubtful.members}
             return {n: one if one is not None else Absent() for n, one in gone.items()}
         if operation.kind == "invoice":
             numbers = [m.number for m in doubtful.members if m.number]
             saved = await self._read(doubtful, invoice_lookup_path(numbers))
-            return {m.position: _invoice(m, saved) for m in doubtful.members}
-        if operation.kind == "payment":
+            return {m.position: _numbered(m, saved) for m in doubtful.members}
+        if operation.kind == "credit_note":
+            paths = [credit_note_path(m.number) for m in doubtful.members if m.number]
+            saved = await self._read(doubtful, paths, single=True)
+            return {m.position: _numbered(m, saved) for m in doubtful.members}
+        if operation.kind in ("payment", "refund"):
             return await self._payments(doubtful)
+        if operation.kind == "allocation":
+            return await self._allocations(doubtful, gone=False)
         if doubtful.why == "number_taken":
             paths = [contact_by_number_path(str(m.lago_id)) for m in doubtful.members]
             saved = await self._read(doubtful, paths, single=True)
@@ -149,6 +162,24 @@ class Resolver:
         if doubtful.final:
             return {n: one if one is not None else Absent() for n, one in matches.items()}
         return {n: one for n, one in matches.items() if one is not None}
+
+    async def _allocations(self, doubtful: Doubtful, *, gone: bool) -> dict[int, Finding]:
+        """By their credit note, which names all of its own; ``gone``: were they to be removed?"""
+        [member] = doubtful.members
+        note = "/".join(doubtful.frozen.path.split("/")[:2])
+        found = parse_allocations(await self._call(doubtful, "GET", note, "lookup", None))
+        if isinstance(found, NotDone):
+            raise Postponed(found.retry_after or self.clocks.look_for_work)
+        if isinstance(found, InDoubt):
+            raise Postponed(5 * self.clocks.look_for_work)
+        if gone:
+            there = any(one.xero_id == member.xero_id for one in found.saved)
+            removed = None if there or member.xero_id is None else Saved(member.xero_id)
+            return {member.position: removed or Absent()}
+        match = match_allocation(member.element, found.saved)
+        if match is not None:
+            return {member.position: match}
+        return {member.position: Absent()} if doubtful.final else {}
 
     async def _read(
         self, doubtful: Doubtful, paths: Sequence[str], *, single: bool = False
@@ -233,8 +264,8 @@ class Resolver:
         return reply
 
 
-def _invoice(member: Sent, saved: Sequence[Saved]) -> Finding:
-    match = match_invoice(member.element, saved)
+def _numbered(member: Sent, saved: Sequence[Saved]) -> Finding:
+    match = match_numbered(member.element, saved)
     if isinstance(match, Mismatch):
         return Other(match.sentence)
     return Absent() if match is None else match

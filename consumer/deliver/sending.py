@@ -151,7 +151,7 @@ class Sender:
             token=token,
             method=frozen.method,
             path=frozen.path,
-            body=frozen.body,
+            body=frozen.body or None,
             idempotency_key=str(frozen.request_id),
             first_byte_by=began + self.clocks.freeze_to_first_byte,
             timeout=self.clocks.call_timeout,

@@ -12,8 +12,9 @@ from typing import Literal
 from uuid import UUID
 
 from consumer.domain import refusals
+from consumer.domain.operations import DocumentKind
 
-Kind = Literal["contact", "invoice", "payment"]
+Kind = DocumentKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +107,29 @@ class InDoubt:
 
 Verdict = Answered | NotDone | InDoubt
 
-_COLLECTION = {"contact": "Contacts", "invoice": "Invoices", "payment": "Payments"}
-_ID = {"contact": "ContactID", "invoice": "InvoiceID", "payment": "PaymentID"}
-_FLAG = {
+_COLLECTION: Mapping[Kind, str] = {
+    "contact": "Contacts",
+    "invoice": "Invoices",
+    "credit_note": "CreditNotes",
+    "allocation": "Allocations",
+    "payment": "Payments",
+    "refund": "Payments",
+}
+_ID: Mapping[Kind, str] = {
+    "contact": "ContactID",
+    "invoice": "InvoiceID",
+    "credit_note": "CreditNoteID",
+    "allocation": "AllocationID",
+    "payment": "PaymentID",
+    "refund": "PaymentID",
+}
+_FLAG: Mapping[Kind, str] = {
     "contact": "HasValidationErrors",
     "invoice": "HasErrors",
+    "credit_note": "HasErrors",
+    "allocation": "HasValidationErrors",
     "payment": "HasValidationErrors",
+    "refund": "HasValidationErrors",
 }
 _PERSONAL = ("Name", "FirstName", "LastName", "EmailAddress", "PhoneNumber", "TaxNumber")
 _SHORTEST_PERSONAL = 4
@@ -136,7 +154,11 @@ def classify(reply: Reply, kind: Kind, count: int) -> Verdict:
     if refused := not_done(reply):
         return refused
     if 200 <= reply.status < 300:
-        return _answered(_list(parse(reply.body), _COLLECTION[kind]), kind, count, strict=False)
+        document = parse(reply.body)
+        elements = _list(document, _COLLECTION[kind])
+        if not elements and _ID[kind] in document:
+            elements = [document]  # an allocation's deletion answers with it alone
+        return _answered(elements, kind, count, strict=False)
     if not 400 <= reply.status < 500 or reply.status in _NO_OUTCOME:
         return _no_outcome(reply)
     document = parse(reply.body)
@@ -217,7 +239,15 @@ def saved(element: Mapping[str, object], kind: Kind) -> Saved | None:
             merged_to=_uuid(element.get("MergedToContactID")),
             warnings=warnings,
         )
-    if kind == "payment":
+    if kind == "allocation":
+        return Saved(
+            xero_id=xero_id,
+            status="DELETED" if element.get("IsDeleted") is True else None,
+            target_id=_target(element),
+            total=amount(element.get("Amount")),
+            warnings=warnings,
+        )
+    if kind in ("payment", "refund"):
         return Saved(
             xero_id=xero_id,
             number=_text(element.get("Reference")),
@@ -229,14 +259,14 @@ def saved(element: Mapping[str, object], kind: Kind) -> Saved | None:
     contact = element.get("Contact")
     return Saved(
         xero_id=xero_id,
-        number=_text(element.get("InvoiceNumber")),
+        number=_text(element.get("InvoiceNumber") or element.get("CreditNoteNumber")),
         status=_text(element.get("Status")),
         contact_id=_uuid(contact.get("ContactID")) if isinstance(contact, Mapping) else None,
         currency=_text(element.get("CurrencyCode")),
         net=amount(element.get("SubTotal")),
         tax=amount(element.get("TotalTax")),
         total=amount(element.get("Total")),
-        due=amount(element.get("AmountDue")),
+        due=amount(element.get("AmountDue" if kind == "invoice" else "RemainingCredit")),
         warnings=warnings,
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from typing import Literal
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -16,9 +18,11 @@ from consumer.domain.money import ZERO
 from consumer.domain.objects import Money
 from consumer.domain.operations import Operation
 from consumer.domain.payments import payment_fingerprint
+from consumer.domain.translate.allocation import translate_allocation
 from consumer.domain.translate.contact import name_key, name_suffix, translate_contact
+from consumer.domain.translate.credit_note import translate_credit_note
 from consumer.domain.translate.invoice import translate_invoice
-from consumer.domain.translate.payment import translate_payment
+from consumer.domain.translate.payment import translate_payment, translate_refund
 from consumer.domain.translate.types import Note, Totals
 from schemas import lago, xero
 
@@ -36,6 +40,17 @@ class PaymentPart:
 
 
 @dataclass(frozen=True, slots=True)
+class AllocationPart:
+    """What an invoice takes from a credit note; ``invoice_id`` is Xero's."""
+
+    amount_cents: int
+    currency: str
+    note_date: date
+    invoice_date: date
+    invoice_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A ready document and the facts it is to be made of."""
 
@@ -44,7 +59,14 @@ class Candidate:
     wanted: bytes | None
     customer: lago.Customer | None = None
     invoice: lago.Invoice | None = None
+    allocated: frozenset[UUID] = frozenset()
+    """The credits of the invoice that are allocated to it and need no line."""
+    note: lago.CreditNote | None = None
     payment: PaymentPart | None = None
+    allocation: AllocationPart | None = None
+    amount_cents: int | None = None
+    source_id: UUID | None = None
+    """The Xero id of the credit note that it takes from."""
     xero_id: UUID | None = None
     xero_status: str | None = None
     contact_id: UUID | None = None
@@ -164,17 +186,66 @@ def _element(
         return _contact(candidate, names), ()
     if operation.kind == "payment":
         return _payment(candidate, connection, chart), ()
+    if operation.kind == "credit_note":
+        return _credit_note(candidate, connection, chart)
+    if operation.kind == "refund":
+        return _refund(candidate, connection), ()
+    if operation.kind == "allocation":
+        return _allocation(candidate), ()
     return _invoice(candidate, connection, chart)
 
 
 def _removal(candidate: Candidate, operation: Operation) -> bytes:
     """A draft and a payment are deleted, what was approved is voided (xero.md 5)."""
-    if operation.kind == "payment":
+    if operation.kind in ("payment", "refund"):
         return xero.PaymentDeletion().body()
+    if operation.kind == "allocation":
+        return b""
     deleted = candidate.xero_status in ("DRAFT", "SUBMITTED")
-    return xero.StatusChange(
-        invoice_id=candidate.xero_id, status="DELETED" if deleted else "VOIDED"
-    ).body()
+    status: Literal["DELETED", "VOIDED"] = "DELETED" if deleted else "VOIDED"
+    if operation.kind == "credit_note":
+        return xero.StatusChange(credit_note_id=candidate.xero_id, status=status).body()
+    return xero.StatusChange(invoice_id=candidate.xero_id, status=status).body()
+
+
+def _credit_note(
+    candidate: Candidate, connection: Connection, chart: Chart
+) -> tuple[Element | None, Sequence[Note]]:
+    note, contact_id = candidate.note, candidate.contact_id
+    if note is None or contact_id is None or fingerprint(note) != candidate.wanted:
+        return None, ()
+    entity = candidate.customer.billing_entity_code if candidate.customer else None
+    made = translate_credit_note(
+        note, entity=entity or "", connection=connection, chart=chart, contact_id=contact_id
+    )
+    number, body = made.payload.credit_note_number, made.payload.body()
+    return Element(candidate.id, candidate.wanted, body, "", number, made.totals), made.notes
+
+
+def _refund(candidate: Candidate, connection: Connection) -> Element | None:
+    note, amount, source_id = candidate.note, candidate.amount_cents, candidate.source_id
+    if note is None or amount is None or source_id is None:
+        return None
+    made = translate_refund(
+        note, amount_cents=amount, connection=connection, credit_note_id=source_id
+    )
+    totals = Totals(made.amount, ZERO, made.amount)
+    return Element(candidate.id, candidate.wanted, made.body(), totals=totals)
+
+
+def _allocation(candidate: Candidate) -> Element | None:
+    part = candidate.allocation
+    if part is None or part.invoice_id is None or candidate.source_id is None:
+        return None
+    made = translate_allocation(
+        amount_cents=part.amount_cents,
+        currency=part.currency,
+        note_date=part.note_date,
+        invoice_date=part.invoice_date,
+        invoice_id=part.invoice_id,
+    )
+    totals = Totals(made.amount, ZERO, made.amount)
+    return Element(candidate.id, candidate.wanted, made.body(), totals=totals)
 
 
 def _payment(candidate: Candidate, connection: Connection, chart: Chart) -> Element | None:
@@ -220,8 +291,27 @@ def _invoice(
         return None, ()
     entity = candidate.customer.billing_entity_code if candidate.customer else None
     made = translate_invoice(
-        invoice, entity=entity or "", connection=connection, chart=chart, contact_id=contact_id
+        _without(invoice, candidate.allocated),
+        entity=entity or "",
+        connection=connection,
+        chart=chart,
+        contact_id=contact_id,
     )
     number = made.payload.invoice_number
     body = made.payload.body()
     return Element(candidate.id, candidate.wanted, body, "", number, made.totals), made.notes
+
+
+def _without(invoice: lago.Invoice, allocated: frozenset[UUID]) -> lago.Invoice:
+    """The invoice as it would be without these credits: they lower what is due, not the total."""
+    kept = tuple(one for one in invoice.credits or () if one.lago_id not in allocated)
+    taken = sum(one.amount_cents for one in invoice.credits or () if one.lago_id in allocated)
+    if not taken:
+        return invoice
+    return invoice.model_copy(
+        update={
+            "credits": kept,
+            "credit_notes_amount_cents": invoice.credit_notes_amount_cents - taken,
+            "total_amount_cents": (invoice.total_amount_cents or 0) + taken,
+        }
+    )

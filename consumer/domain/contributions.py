@@ -68,7 +68,10 @@ class Telling:
 def of_customer(
     telling: Telling, customer: lago.Customer, payload: Mapping[str, Any]
 ) -> Contribution:
-    """Content from any message; links only from one that lists them (nested customers do not)."""
+    """Content from any message; links only from one that lists them.
+
+    A customer nested in a webhook does not; in an activity log he does.
+    """
     stamp = telling.stamp(0, customer.updated_at)
     facets = {
         "content": Facet(

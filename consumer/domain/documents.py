@@ -17,10 +17,12 @@ from schemas import lago
 
 State = Literal["waiting", "ready", "sending", "synced", "skipped", "failed"]
 
-IMMUTABLE: frozenset[str] = frozenset({"invoice", "credit_note", "payment"})
+IMMUTABLE: frozenset[str] = frozenset({"invoice", "credit_note", "allocation", "payment", "refund"})
 """Kinds that are never edited once posted, only voided."""
 
-GONE: frozenset[str] = frozenset({"lago:voided", "lago:deleted", "lago:payment_failed"})
+GONE: frozenset[str] = frozenset(
+    {"lago:voided", "lago:deleted", "lago:payment_failed", "lago:refund_failed"}
+)
 """Holds of what Lago has taken back: posted, it is taken back in Xero too."""
 
 _NOT_IN_FINGERPRINT = {
@@ -33,6 +35,16 @@ _NOT_IN_FINGERPRINT = {
     "updated_at",
     "voided_at",
     "web_url",
+}
+_NOT_IN_A_NOTE = {
+    "customer",
+    "credit_status",
+    "refund_status",
+    "balance_amount_cents",
+    "credit_amount_cents",
+    "refund_amount_cents",
+    "offset_amount_cents",
+    "updated_at",
 }
 _NOT_IN_A_CONTACT = {
     "updated_at",
@@ -113,6 +125,11 @@ def fingerprint(facts: lago.LagoModel) -> bytes:
                 if parts
             }
         )
+    elif isinstance(facts, lago.CreditNote):
+        exclude = _NOT_IN_A_NOTE
+        items = tuple(sorted(facts.items or (), key=lambda item: str(item.lago_id)))
+        taxes = tuple(sorted(facts.applied_taxes or (), key=lambda tax: tax.model_dump_json()))
+        facts = facts.model_copy(update={"items": items, "applied_taxes": taxes})
     else:
         exclude = _NOT_IN_A_CONTACT
     text = json.dumps(
@@ -185,7 +202,7 @@ def _why_left(invoice: Object, hold: str | None, connection: Connection | None) 
     """Why a posted invoice that must be absent stays (ACCOUNTING.md 4); None: it is voided."""
     if hold not in GONE:
         return hold  # a switch or a date concerns what is not posted yet
-    if invoice.value("paid"):
+    if invoice.value("paid") or invoice.value("offset"):
         return "void_with_money"
     if connection is not None and connection.voids == "report":
         return f"policy:voids@{connection.code}"

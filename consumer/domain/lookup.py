@@ -21,7 +21,13 @@ PAGE_SIZE = 1000
 MAX_NUMBERS = 50
 MAX_QUERY = 1800
 """Characters of a numbers list, encoded: a URL beyond 2,000 is not safe with every gateway."""
-_COLLECTION = {"contact": "Contacts", "invoice": "Invoices", "payment": "Payments"}
+_COLLECTION: Mapping[Kind, str] = {
+    "contact": "Contacts",
+    "invoice": "Invoices",
+    "credit_note": "CreditNotes",
+    "payment": "Payments",
+    "refund": "Payments",
+}
 _GONE = ("VOIDED", "DELETED")
 _CENT = Decimal("0.01")
 
@@ -45,7 +51,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """The number is taken in Xero by an invoice that is not the frozen one."""
+    """The number is taken in Xero by a document that is not the frozen one."""
 
     xero_id: UUID
     differences: tuple[Difference, ...]
@@ -54,7 +60,7 @@ class Mismatch:
     def sentence(self) -> str:
         """Both sides in plain words."""
         parts = (f"{one.field} {one.theirs}, not {one.ours}" for one in self.differences)
-        return f"The invoice with this number in Xero has {'; '.join(parts)}."
+        return f"The document with this number in Xero has {'; '.join(parts)}."
 
 
 def invoice_lookup_path(numbers: Sequence[str]) -> list[str]:
@@ -112,11 +118,38 @@ def parse_found(reply: Reply, kind: Kind, *, single: bool = False) -> Found | No
 
 
 def by_id_path(kind: Kind, xero_ids: Sequence[UUID]) -> list[str]:
-    """The calls that read invoices or payments by Xero's ids, whatever became of them."""
-    if kind == "payment":
-        return [f"Payments/{one}" for one in xero_ids]
+    """The calls that read documents by Xero's ids, whatever became of them; only invoices come in
+    lists (xero.md 5)."""
+    if kind != "invoice":
+        return [f"{_COLLECTION[kind]}/{one}" for one in xero_ids]
     ids = ",".join(map(str, xero_ids))
     return [f"Invoices?IDs={ids}&summaryOnly=true&page=1&pageSize={PAGE_SIZE}"]
+
+
+def credit_note_path(number: str) -> str:
+    """The credit note of that number; 404 if there is none."""
+    return f"CreditNotes/{quote(number, safe='')}"
+
+
+def parse_allocations(reply: Reply) -> Found | NotDone | InDoubt:
+    """The allocations of the credit note that was read."""
+    if refused := not_done(reply):
+        return refused
+    if reply.status == 404:
+        return Found(())
+    if not 200 <= reply.status < 300:
+        return InDoubt(f"status_{reply.status}")
+    notes = parse_json(reply.body).get("CreditNotes")
+    note = notes[0] if isinstance(notes, list) and notes else None
+    allocations = note.get("Allocations", []) if isinstance(note, Mapping) else None
+    if not isinstance(allocations, list):
+        return InDoubt("unreadable")
+    found = [
+        read_saved(one, "allocation") if isinstance(one, Mapping) else None for one in allocations
+    ]
+    if any(one is None for one in found):
+        return InDoubt("unreadable")
+    return Found(tuple(one for one in found if one is not None))
 
 
 def match_removed(xero_id: UUID | None, found: Iterable[Saved]) -> Saved | None:
@@ -125,14 +158,14 @@ def match_removed(xero_id: UUID | None, found: Iterable[Saved]) -> Saved | None:
     return next((one for one in gone if one.xero_id == xero_id), None)
 
 
-def match_invoice(frozen: bytes, found: Iterable[Saved]) -> Saved | Mismatch | None:
-    """The invoice in Xero that the frozen element made, by number, contact, currency and totals.
+def match_numbered(frozen: bytes, found: Iterable[Saved]) -> Saved | Mismatch | None:
+    """The invoice or credit note that the frozen element made: number, contact, currency, totals.
 
     ``frozen`` is the element's JSON as sent. Nothing of that number: None. A voided or deleted
     holder of the number is a mismatch: Xero gives the number to nobody else.
     """
     sent = parse_json(frozen)
-    number = str(sent.get("InvoiceNumber", "")).casefold()
+    number = str(sent.get("InvoiceNumber") or sent.get("CreditNoteNumber") or "").casefold()
     same = [one for one in found if number and (one.number or "").casefold() == number]
     best: Mismatch | None = None
     for one in same:
@@ -151,19 +184,34 @@ def match_contact(contact_number: str, found: Iterable[Saved]) -> Saved | None:
     return next((one for one in same if one.status != "ARCHIVED"), same[0] if same else None)
 
 
+def match_allocation(frozen: bytes, found: Iterable[Saved]) -> Saved | None:
+    """The allocation that the frozen element made: to the same invoice, of the same amount."""
+    sent = parse_json(frozen)
+    target = _id_of(sent, "Invoice", "InvoiceID")
+    for one in found:
+        if str(one.target_id) == target and one.total == amount(sent.get("Amount")):
+            return one
+    return None
+
+
 def match_payment(frozen: bytes, found: Iterable[Saved]) -> Saved | None:
     """The payment that the frozen element made, by its Reference, which ends in our marker.
 
     The amount and the document must agree as well; one that was deleted is none.
     """
     sent = parse_json(frozen)
-    invoice = sent.get("Invoice")
-    target = invoice.get("InvoiceID") if isinstance(invoice, Mapping) else None
+    target = _id_of(sent, "Invoice", "InvoiceID") or _id_of(sent, "CreditNote", "CreditNoteID")
     for one in found:
-        same = one.number == sent.get("Reference") and str(one.target_id) == str(target).lower()
+        same = one.number == sent.get("Reference") and str(one.target_id) == target
         if same and one.total == amount(sent.get("Amount")) and one.status not in _GONE:
             return one
     return None
+
+
+def _id_of(element: Mapping[str, object], name: str, id_field: str) -> str | None:
+    named = element.get(name)
+    value = named.get(id_field) if isinstance(named, Mapping) else None
+    return str(value).lower() if value is not None else None
 
 
 def _invoices(where: str, numbers: str = "") -> str:

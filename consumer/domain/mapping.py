@@ -84,6 +84,7 @@ class Connection:
     billing_entities: frozenset[str] = frozenset()
     start_date: date | None = None
     sync_invoices: bool = True
+    sync_credit_notes: bool = True
     sync_payments: bool = True
     number_prefix: str = ""
     zero_invoices: Literal["post", "skip"] = "post"

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
-DocumentKind = Literal["contact", "invoice", "payment"]
+DocumentKind = Literal["contact", "invoice", "credit_note", "allocation", "payment", "refund"]
 Step = Literal["create", "update", "remove"]
+Method = Literal["PUT", "POST", "DELETE"]
 """A posted document is removed by a status (an invoice is voided) or by DELETE."""
 
 BATCH = "summarizeErrors=false"
@@ -18,7 +19,8 @@ BATCH = "summarizeErrors=false"
 class Operation:
     """One way to write to Xero (xero.md 3).
 
-    ``path`` is relative to the Accounting API's base; ``{xero_id}`` in it is the document's.
+    ``path`` is relative to the Accounting API's base; ``{xero_id}`` in it is the document's own id in
+    Xero, ``{source_id}`` that of the credit note it takes from.
     ``collection`` wraps the elements of the body; "" = the only element is the body. ``most``
     elements fit one call.
     """
@@ -26,35 +28,67 @@ class Operation:
     name: str
     kind: DocumentKind
     step: Step
-    method: Literal["PUT", "POST"]
+    method: Method
     path: str
     collection: str
     most: int = 50
 
-    def path_of(self, xero_id: UUID | None) -> str:
-        """The path for a document that Xero knows under this id."""
-        return self.path.replace("{xero_id}", str(xero_id))
+    def path_of(self, xero_id: UUID | None, source_id: UUID | None) -> str:
+        """The path for a document that Xero knows under these ids."""
+        filled = self.path.replace("{xero_id}", str(xero_id))
+        return filled.replace("{source_id}", str(source_id))
 
     def body(self, elements: list[bytes]) -> bytes:
         """The request's body."""
+        if self.method == "DELETE":
+            return b""
         if not self.collection:
             return elements[0]
         return b'{"%s":[%s]}' % (self.collection.encode(), b",".join(elements))
 
 
-OPERATIONS: Mapping[str, Operation] = {
-    operation.name: operation
-    for operation in (
-        Operation("contact_create", "contact", "create", "PUT", f"Contacts?{BATCH}", "Contacts"),
-        Operation("contact_update", "contact", "update", "POST", f"Contacts?{BATCH}", "Contacts"),
-        Operation(
-            "invoice_create", "invoice", "create", "PUT", f"Invoices?{BATCH}&unitdp=4", "Invoices"
-        ),
-        Operation("payment_create", "payment", "create", "PUT", f"Payments?{BATCH}", "Payments"),
-        Operation("payment_delete", "payment", "remove", "POST", "Payments/{xero_id}", "", most=1),
-        Operation("invoice_void", "invoice", "remove", "POST", f"Invoices?{BATCH}", "Invoices"),
-    )
-}
+_ALL = (
+    Operation("contact_create", "contact", "create", "PUT", f"Contacts?{BATCH}", "Contacts"),
+    Operation("contact_update", "contact", "update", "POST", f"Contacts?{BATCH}", "Contacts"),
+    Operation(
+        "invoice_create", "invoice", "create", "PUT", f"Invoices?{BATCH}&unitdp=4", "Invoices"
+    ),
+    Operation("invoice_void", "invoice", "remove", "POST", f"Invoices?{BATCH}", "Invoices"),
+    Operation(
+        "credit_note_create",
+        "credit_note",
+        "create",
+        "PUT",
+        f"CreditNotes?{BATCH}&unitdp=4",
+        "CreditNotes",
+    ),
+    Operation(
+        "credit_note_void", "credit_note", "remove", "POST", f"CreditNotes?{BATCH}", "CreditNotes"
+    ),
+    Operation(
+        "allocation_create",
+        "allocation",
+        "create",
+        "PUT",
+        f"CreditNotes/{{source_id}}/Allocations?{BATCH}",
+        "Allocations",
+        most=1,
+    ),
+    Operation(
+        "allocation_delete",
+        "allocation",
+        "remove",
+        "DELETE",
+        "CreditNotes/{source_id}/Allocations/{xero_id}",
+        "",
+        most=1,
+    ),
+    Operation("payment_create", "payment", "create", "PUT", f"Payments?{BATCH}", "Payments"),
+    Operation("payment_delete", "payment", "remove", "POST", "Payments/{xero_id}", "", most=1),
+    Operation("refund_create", "refund", "create", "PUT", f"Payments?{BATCH}", "Payments"),
+    Operation("refund_delete", "refund", "remove", "POST", "Payments/{xero_id}", "", most=1),
+)
+OPERATIONS: Mapping[str, Operation] = {operation.name: operation for operation in _ALL}
 """By name; a request's purpose is its operation's name."""
 
 _BY_STEP = {(one.kind, one.step): one for one in OPERATIONS.values()}

@@ -37,6 +37,7 @@ def connection_of(asked: file.Connection, tenant_id: UUID, id: int = 0) -> Conne
         billing_entities=frozenset(asked.serves.billing_entities),
         start_date=asked.start_date,
         sync_invoices=asked.syncs.invoices,
+        sync_credit_notes=asked.syncs.credit_notes,
         sync_payments=asked.syncs.payments,
         number_prefix=asked.number_prefix,
         zero_invoices=asked.policies.zero_invoices,

@@ -36,7 +36,7 @@ from consumer.domain.lookup import (
     contact_sweep_path,
     invoice_lookup_path,
     match_contact,
-    match_invoice,
+    match_numbered,
     parse_found,
 )
 from consumer.ports import Authorisation, Call
@@ -182,7 +182,7 @@ async def test_an_invoice_whose_answer_was_lost_is_found_and_adopted(lab: Lab, n
     with pytest.raises(Doubt):
         await lab.put("invoice", sent)
     (path,) = invoice_lookup_path([number])
-    match = match_invoice(sent.body(), (await lab.found(path, "invoice")).saved)
+    match = match_numbered(sent.body(), (await lab.found(path, "invoice")).saved)
     assert isinstance(match, Saved)
     assert match.number == number
 
@@ -197,7 +197,7 @@ async def test_an_invoice_that_was_not_saved_is_not_found(lab: Lab, fault: str) 
         assert fault == "close_before"
     (path,) = invoice_lookup_path(["A-1"])
     found = await lab.found(path, "invoice")
-    assert match_invoice(invoice("A-1", contact).body(), found.saved) is None
+    assert match_numbered(invoice("A-1", contact).body(), found.saved) is None
 
 
 async def test_a_number_that_somebody_else_holds(lab: Lab) -> None:
@@ -206,7 +206,7 @@ async def test_a_number_that_somebody_else_holds(lab: Lab) -> None:
     (path,) = invoice_lookup_path(["A-1"])
     found = await lab.found(path, "invoice")
     mine = invoice("A-1", contact, price="99")
-    match = match_invoice(mine.body(), found.saved)
+    match = match_numbered(mine.body(), found.saved)
     assert isinstance(match, Mismatch)
     assert [one.field for one in match.differences] == ["net", "total"]
 

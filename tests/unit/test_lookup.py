@@ -24,7 +24,7 @@ from consumer.domain.lookup import (
     contact_sweep_path,
     invoice_lookup_path,
     match_contact,
-    match_invoice,
+    match_numbered,
     parse_found,
 )
 
@@ -183,22 +183,22 @@ MADE = Saved(
 
 
 def test_what_the_frozen_request_made_is_adopted() -> None:
-    assert match_invoice(frozen(), [replace(MADE, xero_id=OTHER, number="ACM-002"), MADE]) == MADE
+    assert match_numbered(frozen(), [replace(MADE, xero_id=OTHER, number="ACM-002"), MADE]) == MADE
 
 
 def test_numbers_are_compared_without_case() -> None:
-    assert match_invoice(frozen(InvoiceNumber="acm-001"), [MADE]) == MADE
+    assert match_numbered(frozen(InvoiceNumber="acm-001"), [MADE]) == MADE
 
 
 def test_paid_invoice_is_still_the_one() -> None:
     paid = replace(MADE, status="PAID", due=Decimal(0))
-    assert match_invoice(frozen(), [paid]) == paid
+    assert match_numbered(frozen(), [paid]) == paid
 
 
 def test_nothing_of_that_number() -> None:
-    assert match_invoice(frozen(), []) is None
-    assert match_invoice(frozen(), [replace(MADE, number=None)]) is None
-    assert match_invoice(frozen(InvoiceNumber=""), [replace(MADE, number="")]) is None
+    assert match_numbered(frozen(), []) is None
+    assert match_numbered(frozen(), [replace(MADE, number=None)]) is None
+    assert match_numbered(frozen(InvoiceNumber=""), [replace(MADE, number="")]) is None
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_nothing_of_that_number() -> None:
 def test_number_held_by_another_invoice_shows_both_sides(
     theirs: JSON, difference: Difference
 ) -> None:
-    found = match_invoice(frozen(), [replace(MADE, **theirs)])
+    found = match_numbered(frozen(), [replace(MADE, **theirs)])
     assert isinstance(found, Mismatch)
     (only,) = found.differences
     assert only.field == difference.field
@@ -239,14 +239,14 @@ def _same(one: str, other: str) -> bool:
 def test_quantity_times_price_is_rounded_half_up() -> None:
     line = {"Quantity": 1, "UnitAmount": 2.165, "TaxAmount": 0}
     made = replace(MADE, net=Decimal("2.17"), tax=Decimal(0), total=Decimal("2.17"))
-    assert match_invoice(frozen(LineItems=[line]), [made]) == made
+    assert match_numbered(frozen(LineItems=[line]), [made]) == made
 
 
 def test_of_several_holders_the_living_one_is_shown() -> None:
     gone = replace(MADE, status="VOIDED")
     alive = replace(MADE, xero_id=OTHER, currency="USD")
     for order in ([gone, alive], [alive, gone]):
-        found = match_invoice(frozen(), order)
+        found = match_numbered(frozen(), order)
         assert isinstance(found, Mismatch)
         assert found.xero_id == OTHER
 

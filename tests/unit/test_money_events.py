@@ -142,7 +142,7 @@ def test_a_payment_by_webhook_and_by_receipt_is_one() -> None:
 
 
 def test_a_payment_requests_payment_is_known_by_the_request() -> None:
-    asked = event("payment_request.payment_status_updated", "payment_request", ASKED, 1)
+    asked = event("payment_request.payment_status_updated", "payment_request", ASKED, 3)
     assert [c.key.kind for c in asked.contributions] == [
         "customer",
         "invoice",
@@ -157,6 +157,7 @@ def test_a_payment_requests_payment_is_known_by_the_request() -> None:
         "invoice_ids": [INVOICE, OTHER],
     }
     receipt = event("payment_receipt.created", "payment_receipt", {"payment": exact}, 2)
+    assert asked.key == receipt.key == ("payment", UUID(REQUEST))
     for order in itertools.permutations([asked, receipt]):
         made = merged(*order)
         assert made.invoice_ids == tuple(sorted((UUID(INVOICE), UUID(OTHER))))
@@ -270,17 +271,19 @@ def test_a_receipt_keeps_the_shares_that_its_request_proved() -> None:
     created = event("payment_request.created", "payment_request", asked([1000, 1400], [0, 0]), 1)
     exact = {**PAID, "payable_type": "PaymentRequest", "lago_payable_id": REQUEST,
              "invoice_ids": [INVOICE, OTHER], "amount_cents": 2400}  # fmt: skip
-    other = {**exact, "amount_cents": 2300}
     for order in itertools.permutations(
         [created, event("payment_receipt.created", "payment_receipt", {"payment": exact}, 2)]
     ):
         money = money_of(merged(*order))
         assert money is not None
         assert money.shares == {UUID(INVOICE): 1000, UUID(OTHER): 1400}
-    less = event("payment_receipt.created", "payment_receipt", {"payment": other}, 2)
-    money = money_of(merged(created, less))
-    assert money is not None
-    assert money.shares is None, "they do not make up what was paid"
+    for change in ({"amount_cents": 2300}, {"invoice_ids": [INVOICE, NOTE]}):
+        other = {"payment": {**exact, **change}}
+        money = money_of(
+            merged(created, event("payment_receipt.created", "payment_receipt", other))
+        )
+        assert money is not None
+        assert money.shares is None, "they do not make up what was paid"
 
 
 def test_a_payment_of_one_invoice_is_all_its_own() -> None:

@@ -271,7 +271,7 @@ def _other(model: type[lago.LagoModel], name: str, value: Any) -> Any:
         "tuple": (lago.FeeTax(tax_code="x"),),
         "Address": lago.Address(city="x"),
         "UUID": UUID(int=77),
-        "Decimal": Decimal("0.77"),
+        "Decimal": value + 1 if isinstance(value, Decimal) else Decimal(1),
         "int": (value or 0) + 1 if isinstance(value, int) else 1,
         "<class 'bool'>": not value,
         "datetime.datetime": datetime(2020, 1, 1, tzinfo=UTC),

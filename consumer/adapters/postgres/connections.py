@@ -26,6 +26,7 @@ _SETTINGS = (
     "billing_entities",
     "start_date",
     "sync_invoices",
+    "sync_credit_notes",
     "sync_payments",
     "number_prefix",
     "zero_invoices",

@@ -50,7 +50,7 @@ class Doubter:
         )
         assert row is not None
         rows = await conn.fetch(SQL["frozen_members"], request_id)
-        elements = _elements(from_json(row["body"]))
+        elements = _elements(row["body"])
         members = tuple(
             _sent(m["position"], m["lago_id"], m["xero_id"], elements[m["position"]]) for m in rows
         )
@@ -74,12 +74,17 @@ class Doubter:
         )
 
 
-def _elements(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Those of the collection; a body without one is the only element."""
-    first = next(iter(body.values()))
-    return first if isinstance(first, list) else [body]
+def _elements(body: bytes) -> Sequence[Mapping[str, Any]]:
+    """Those of the collection; a body without one is the only element, and DELETE has none."""
+    whole = from_json(body) if body else {}
+    first = next(iter(whole.values()), None)
+    return first if isinstance(first, list) else [whole]
 
 
 def _sent(position: int, lago_id: UUID, xero_id: UUID | None, element: Mapping[str, Any]) -> Sent:
     """As it was frozen: what Lago and the settings say by now has no part in a look-up."""
-    return Sent(position, lago_id, element.get("InvoiceNumber"), to_json(element), xero_id)
+    return Sent(position, lago_id, _number(element), to_json(element), xero_id)
+
+
+def _number(element: Mapping[str, Any]) -> str | None:
+    return element.get("InvoiceNumber") or element.get("CreditNoteNumber")

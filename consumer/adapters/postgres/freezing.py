@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -13,12 +13,22 @@ from consumer.adapters.postgres.budget import insert_request, seconds_to_wait
 from consumer.adapters.postgres.configuration import Configuration, Snapshot
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.sql import statements
-from consumer.domain.batching import Batch, Candidate, Element, Failure, PaymentPart, assemble
+from consumer.domain.batching import (
+    AllocationPart,
+    Batch,
+    Candidate,
+    Element,
+    Failure,
+    PaymentPart,
+    assemble,
+)
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Refused
 from consumer.domain.objects import (
     Object,
     ObjectKey,
+    ObjectKind,
+    credit_note_of,
     customer_of,
     invoice_of,
     load_facets,
@@ -31,6 +41,13 @@ from consumer.ports import Fate, Freezing, Frozen, Sink
 SQL = statements("ledger")
 
 FIRST = ("contact", "create")
+_OBJECT: Mapping[str, ObjectKind] = {
+    "invoice": "invoice",
+    "credit_note": "credit_note",
+    "payment": "payment",
+    "refund": "credit_note",
+}
+"""What Lago calls the object that a document of that kind is made of."""
 _STEPS = (
     [operation.kind for operation in OPERATIONS.values()],
     [operation.step for operation in OPERATIONS.values()],
@@ -117,7 +134,7 @@ class Freezer:
             await conn.execute(SQL["plan_again"], list(batch.stale))
         frozen = None
         if batch.elements:
-            path = operation.path_of(rows[0]["xero_id"])
+            path = operation.path_of(rows[0]["xero_id"], rows[0]["source_id"])
             frozen = await self._write_down(
                 conn, tenant_id, tenant["authorisation_id"], operation, path, batch.elements
             )
@@ -257,21 +274,21 @@ class Freezer:
 
 
 def _candidate(row: asyncpg.Record) -> Candidate:
+    kind = row["kind"]
     owner = _object(ObjectKey("customer", row["lago_id"]), row["customer_facts"])
-    invoice = None
-    if row["kind"] == "invoice":
-        thing = _object(ObjectKey("invoice", row["lago_id"]), row["facts"])
-        invoice = invoice_of(thing) if thing else None
-    payment = None
-    if row["kind"] == "payment" and row["wanted"] is not None:
-        payment = _payment_part(row)
+    thing = _object(ObjectKey(_OBJECT.get(kind, "invoice"), row["lago_id"]), row["facts"])
     return Candidate(
         id=row["id"],
         connection_id=row["connection_id"],
         wanted=row["wanted"],
         customer=customer_of(owner) if owner else None,
-        invoice=invoice,
-        payment=payment,
+        invoice=invoice_of(thing) if thing and kind == "invoice" else None,
+        allocated=frozenset(row["allocated"] or ()),
+        note=credit_note_of(thing) if thing and _OBJECT.get(kind) == "credit_note" else None,
+        payment=_payment_part(row, thing) if thing and kind == "payment" else None,
+        allocation=_allocation_part(row) if kind == "allocation" else None,
+        amount_cents=row["amount_cents"],
+        source_id=row["source_id"],
         xero_id=row["xero_id"],
         xero_status=row["xero_status"],
         contact_id=row["contact_id"],
@@ -280,9 +297,8 @@ def _candidate(row: asyncpg.Record) -> Candidate:
     )
 
 
-def _payment_part(row: asyncpg.Record) -> PaymentPart | None:
-    thing = _object(ObjectKey("payment", row["lago_id"]), row["facts"])
-    money = money_of(thing) if thing else None
+def _payment_part(row: asyncpg.Record, payment: Object) -> PaymentPart | None:
+    money = money_of(payment)
     if money is None or row["amount_cents"] is None:
         return None
     return PaymentPart(
@@ -291,6 +307,18 @@ def _payment_part(row: asyncpg.Record) -> PaymentPart | None:
         amount_cents=row["amount_cents"],
         money=money,
         invoice_currency=row["target_currency"],
+        invoice_id=row["target_id"],
+    )
+
+
+def _allocation_part(row: asyncpg.Record) -> AllocationPart | None:
+    if None in (row["amount_cents"], row["currency"], row["source_dated"], row["target_dated"]):
+        return None
+    return AllocationPart(
+        amount_cents=row["amount_cents"],
+        currency=row["currency"],
+        note_date=row["source_dated"],
+        invoice_date=row["target_dated"],
         invoice_id=row["target_id"],
     )
 

@@ -16,6 +16,7 @@ from pydantic_core import to_json
 from consumer.adapters.postgres.configuration import Configuration
 from consumer.adapters.postgres.database import Conn, Database, Raced
 from consumer.adapters.postgres.sql import statements
+from consumer.domain.credit_notes import OFFSET, consumed, plan_allocations, plan_credit_note
 from consumer.domain.documents import Planned, Rest, Stands, plan_contact, plan_invoice, rest
 from consumer.domain.homes import Home, choose_home
 from consumer.domain.mapping import Connection
@@ -37,7 +38,7 @@ LEDGER = statements("ledger")
 
 Identity = tuple[str, UUID, str, UUID | None]
 """Kind, Lago id, part, target: what a document is known by within its connection."""
-AWAITED = ("contact", "invoice")
+AWAITED = ("contact", "invoice", "credit_note")
 """Kinds that others wait for."""
 
 
@@ -156,6 +157,9 @@ class PostgresInbox:
                     merged = replace(merged, event_id=event_id)
             assert merged is not None
             objects[key] = merged
+        notes = _consumed(objects.values()) - known.keys() - objects.keys()
+        if notes:
+            known |= await self._lock_objects(conn, notes)
         return await self._plan(conn, known, objects, made)
 
     async def replan_objects(self, conn: Conn, keys: Iterable[ObjectKey]) -> frozenset[UUID]:
@@ -189,6 +193,7 @@ class PostgresInbox:
                 ObjectKey("customer", o.customer_id) for o in objects.values() if o.customer_id
             }
             others |= {ObjectKey("invoice", id) for o in objects.values() for id in o.invoice_ids}
+            others |= _consumed(objects.values())
             wanted = (others - objects.keys()) - wanted
         return objects
 
@@ -229,7 +234,9 @@ class PostgresInbox:
             if thing.connection_id is None and home is not None and home.connection_id is not None:
                 objects[key] = thing = replace(thing, connection_id=home.connection_id)
             plans.append(plan_invoice(thing, _get(connections, thing.connection_id), home))
-        plans += _plan_payments({**known, **objects}, objects, connections)
+        family = {**known, **objects}
+        plans += _plan_notes(family, objects, plans, connections)
+        plans += _plan_payments(family, objects, connections)
         await self._write_objects(conn, known, objects)
         tenants = await self._write_documents(conn, plans, {**known, **objects}, made)
         if released:
@@ -271,7 +278,7 @@ class PostgresInbox:
         for row in rows:
             identity = row["kind"], row["lago_id"], row["part"], row["target"]
             standing.setdefault(identity, {})[row["connection_id"]] = row
-        changes, drifted, linked = [], [], []
+        changes, drifted, linked, awaited = [], [], [], []
         for planned in plans:
             event_id = objects[_object_of(planned)].event_id
             appended_at = made.get(event_id) if event_id is not None else None
@@ -281,6 +288,9 @@ class PostgresInbox:
             change = _change(stands, planned, event_id, appended_at)
             if change is not None:
                 changes.append(change)
+                came = stands is None or stands["connection_id"] != planned.connection_id
+                if came and planned.connection_id is not None and planned.kind in AWAITED:
+                    awaited.append((planned.kind, planned.lago_id, planned.connection_id))
                 if stands is not None and change.rest.drift and not stands["drift"]:
                     drifted.append(stands["id"])
                 if stands is not None and change.xero_id is not None and not stands["xero_id"]:
@@ -288,10 +298,13 @@ class PostgresInbox:
         ids = await self._store(conn, changes)
         if drifted:
             await conn.execute(SQL["find_drift"], drifted)
+        if awaited:
+            await conn.execute(SQL["release_awaited"], *_columns(awaited, 3))
         if linked:
             await conn.execute(LEDGER["release_waiting"], linked)
         if ids:
             await conn.execute(SQL["wait_for_others"], ids, self.dependency_patience)
+            await conn.execute(SQL["wait_for_parts"], ids)
         return frozenset(
             c.planned.tenant_id
             for c in changes
@@ -320,10 +333,6 @@ class PostgresInbox:
         if new:
             rows = await conn.fetch(SQL["insert_documents"], *_columns(new, 20))
             ids += [r["id"] for r in rows if r["kind"] != "contact" and r["state"] == "ready"]
-            awaited = [(p.kind, p.lago_id, p.connection_id) for c in changes if c.id is None
-                       for p in [c.planned] if p.kind in AWAITED and p.connection_id]  # fmt: skip
-            if awaited:
-                await conn.execute(SQL["release_awaited"], *_columns(awaited, 3))
         if old:
             await conn.execute(SQL["update_documents"], *_columns(old, 18))
         return ids
@@ -344,7 +353,11 @@ def _change(
     if row is not None and stands.state == "sending":
         target = Rest("sending", planned.stays or planned.hold)
         xero_id, synced = stands.xero_id, stands.synced
-    elif stands.state == "waiting" and target.state == "ready" and planned.wanted == stands.wanted:
+    elif (
+        stands.state == "waiting"
+        and target.state == "ready"
+        and planned.wanted == stands.wanted is not None
+    ):
         target = Rest("waiting", stands.cause, row["wait_until"] if row is not None else None)
     same = row is not None and (
         (target.state, target.cause, planned.wanted, planned.connection_id, target.drift)
@@ -395,8 +408,45 @@ def _open(invoice: Object, payments: Mapping[UUID, Object], but: UUID) -> int | 
     return open_before(invoice, payments, but, due)
 
 
+def _consumed(objects: Iterable[Object]) -> set[ObjectKey]:
+    """The credit notes that the invoices among them consume."""
+    invoices = (one for one in objects if one.key.kind == "invoice")
+    return {ObjectKey("credit_note", id) for one in invoices for id in consumed(one)}
+
+
+def _plan_notes(
+    known: Mapping[ObjectKey, Object],
+    planning: Mapping[ObjectKey, Object],
+    planned: Sequence[Planned],
+    connections: Mapping[int, Connection],
+) -> list[Planned]:
+    """Notes that changed or whose invoice did, and what the planned invoices consume."""
+    invoices = {key.lago_id: o for key, o in known.items() if key.kind == "invoice"}
+    notes = {key.lago_id: o for key, o in known.items() if key.kind == "credit_note"}
+    plans: list[Planned] = []
+    for id, note in notes.items():
+        corrected = note.invoice_ids[0] if note.invoice_ids else None
+        changed = ObjectKey("credit_note", id) in planning
+        if changed or (corrected and ObjectKey("invoice", corrected) in planning):
+            invoice = invoices.get(corrected) if corrected else None
+            plans += plan_credit_note(note, invoice, connections)
+    for document in planned:
+        if document.kind == "invoice":
+            invoice = invoices[document.lago_id]
+            connection = _get(connections, document.connection_id)
+            plans += plan_allocations(document, invoice, notes, invoices, connection)
+    return plans
+
+
 def _object_of(planned: Planned) -> ObjectKey:
-    return ObjectKey("customer" if planned.kind == "contact" else planned.kind, planned.lago_id)
+    """The object whose news made the document."""
+    if planned.kind == "contact":
+        return ObjectKey("customer", planned.lago_id)
+    if planned.kind == "allocation" and planned.part != OFFSET and planned.target is not None:
+        return ObjectKey("invoice", planned.target)
+    if planned.kind in ("allocation", "refund"):
+        return ObjectKey("credit_note", planned.lago_id)
+    return ObjectKey(planned.kind, planned.lago_id)  # type: ignore[arg-type]
 
 
 def _array(thing: Object) -> str:

@@ -77,6 +77,7 @@ class Releaser:
                 dependent,
                 timedelta(seconds=self.clocks.missing_dependency_after),
             )
+            await conn.execute(INBOX["wait_for_parts"], dependent)
         tenants = {row["tenant_id"] for row in rows if row["tenant_id"] is not None}
         if tenants:
             await conn.execute(INBOX["wake_tenants"], list(tenants))
@@ -124,4 +125,8 @@ class Releaser:
 
 def _object_of(document: asyncpg.Record) -> ObjectKey:
     kind = document["kind"]
-    return ObjectKey("customer" if kind == "contact" else kind, document["lago_id"])
+    if kind == "contact":
+        return ObjectKey("customer", document["lago_id"])
+    if kind == "allocation":
+        return ObjectKey("invoice", document["target"])  # planned with the invoice, or its notes
+    return ObjectKey("credit_note" if kind == "refund" else kind, document["lago_id"])

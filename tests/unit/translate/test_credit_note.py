@@ -277,15 +277,281 @@ def test_coupons_that_lago_once_split_by_amount_are_weights_only() -> None:
 
 
 def test_coupons_without_the_fees_figures_go_by_amount() -> None:
-    fees = [
-        fee(1, 2000, precise_coupons_amount_cents=None),
-        fee(2, 1000, precise_coupons_amount_cents=None),
-    ]
     note = credit_note(
-        *({"lago_id": uuid(10 + i), "amount_cents": one["amount_cents"], "fee": one,
-           "precise_amount_cents": "0.0"} for i, one in enumerate(fees)),
-    ) if False else {}
-    assert note == {}
+        item(taxed_fee(1, 2000, 360)), item(fee(2, 1000)), applied_taxes=[vat(1800)]
+    ) | {
+        "coupons_adjustment_amount_cents": 300,
+        "sub_total_excluding_taxes_amount_cents": 2700,
+        "taxes_amount_cents": 360,
+        "total_amount_cents": 3060,
+    }
+    for one in note["items"]:
+        one["fee"]["precise_coupons_amount_cents"] = None
+    assert figures(note)[2:] == [
+        ("Coupons", "-2.00", "OUT20", "-0.40"),
+        ("Coupons", "-1.00", "EXEMPT", "0.00"),
+    ]
 
 
-# ── Targets ───────────────────────────────────────────────────────────────────────────────────────
+def test_lines_of_a_credit_note_have_no_discounts() -> None:
+    note = credit_note(item(couponed(1, 10000, "1000.0")))
+    assert [one.discount_amount for one in lines(note)] == [None, None]
+
+
+# ── Targets: Total, TotalTax, items − coupons ─────────────────────────────────────────────────────
+
+
+def test_total_and_tax_are_lagos_whatever_its_items_sum_to() -> None:
+    # 0.5 + 0.5 + 0.5 subunits: items of 1 each, but a subtotal of 2.
+    notes = [item(fee(n, 100), "0.5") for n in (1, 2, 3)]
+    note = credit_note(*notes)
+    assert [one["amount_cents"] for one in note["items"]] == [1, 1, 1]
+    assert note["sub_total_excluding_taxes_amount_cents"] == 2
+    assert [amount for _, amount, _, _ in figures(note)] == ["0.01", "0.01", "None"]
+    assert translate(note).totals.net == Decimal("0.02")
+
+
+def test_missing_cent_goes_to_the_largest_remainder() -> None:
+    notes = [item(fee(1, 100), "33.3"), item(fee(2, 100), "33.4"), item(fee(3, 100), "33.3")]
+    assert [amount for _, amount, _, _ in figures(credit_note(*notes))] == ["0.33", "0.34", "0.33"]
+
+
+def test_full_credit_keeps_its_amount_beside_parts_that_round() -> None:
+    whole = fee(1, 3750, units="3.0", precise_unit_amount="12.5")
+    note = credit_note(item(whole), *(item(fee(n, 100), "0.9") for n in (2, 3, 4)))
+    assert sold(note)[0] == ("Seats", "3", "12.5")
+    assert [amount for _, amount, _, _ in figures(note)] == ["37.50", "0.01", "0.01", "0.01"]
+
+
+def test_cents_that_items_do_not_take_go_to_the_coupons() -> None:
+    # 100.4 − 10.6 = 89.8, rounded to 90: the item is 100, so the coupons are 10 and not 11.
+    note = credit_note(item(couponed(1, 1004, "106.0"), "100.4"))
+    assert note["coupons_adjustment_amount_cents"] == 11
+    assert figures(note) == [
+        ("Seats", "1.00", "EXEMPT", "0.00"),
+        ("Coupons", "-0.10", "EXEMPT", "0.00"),
+    ]
+
+
+def test_tax_cents_go_by_largest_remainder_over_items() -> None:
+    # 6.2 + 6.4 + 6.4 = 19.0.
+    notes = [item(taxed_fee(n, amount, 6)) for n, amount in ((1, 31), (2, 32), (3, 32))]
+    note = credit_note(*notes, applied_taxes=[vat(95)])
+    assert note["taxes_amount_cents"] == 19
+    assert [amount for *_, amount in figures(note)] == ["0.06", "0.07", "0.06"]
+
+
+def test_last_note_of_an_invoice_carries_the_taxes_rounding() -> None:
+    # Its tax would be 2.00, but the earlier notes have one cent too much.
+    note = credit_note(item(taxed_fee(1, 1000, 200)), adjust=-1, applied_taxes=[vat(1000)])
+    assert figures(note) == [("Seats", "10.00", "OUT20", "1.99")]
+    assert translate(note).notes == ()
+
+
+def test_tax_off_its_rate_by_more_than_two_cents_is_counted() -> None:
+    rates = {**CHART.tax_rates, "OUT20": TaxRate("OUT20", Decimal(19))}
+    part = couponed(1, 2000, "1000.0", taxes_rate=20.0, taxes_amount_cents=200)
+    note = credit_note(item(part), applied_taxes=[vat(1000)])
+    result = translate(note, chart=replace(CHART, tax_rates=rates))
+    assert result.notes == (
+        Note("tax_override", uuid(1), Decimal("0.20")),
+        Note("tax_override", "coupon:OUT20", Decimal("-0.10")),
+    )
+    assert translate(note).notes == ()
+
+
+def test_provider_that_taxed_less_than_the_fee_is_credited_what_it_booked() -> None:
+    # 5 % of half of the first fee, 2.50 instead of 5.00; the second one was taxed in full.
+    first = fee(1, 10000, taxes_rate=5.0, taxes_amount_cents=250)
+    second = fee(2, 10000, taxes_rate=5.0, taxes_amount_cents=500)
+    note = credit_note(
+        item(first), item(second, 5000), applied_taxes=[note_tax("vat_5", 5.0, 15000)]
+    ) | {"taxes_amount_cents": 500, "total_amount_cents": 15500}
+    assert [amount for *_, amount in figures(note)] == ["2.50", "2.50"]
+    assert translate(note).notes == (Note("tax_override", uuid(1), Decimal("-2.50")),)
+
+
+def test_credit_of_a_whole_invoice_has_its_tax_types_and_totals() -> None:
+    fees = [taxed_fee(1, 10000, 2000), fee(2, 3000)]
+    billed = invoice_lines(invoice(*fees, applied_taxes=[tax("vat_20", 20.0, 10000)]))
+    given = lines(credit_note(*map(item, fees), applied_taxes=[vat(10000)]))
+    assert given == billed
+
+
+# ── Lago's own figures ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        "total_amount_cents",
+        "taxes_amount_cents",
+        "sub_total_excluding_taxes_amount_cents",
+        "coupons_adjustment_amount_cents",
+    ],
+)
+def test_figures_that_do_not_add_up_are_rejected_with_the_figures(figure: str) -> None:
+    note = credit_note(item(fee(1, 10000)), item(fee(2, 234)))
+    note[figure] += 100
+    with pytest.raises(Inconsistent) as caught:
+        translate(note)
+    assert caught.value.code == "lago_totals_disagree"
+    found, said = map(int, re.findall(r" is (-?\d+)", caught.value.sentence))
+    assert abs(found - said) == 100
+
+
+@pytest.mark.parametrize(("off", "halves"), [(1, True), (2, False)])
+def test_rounding_of_one_subunit_is_no_disagreement(off: int, halves: bool) -> None:
+    # Before Lago corrected its totals, subtotal + taxes missed them by one.
+    note = credit_note(item(taxed_fee(1, 1000, 200)), applied_taxes=[vat(1000)])
+    note["total_amount_cents"] += off
+    if halves:
+        assert translate(note).totals == Totals(Decimal("10.01"), Decimal("2.00"), Decimal("12.01"))
+    else:
+        with pytest.raises(Inconsistent, match="is 1200, but total_amount_cents is 1202"):
+            translate(note)
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        "items",
+        "currency",
+        "total_amount_cents",
+        "taxes_amount_cents",
+        "sub_total_excluding_taxes_amount_cents",
+    ],
+)
+def test_missing_figures_are_named(figure: str) -> None:
+    with pytest.raises(Inconsistent) as caught:
+        translate({**credit_note(item(fee())), figure: None})
+    assert caught.value.code == "lago_totals_missing"
+    assert figure in caught.value.sentence
+
+
+def test_negative_total_is_never_sent() -> None:
+    with pytest.raises(Refused) as caught:
+        translate({**credit_note(item(fee())), "total_amount_cents": -1})
+    assert caught.value.code == "negative_total"
+
+
+def test_tax_that_leaves_less_than_nothing_is_inconsistent() -> None:
+    note = credit_note(item(taxed_fee(1, 1, 200))) | {
+        "total_amount_cents": 199,
+        "taxes_amount_cents": 200,
+        "sub_total_excluding_taxes_amount_cents": 0,
+    }
+    with pytest.raises(Inconsistent) as caught:
+        translate(note)
+    assert caught.value.code == "negative_amount"
+
+
+def test_negative_items_are_inconsistent() -> None:
+    with pytest.raises(Inconsistent) as caught:
+        translate(credit_note(item(fee(1, 1000)), item(fee(2, 1000), -100)))
+    assert caught.value.code == "negative_amount"
+
+
+def test_tax_that_no_item_can_bear_is_inconsistent() -> None:
+    note = credit_note(item(fee(1, 1000))) | {"taxes_amount_cents": 200, "total_amount_cents": 1200}
+    with pytest.raises(Inconsistent) as caught:
+        translate(note)
+    assert caught.value.code == "lago_taxes_disagree"
+
+
+def test_amount_that_no_item_can_bear_is_inconsistent() -> None:
+    note = credit_note(item(fee(1, 1000), 0)) | {
+        "sub_total_excluding_taxes_amount_cents": 2,
+        "total_amount_cents": 2,
+    }
+    with pytest.raises(Inconsistent) as caught:
+        translate(note)
+    assert caught.value.code == "lago_totals_disagree"
+
+
+def test_note_without_items_has_no_lines() -> None:
+    with pytest.raises(Refused) as caught:
+        translate(credit_note())
+    assert caught.value.code == "no_lines"
+
+
+# ── Tax types ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def types(note: JSON, **options: Any) -> list[str]:
+    return [one.tax_type for one in lines(note, **options)]
+
+
+def test_taxes_of_one_rate_are_told_apart_by_what_they_were_applied_to() -> None:
+    by = connection({**targets(), MappingKey("", "tax", "tva_20"): Target(tax_type="TVA20")})
+    applied = [vat(300), note_tax("tva_20", 20.0, 700)]
+    notes = [item(taxed_fee(1, 700, 140)), item(taxed_fee(2, 9000, 1800), 300)]
+    assert types(credit_note(*notes, applied_taxes=applied), by=by) == ["TVA20", "OUT20"]
+
+
+def test_taxes_of_one_rate_that_nothing_tells_apart_are_ambiguous() -> None:
+    by = connection({**targets(), MappingKey("", "tax", "tva_20"): Target(tax_type="TVA20")})
+    applied = [vat(500), note_tax("tva_20", 20.0, 500)]
+    notes = [item(taxed_fee(n, 500, 100)) for n in (1, 2)]
+    with pytest.raises(Unmapped) as caught:
+        translate(credit_note(*notes, applied_taxes=applied), by=by)
+    assert caught.value.code == "tax_ambiguous"
+    assert "tva_20 or vat_20" in caught.value.sentence
+
+
+def test_partly_credited_and_discounted_fees_still_fit_what_a_tax_was_applied_to() -> None:
+    # 333.33 and 333.34 subunits of net: Lago rounds each tax's base.
+    by = connection({**targets(), MappingKey("", "tax", "tva_20"): Target(tax_type="TVA20")})
+    one = taxed_fee(1, 1000, 133, precise_coupons_amount_cents="333.33333")
+    two = taxed_fee(2, 3000, 600)
+    applied = [vat(333), note_tax("tva_20", 20.0, 1000)]
+    note = credit_note(item(one, 500), item(two, 1000), applied_taxes=applied)
+    assert types(note, by=by)[:2] == ["OUT20", "TVA20"]
+
+
+def test_untaxed_and_zero_rate_items_are_told_apart_by_the_taxed_sum() -> None:
+    note = credit_note(
+        item(fee(1, 700)), item(fee(2, 300)), applied_taxes=[note_tax("vat_0", 0.0, 300)]
+    )
+    assert types(note) == ["EXEMPT", "ZERO"]
+
+
+def test_two_taxes_on_one_item_use_the_combined_mapping() -> None:
+    both = taxed_fee(1, 10000, 2250, taxes_rate=22.5)
+    note = credit_note(item(both), applied_taxes=[vat(10000), note_tax("levy_2_5", 2.5, 10000)])
+    assert figures(note) == [("Seats", "100.00", "OUT22_5", "22.50")]
+
+
+def test_provider_taxes_share_one_mapping() -> None:
+    by = connection({**targets(), MappingKey("", "provider_tax"): Target(tax_type="OUT5")})
+    applied = [note_tax("anrok_ny", 5.0, 10000, lago_tax_id=None)]
+    taxed = taxed_fee(1, 10000, 500, taxes_rate=5.0)
+    assert types(credit_note(item(taxed), applied_taxes=applied), by=by) == ["OUT5"]
+
+
+def test_rate_that_no_tax_of_the_note_has_is_ambiguous() -> None:
+    with pytest.raises(Unmapped) as caught:
+        translate(credit_note(item(taxed_fee()), applied_taxes=[]))
+    assert (caught.value.code, caught.value.cause) == ("tax_ambiguous", "")
+
+
+def test_tax_on_a_zero_rate_type_is_never_sent() -> None:
+    by = connection({**targets(), MappingKey("", "tax", "vat_20"): Target(tax_type="ZERO")})
+    with pytest.raises(Unmapped) as caught:
+        translate(credit_note(item(taxed_fee()), applied_taxes=[vat(10000)]), by=by)
+    assert (caught.value.code, caught.value.cause) == ("tax_rate_zero", "tax:vat_20")
+
+
+def test_tax_without_a_mapping_is_waited_for() -> None:
+    mapped = targets()
+    del mapped[MappingKey("", "tax", "vat_20")]
+    with pytest.raises(Unmapped) as caught:
+        translate(credit_note(item(taxed_fee()), applied_taxes=[vat(10000)]), by=connection(mapped))
+    assert (caught.value.code, caught.value.cause) == ("tax_unmapped", "tax:vat_20")
+
+
+def test_item_without_an_account_is_waited_for() -> None:
+    by = connection({**targets(), MappingKey("", "coupon"): Target("BARE")})
+    with pytest.raises(Unmapped) as caught:
+        translate(credit_note(item(couponed(1, 1000, "100.0"))), by=by)
+    assert (caught.value.code, caught.value.cause) == ("account_unmapped", "coupon")

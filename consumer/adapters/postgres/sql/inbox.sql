@@ -124,6 +124,15 @@ update document d
   from unmet u
  where d.id = u.id and d.state = 'ready' and d.wanted is not null;
 
+-- name: wait_for_parts
+-- An invoice is voided only once nothing of ours is allocated to it any more (ACCOUNTING.md 4).
+update document d
+   set state = 'waiting', cause = 'doc:' || a.id
+  from document a
+ where d.id = any($1::bigint[]) and d.kind = 'invoice' and d.state = 'ready' and d.wanted is null
+   and a.target = d.lago_id and a.kind = 'allocation' and a.connection_id = d.connection_id
+   and (a.synced is not null or a.state = 'sending');
+
 -- name: release_awaited
 -- The objects are locked: whoever waits for these documents has written so, or will see them.
 insert into release (cause)

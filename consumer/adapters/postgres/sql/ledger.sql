@@ -51,16 +51,24 @@ with picked as materialized (
    limit $4 for update skip locked
 )
 select d.id, d.connection_id, d.kind, d.lago_id, d.wanted, d.batch_limit, d.suffix, d.xero_id, d.xero_status,
-       d.attempts, d.ready_at, d.target, d.amount_cents, o.facts::text as facts,
-       k.facts::text as customer_facts, c.xero_id as contact_id, i.xero_id as target_id, i.currency as target_currency
+       d.attempts, d.ready_at, d.target, d.amount_cents, d.currency, o.facts::text as facts,
+       k.facts::text as customer_facts, c.xero_id as contact_id, i.xero_id as target_id,
+       i.currency as target_currency, i.dated as target_dated, n.xero_id as source_id, n.dated as source_dated,
+       case when d.kind = 'invoice' then array(
+         select a.lago_id from document a
+          where a.target = d.lago_id and a.kind = 'allocation' and a.part = '' and a.wanted is not null
+            and a.connection_id = d.connection_id) end as allocated
   from picked p
   join document d on d.id = p.id
-  left join object o on o.kind = d.kind and o.lago_id = d.lago_id and d.kind <> 'contact'
+  left join object o on o.kind = case when d.kind = 'refund' then 'credit_note' else d.kind end
+                    and o.lago_id = d.lago_id
   left join object k on k.kind = 'customer' and k.lago_id = d.customer_id
   left join document c on c.kind = 'contact' and c.lago_id = d.customer_id and c.connection_id = d.connection_id
                       and c.part = '' and c.target is null
   left join document i on i.kind = 'invoice' and i.lago_id = d.target and i.connection_id = d.connection_id
                       and i.part = '' and i.target is null
+  left join document n on n.kind = 'credit_note' and n.lago_id = d.source and n.connection_id = d.connection_id
+                      and n.part = '' and n.target is null
  order by d.lane, d.ready_at, d.id;
 
 -- name: next_ready
@@ -258,8 +266,9 @@ select id, cause, after from release order by id limit 1 for update skip locked;
 
 -- name: held_by
 -- The documents that have this cause, a page at a time; only planning can release some of them: those
--- without a home, skipped ones, and those whose plan is out of date.
-select id, kind, lago_id, connection_id is null or state = 'skipped' or cause like 'plan:%' as unplanned
+-- without a home, skipped ones, those to be removed, and those whose plan is out of date.
+select id, kind, lago_id, target, connection_id is null or state = 'skipped' or wanted is null
+       or cause like 'plan:%' as unplanned
   from document where cause = $1 and id > $2 order by id limit $3;
 
 -- name: release_documents

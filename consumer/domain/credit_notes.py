@@ -1,0 +1,187 @@
+"""Credit notes: a note, the invoice it corrects and those that consume it in; its documents out.
+
+ACCOUNTING.md 5. A note has up to three parts: *offset* lowers what its own invoice has open, *credit*
+stays until later invoices consume it, *refund* is paid back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from uuid import UUID
+
+from consumer.domain.documents import Planned, fingerprint
+from consumer.domain.mapping import Connection
+from consumer.domain.objects import Object, credit_note_of, invoice_of
+from schemas import lago
+
+OFFSET = "offset"
+"""The part of a document that allocates a note to the invoice it corrects."""
+
+
+def plan_credit_note(
+    note: Object, invoice: Object | None, connections: Mapping[int, Connection]
+) -> list[Planned]:
+    """The note itself, its offset and its refund, in the connection of the invoice it corrects."""
+    facts = credit_note_of(note)
+    home = invoice.connection_id if invoice is not None else None
+    connection = connections.get(home) if home is not None else None
+    hold, waits = _why_not(note, facts, invoice, connection)
+    number = facts.number if facts else None
+    document = Planned(
+        kind="credit_note",
+        lago_id=note.key.lago_id,
+        customer_id=invoice.customer_id if invoice is not None else note.customer_id,
+        connection_id=None if connection is None else connection.id,
+        tenant_id=None if connection is None else connection.tenant_id,
+        wanted=fingerprint(facts) if facts is not None and hold is None else None,
+        hold=hold,
+        waits=waits,
+        stays=hold,  # Lago tells of no void of a note that it told of before
+        number=f"{connection.number_prefix if connection else ''}{number}" if number else None,
+        currency=facts.currency if facts else None,
+        dated=facts.issuing_date if facts else None,
+    )
+    if facts is None:
+        return [document]
+    return [document, *_parts(document, facts)]
+
+
+def _parts(document: Planned, facts: lago.CreditNote) -> Iterator[Planned]:
+    """Offset and refund; what a note does not have is no document."""
+    if facts.offset_amount_cents and facts.lago_invoice_id is not None:
+        yield part_of(
+            document,
+            kind="allocation",
+            lago_id=document.lago_id,
+            part=OFFSET,
+            source=document.lago_id,
+            target=facts.lago_invoice_id,
+            amount_cents=facts.offset_amount_cents,
+        )
+    if facts.refund_amount_cents:
+        failed = "lago:refund_failed" if facts.refund_status == "failed" else None
+        pending = None if facts.refund_status else "refund_not_begun"
+        yield part_of(
+            document,
+            kind="refund",
+            lago_id=document.lago_id,
+            source=document.lago_id,
+            amount_cents=facts.refund_amount_cents,
+            hold=failed or pending,
+            stays=pending,
+        )
+
+
+def part_of(
+    document: Planned,
+    *,
+    kind: str,
+    lago_id: UUID,
+    amount_cents: int,
+    part: str = "",
+    source: UUID | None = None,
+    target: UUID | None = None,
+    hold: str | None = None,
+    stays: str | None = None,
+) -> Planned:
+    """A document that rests on another: wanted only while that one is."""
+    if document.wanted is None:
+        hold, stays = document.hold, document.stays
+    facts = [kind, part, str(source), str(target), amount_cents, document.currency]
+    digest = hashlib.blake2b(json.dumps(facts).encode(), digest_size=16).digest()
+    return Planned(
+        kind=kind,  # type: ignore[arg-type]
+        lago_id=lago_id,
+        part=part,
+        source=source,
+        target=target,
+        amount_cents=amount_cents,
+        customer_id=document.customer_id,
+        connection_id=document.connection_id,
+        tenant_id=document.tenant_id,
+        wanted=digest if hold is None else None,
+        hold=hold,
+        waits=document.wanted is None and document.waits,
+        stays=stays,
+        currency=document.currency,
+        dated=document.dated,
+    )
+
+
+def consumed(invoice: Object) -> dict[UUID, lago.Credit]:
+    """The notes' ids that an invoice consumes, and how much of each."""
+    facts = invoice_of(invoice)
+    credits = facts.credits if facts is not None else None
+    return {
+        credit.item.lago_item_id: credit
+        for credit in credits or ()
+        if credit.item is not None
+        and credit.item.type == "credit_note"
+        and credit.item.lago_item_id is not None
+    }
+
+
+def plan_allocations(
+    document: Planned,
+    invoice: Object,
+    notes: Mapping[UUID, Object],
+    invoices: Mapping[UUID, Object],
+    connection: Connection | None,
+) -> list[Planned]:
+    """What the invoice consumes of notes that Xero has or will have; the rest are negative lines.
+
+    ``document`` is the invoice's own.
+    """
+    if connection is None or not connection.sync_credit_notes:
+        return []
+    plans = []
+    for note_id, credit in consumed(invoice).items():
+        note = notes.get(note_id)
+        if note is not None and _never(note, invoices, connection):
+            continue
+        plans.append(
+            part_of(
+                document,
+                kind="allocation",
+                lago_id=credit.lago_id,
+                source=note_id,
+                target=invoice.key.lago_id,
+                amount_cents=credit.amount_cents,
+            )
+        )
+    return plans
+
+
+def _never(note: Object, invoices: Mapping[UUID, Object], connection: Connection) -> bool:
+    """Whether a known note will not be in this connection's Xero organisation."""
+    facts = credit_note_of(note)
+    corrected = invoices.get(note.invoice_ids[0]) if note.invoice_ids else None
+    elsewhere = corrected is not None and corrected.connection_id not in (None, connection.id)
+    hold, waits = _why_not(note, facts, corrected, connection)
+    return elsewhere or (hold is not None and not waits)
+
+
+def _why_not(
+    note: Object,
+    facts: lago.CreditNote | None,
+    invoice: Object | None,
+    connection: Connection | None,
+) -> tuple[str | None, bool]:
+    """Why the note is not to be posted, and whether that will pass."""
+    if facts is None:
+        return f"content:{note.key.lago_id}", True
+    if facts.self_billed:
+        return "self_billed", False
+    if facts.credit_status == "voided":
+        return "lago:credit_voided", False
+    if invoice is None:
+        return f"lago_invoice:{facts.lago_invoice_id}", True
+    if connection is None:
+        return f"home:{invoice.customer_id}", True
+    if not connection.sync_credit_notes:
+        return f"syncs:credit_notes@{connection.code}", False
+    if connection.start_date and facts.issuing_date and facts.issuing_date < connection.start_date:
+        return f"start_date@{connection.code}", False
+    return None, False
