@@ -181,6 +181,9 @@ class Mappings(EntityMappings):
 
     fallback_item: ItemTarget
     payment_account: Annotated[dict[CurrencyKey, AccountCode], BeforeValidator(_payment_accounts)]
+    refund_account: Annotated[
+        dict[CurrencyKey, AccountCode], BeforeValidator(_payment_accounts)
+    ] = {}
     no_tax: TaxType
     outside_tax: TaxType
     entities: dict[Text, EntityMappings] = {}

@@ -15,6 +15,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from schemas.error_event import FailurePost
 from schemas.lago import (
+    ActivityLog,
     CreditNote,
     Customer,
     Envelope,
@@ -34,6 +35,7 @@ READ: dict[str, type[BaseModel]] = {
     "lago_invoice": Invoice,
     "lago_credit_note": CreditNote,
     "lago_refund_failure": RefundFailure,
+    "lago_activity_log": ActivityLog,
     "lago_payment": Payment,
     "lago_payment_receipt": PaymentReceipt,
     "lago_payment_request": PaymentRequest,

@@ -187,7 +187,7 @@ _HERE = "codes are those of this Xero organisation; run apply again after adding
 
 
 def _wrong(key: MappingKey, target: Target, chart: Chart) -> _Wrong:
-    if key.kind == "payment_account":
+    if key.kind in ("payment_account", "refund_account"):
         yield from _wrong_payment_account(key, target.account or "", chart)
         return
     account = target.account

@@ -21,7 +21,14 @@ IMMUTABLE: frozenset[str] = frozenset({"invoice", "credit_note", "allocation", "
 """Kinds that are never edited once posted, only voided."""
 
 GONE: frozenset[str] = frozenset(
-    {"lago:voided", "lago:deleted", "lago:payment_failed", "lago:refund_failed"}
+    {
+        "lago:voided",
+        "lago:deleted",
+        "lago:payment_failed",
+        "lago:payment_refunded",
+        "lago:payment_reversed",
+        "lago:refund_failed",
+    }
 )
 """Holds of what Lago has taken back: posted, it is taken back in Xero too."""
 

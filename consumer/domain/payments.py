@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from uuid import UUID
 
-from consumer.domain.documents import Planned
+from consumer.domain.documents import GONE, Planned
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import Money, Object, money_of
 
@@ -69,7 +69,7 @@ def _plan(
         wanted=payment_fingerprint(money, amount) if hold is None and amount is not None else None,
         hold=hold,
         waits=waits,
-        stays=None if hold == "lago:payment_failed" else hold,
+        stays=None if hold in GONE else hold,
         amount_cents=amount,
         currency=money.currency,
         dated=money.created_at.astimezone(UTC).date() if money.created_at else None,
@@ -85,6 +85,8 @@ def split(payment: Object, open_cents: Mapping[UUID, int]) -> Mapping[UUID, int]
     money = money_of(payment)
     if money is None:
         return None
+    if money.shares:
+        return money.shares
     if len(payment.invoice_ids) == 1:
         return {payment.invoice_ids[0]: money.amount_cents}
     if any(id not in open_cents for id in payment.invoice_ids):

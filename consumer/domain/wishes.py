@@ -47,9 +47,14 @@ def connection_of(asked: file.Connection, tenant_id: UUID, id: int = 0) -> Conne
 
 
 def _mappings(asked: file.Mappings) -> Iterator[tuple[MappingKey, Target]]:
-    for currency, account in asked.payment_account.items():
-        key = MappingKey("", "payment_account", "" if currency == "default" else currency)
-        yield key, Target(account=account)
+    accounts: tuple[tuple[MappingKind, Mapping[str, str]], ...] = (
+        ("payment_account", asked.payment_account),
+        ("refund_account", asked.refund_account),
+    )
+    for kind, by_currency in accounts:
+        for currency, account in by_currency.items():
+            key = MappingKey("", kind, "" if currency == "default" else currency)
+            yield key, Target(account=account)
     yield from _scope("", asked)
     for entity, mappings in asked.entities.items():
         yield from _scope(entity, mappings)

@@ -39,7 +39,7 @@ SECRET = "whsec_YWNjZXB0YW5jZS10ZXN0cy1zaWduaW5nLWtleQ=="
 SCALE = 0.05
 """Xero's minute takes three seconds, and doubt is looked at again after five."""
 API = "/api.xro/2.0"
-DOCUMENTS = ("Contacts", "Invoices", "Payments")
+DOCUMENTS = ("Contacts", "Invoices", "CreditNotes", "Payments")
 """Collections that carry documents; ``apply`` reads others."""
 POLL = 0.05
 PATIENCE = 30.0

@@ -89,7 +89,7 @@ def test_a_tax_type_is_a_word_or_a_mapping() -> None:
         (
             "    xero:",
             "    syncs: {qqq: 1}\n    xero:",
-            "connections[0].syncs.qqq: is not a known key; known here: invoices, payments",
+            "connections[0].syncs.qqq: is not a known key; known here: invoices, credit_notes, payments",
         ),
         (
             "    xero:",

@@ -21,6 +21,12 @@ from consumer.sandbox.lago.catalogue import (
     Tax,
 )
 from consumer.sandbox.lago.choices import Choices, RandomChoices
+from consumer.sandbox.lago.credit_notes import (
+    consuming,
+    credit_note,
+    credit_note_event,
+    refund_failure_event,
+)
 from consumer.sandbox.lago.customers import customer, generate_customer, link, nested, updated
 from consumer.sandbox.lago.fees import FeeFacts, Price
 from consumer.sandbox.lago.invoices import (
@@ -72,6 +78,9 @@ __all__ = [
     "Tax",
     "ambiguous_invoice",
     "announcing_type",
+    "consuming",
+    "credit_note",
+    "credit_note_event",
     "customer",
     "customer_event",
     "demo_events",
@@ -93,6 +102,7 @@ __all__ = [
     "raw_record",
     "receipt_event",
     "record",
+    "refund_failure_event",
     "unmapped_invoice",
     "updated",
 ]

@@ -160,11 +160,37 @@ class Invoice:
 
 
 @dataclass(slots=True)
+class CreditNote:
+    """A credit note to a customer; what is allocated and refunded lowers what remains."""
+
+    credit_note_id: str
+    number: str = ""
+    contact_id: str = ZERO_GUID
+    reference: str = ""
+    date: datetime.date | None = None
+    status: str = "DRAFT"
+    currency_code: str = ""
+    lines: list[Line] = field(default_factory=list)
+    sub_total: Decimal = ZERO
+    total_tax: Decimal = ZERO
+    total: Decimal = ZERO
+    amount_paid: Decimal = ZERO
+    allocations: list[Json] = field(default_factory=list)
+    updated: int = 0
+
+    @property
+    def remaining(self) -> Decimal:
+        """RemainingCredit."""
+        return self.total - self.amount_paid - sum((a["Amount"] for a in self.allocations), ZERO)
+
+
+@dataclass(slots=True)
 class Payment:
-    """Money on an invoice."""
+    """Money on an invoice, or a refund on a credit note."""
 
     payment_id: str
     invoice_id: str
+    credit_note_id: str
     account_id: str
     date: datetime.date
     amount: Decimal
@@ -191,6 +217,7 @@ class Books:
         self.tax_rates: dict[str, TaxRate] = {}
         self.contacts: dict[str, Contact] = {}
         self.invoices: dict[str, Invoice] = {}
+        self.credit_notes: dict[str, CreditNote] = {}
         self.payments: dict[str, Payment] = {}
         self._names: dict[str, str] = {}
         self._contact_numbers: dict[str, str] = {}

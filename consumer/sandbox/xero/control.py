@@ -141,6 +141,7 @@ def _books(world: World, request: Request, body: Json) -> Json:
         "organisation": organisations.organisation(books.organisation),
         "contacts": [rendering.contact(one) for one in books.contacts.values()],
         "invoices": [rendering.invoice(books, one) for one in books.invoices.values()],
+        "credit_notes": [rendering.credit_note(books, one) for one in books.credit_notes.values()],
         "payments": [rendering.payment(books, one) for one in books.payments.values()],
     }
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from consumer.sandbox.xero import (
     batches,
     contacts,
+    credit_notes,
     invoices,
     listing,
     organisations,
@@ -52,6 +53,9 @@ INVOICE_FIELDS = frozenset(
 )
 
 
+CREDIT_NOTE_FIELDS = frozenset(
+    {"CreditNoteID", "CreditNoteNumber", "Status", "Date", "Contact", "Reference", "UpdatedDateUTC"}
+)
 PAYMENT_FIELDS = frozenset(
     {"PaymentID", "PaymentType", "Status", "Date", "Invoice", "Reference", "UpdatedDateUTC"}
 )
@@ -131,6 +135,24 @@ def _invoice(call: Call, key: str) -> Json | None:
     return None if found is None else rendering.invoice(call.books, found)
 
 
+def _credit_notes(call: Call) -> Answer:
+    return listing.answer(
+        call,
+        credit_notes.KIND,
+        call.books.credit_notes.values(),
+        lambda one: rendering.credit_note(call.books, one),
+        lambda one: rendering.credit_note(call.books, one),
+        CREDIT_NOTE_FIELDS,
+    )
+
+
+def _credit_note(call: Call, key: str) -> Json | None:
+    for one in call.books.credit_notes.values():
+        if one.credit_note_id == key.lower() or one.number.casefold() == key.casefold():
+            return rendering.credit_note(call.books, one)
+    return None
+
+
 def _payments(call: Call) -> Answer:
     return listing.answer(
         call,
@@ -148,6 +170,14 @@ def _payment(call: Call, key: str) -> Json | None:
 
 
 COLLECTIONS = {
+    "CreditNotes": Collection(
+        credit_notes.KIND,
+        credit_notes.put,
+        credit_notes.post,
+        _credit_notes,
+        _credit_note,
+        lambda call, key: key in call.books.credit_notes,
+    ),
     "Payments": Collection(
         payments.KIND,
         payments.put,
@@ -182,6 +212,8 @@ def respond(call: Call) -> Answer:
     name, *rest = call.path
     if call.method == "GET" and (found := organisations.respond(call)):
         return found
+    if name == "CreditNotes" and rest[1:2] == ["Allocations"] and call.method in ("PUT", "DELETE"):
+        return credit_notes.allocations(call, rest[0], rest[2:])
     collection = COLLECTIONS.get(name)
     if collection is None or len(rest) > 1:
         raise ApiError(not_implemented())

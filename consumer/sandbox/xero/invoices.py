@@ -155,7 +155,7 @@ def _fill(
     echo = None
     sent = reading.objects(element, "LineItems")
     if sent is not None:
-        wrong, echo = _lines(call, invoice, sent, approved=approved)
+        wrong, echo = build_lines(call, invoice, sent, approved=approved)
         errors += wrong
     if not invoice.lines and (approved or sent is not None):
         errors.append("One or more line items must be specified")
@@ -165,7 +165,7 @@ def _fill(
             invoice.sent_to_contact = sent_to_contact
         elif sent_to_contact:
             warnings.append("Only AUTHORISED invoices may have SentToContact updated.")
-    errors += _totals(invoice, element)
+    errors += add_up(invoice, element)
     return errors, echo
 
 
@@ -252,7 +252,7 @@ def _currency(books: Books, invoice: Invoice, element: Json) -> list[str]:
     return []
 
 
-def _lines(
+def build_lines(
     call: Call, invoice: Invoice, sent: list[Json], *, approved: bool
 ) -> tuple[list[str], list[Json]]:
     """Lines named by LineItemID are updated, others created; lines left out are gone."""
@@ -271,7 +271,8 @@ def _lines(
     return errors, echo
 
 
-def _totals(invoice: Invoice, element: Json) -> list[str]:
+def add_up(invoice: Invoice, element: Json) -> list[str]:
+    """The totals of the lines; a complaint if the element claims others."""
     net = sum((line.line_amount for line in invoice.lines), arithmetic.ZERO)
     invoice.total_tax = sum((line.tax_amount for line in invoice.lines), arithmetic.ZERO)
     if invoice.line_amount_types == "Inclusive":

@@ -12,7 +12,7 @@ from consumer.sandbox.xero import invoices, reading, rendering
 from consumer.sandbox.xero.answers import Json, guid
 from consumer.sandbox.xero.arithmetic import cents
 from consumer.sandbox.xero.batches import Kind, Outcome, refusal
-from consumer.sandbox.xero.books import Account, Books, Invoice, Payment
+from consumer.sandbox.xero.books import Account, Books, CreditNote, Invoice, Payment
 from consumer.sandbox.xero.call import Call
 
 _NAMED: reading.Shape = {
@@ -38,24 +38,27 @@ MAX_REFERENCE = 255
 def put(call: Call, element: Json) -> Outcome:
     """Create, whether or not the same was created before."""
     books = call.books
-    invoice = _invoice(books, reading.single(element, "Invoice"))
+    target = _invoice(books, reading.single(element, "Invoice")) or _credit_note(
+        books, reading.single(element, "CreditNote")
+    )
     account = _account(books, reading.single(element, "Account"))
     amount = reading.decimal(element, "Amount")
-    errors = _wrong(call, element, invoice, account, amount)
-    if errors or invoice is None or account is None or amount is None:
+    errors = _wrong(call, element, target, account, amount)
+    if errors or target is None or account is None or amount is None:
         return refusal(KIND, element, None, errors)
     payment = Payment(
         guid(),
-        invoice_id=invoice.invoice_id,
+        invoice_id=target.invoice_id if isinstance(target, Invoice) else "",
+        credit_note_id=target.credit_note_id if isinstance(target, CreditNote) else "",
         account_id=account.account_id,
         date=reading.date(element, "Date") or books.organisation.today(call.at),
         amount=cents(amount),
-        currency_code=invoice.currency_code,
+        currency_code=target.currency_code,
         reference=reading.text(element, "Reference") or "",
         updated=call.at,
     )
     books.payments[payment.payment_id] = payment
-    _apply(call, invoice, payment, paid=payment.amount)
+    _apply(call, payment, paid=payment.amount)
     return Outcome(rendering.payment(books, payment))
 
 
@@ -72,25 +75,26 @@ def post(call: Call, element: Json) -> Outcome:
         return refusal(KIND, element, shown, [locked])
     deleted = replace(stored, status="DELETED", updated=call.at)
     call.books.payments[payment_id] = deleted
-    _apply(call, call.books.invoices[stored.invoice_id], stored, paid=-stored.amount)
+    _apply(call, stored, paid=-stored.amount)
     return Outcome(rendering.payment(call.books, deleted))
 
 
 def _wrong(
     call: Call,
     element: Json,
-    invoice: Invoice | None,
+    target: Invoice | CreditNote | None,
     account: Account | None,
     amount: Decimal | None,
 ) -> list[str]:
-    if invoice is None:
+    if target is None:
         return ["Payment must be against a document that exists."]
     errors = []
-    if invoice.status == "PAID":  # both are said then (xero.md 11)
+    open_amount = target.amount_due if isinstance(target, Invoice) else target.remaining
+    if target.status == "PAID":  # both are said then (xero.md 11)
         errors += [NOT_AUTHORISED, EXCEEDS]
-    elif invoice.status != "AUTHORISED":
+    elif target.status != "AUTHORISED":
         errors.append(NOT_AUTHORISED)
-    elif amount is not None and cents(amount) > invoice.amount_due:
+    elif amount is not None and cents(amount) > open_amount:
         errors.append(EXCEEDS)
     if amount is None or amount <= 0:
         errors.append("The payment Amount must be greater than zero.")
@@ -100,16 +104,20 @@ def _wrong(
         base = call.books.organisation.base_currency
         if account.type == "BANK" and account.currency_code not in (
             "",
-            invoice.currency_code,
+            target.currency_code,
             base,
         ):
             errors.append("The account's currency must be the document's or the base currency.")
     if len(reading.text(element, "Reference") or "") > MAX_REFERENCE:
         errors.append("The Reference is too long.")
-    day = reading.date(element, "Date")
-    if locked := invoices.lock_complaint(call.books, day):
+    if locked := invoices.lock_complaint(call.books, reading.date(element, "Date")):
         errors.append(locked)
     return errors
+
+
+def _credit_note(books: Books, named: Json | None) -> CreditNote | None:
+    note_id = reading.identity(named, "CreditNoteID") if named is not None else None
+    return books.credit_notes.get(note_id) if note_id else None
 
 
 def _takes_payments(account: Account) -> bool:
@@ -136,8 +144,15 @@ def _account(books: Books, named: Json | None) -> Account | None:
     return None
 
 
-def _apply(call: Call, invoice: Invoice, payment: Payment, *, paid: Decimal) -> None:
-    """What is paid settles the invoice, what is taken back opens it again."""
+def _apply(call: Call, payment: Payment, *, paid: Decimal) -> None:
+    """What is paid settles the document, what is taken back opens it again."""
+    note = call.books.credit_notes.get(payment.credit_note_id)
+    if note is not None:
+        refunded = replace(note, amount_paid=note.amount_paid + paid, updated=call.at)
+        refunded.status = "AUTHORISED" if refunded.remaining else "PAID"
+        call.books.credit_notes[note.credit_note_id] = refunded
+        return
+    invoice = call.books.invoices[payment.invoice_id]
     entry = {"PaymentID": payment.payment_id, "Amount": payment.amount}
     others = [one for one in invoice.payments if one["PaymentID"] != payment.payment_id]
     changed = replace(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from consumer.sandbox.xero.answers import Json, calendar_date, date_string, stamp
-from consumer.sandbox.xero.books import Books, Contact, Invoice, Line, Payment
+from consumer.sandbox.xero.books import Books, Contact, CreditNote, Invoice, Line, Payment
 
 ADDRESS_TYPES = ("STREET", "POBOX")
 PHONE_TYPES = ("DDI", "DEFAULT", "FAX", "MOBILE")
@@ -79,21 +79,51 @@ def line(one: Line) -> Json:
 def payment(books: Books, one: Payment) -> Json:
     """A payment with the invoice as it is now."""
     account = next(each for each in books.accounts.values() if each.account_id == one.account_id)
+    note = books.credit_notes.get(one.credit_note_id)
+    target = (
+        {"Invoice": invoice(books, books.invoices[one.invoice_id], lines=False)}
+        if note is None
+        else {"CreditNote": credit_note(books, note)}
+    )
     return {
         "PaymentID": one.payment_id,
         "Date": calendar_date(one.date),
         "Amount": one.amount,
         "BankAmount": one.amount,
         "Reference": one.reference,
-        "CurrencyRate": books.invoices[one.invoice_id].currency_rate,
-        "PaymentType": "ACCRECPAYMENT",
+        "PaymentType": "ACCRECPAYMENT" if note is None else "ARCREDITPAYMENT",
         "Status": one.status,
         "UpdatedDateUTC": stamp(one.updated),
         "HasAccount": True,
         "IsReconciled": False,
         "Account": {"AccountID": account.account_id, "Code": account.code},
-        "Invoice": invoice(books, books.invoices[one.invoice_id], lines=False),
+        **target,
         "HasValidationErrors": False,
+    }
+
+
+def credit_note(books: Books, one: CreditNote) -> Json:
+    """A credit note with its allocations."""
+    assert one.date is not None
+    return {
+        "CreditNoteID": one.credit_note_id,
+        "CreditNoteNumber": one.number,
+        "Type": "ACCRECCREDIT",
+        "Reference": one.reference,
+        "Contact": embedded_contact(books.contacts[one.contact_id]),
+        "DateString": date_string(one.date),
+        "Date": calendar_date(one.date),
+        "Status": one.status,
+        "LineAmountTypes": "Exclusive",
+        "LineItems": [line(each) for each in one.lines],
+        "SubTotal": one.sub_total,
+        "TotalTax": one.total_tax,
+        "Total": one.total,
+        "RemainingCredit": one.remaining,
+        "Allocations": one.allocations,
+        "CurrencyCode": one.currency_code,
+        "UpdatedDateUTC": stamp(one.updated),
+        "HasErrors": False,
     }
 
 
