@@ -1,12 +1,14 @@
-"""Named SQL: a file of statements under ``-- name: x`` lines in, a mapping of name to text out."""
+"""Named SQL: a file of statements under ``-- name: x`` lines in, a mapping of name to text out; and rows
+in the shape that such statements take."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
+from typing import Any
 
 _NAME = re.compile(r"^-- name: (\w+).*$", re.MULTILINE)
 
@@ -18,3 +20,9 @@ def statements(file: str) -> Mapping[str, str]:
     parts = _NAME.split(source)[1:]
     named = dict(zip(parts[::2], (text.strip().rstrip(";") for text in parts[1::2]), strict=True))
     return MappingProxyType(named)
+
+
+def columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
+    """Rows as columns, the shape ``unnest`` takes."""
+    made = [list(column) for column in zip(*rows, strict=True)]
+    return made or [[] for _ in range(width)]

@@ -137,29 +137,24 @@ def _precise(item: lago.CreditNoteItem) -> Fraction:
 def _coupons(
     total: int, items: Sequence[lago.CreditNoteItem], amounts: Sequence[Fraction]
 ) -> list[Fraction]:
-    """Each item's part of the coupons: of the fee's discount as much as of the fee.
+    """Each item's part of the note's coupons: of the fee's discount as much as of the fee.
 
-    Where that is not the note's ``total`` (Lago once split it by amount), it is a weight only.
+    The fees' figures are weights only: Lago once split coupons by amount, as is done without them.
     """
-    if total == 0:
-        return [Fraction(0)] * len(items)
     parts = [
         amount * _discount(item.fee) / item.fee.amount_cents
-        if item.fee.amount_cents > 0
+        if item.fee.amount_cents
         else Fraction(0)
         for item, amount in zip(items, amounts, strict=True)
     ]
-    if abs(sum(parts, Fraction(0)) - total) <= 1:
-        return parts
-    weights = parts if any(parts) else list(amounts)
-    return [total * weight / sum(weights) for weight in weights] if any(weights) else parts
+    weights = parts if any(parts) else amounts
+    whole = sum(weights)
+    return [total * weight / whole for weight in weights] if whole else parts
 
 
 def _discount(fee: lago.Fee) -> Fraction:
     """Coupons and progressive billing credit on the whole fee."""
-    return min(
-        Fraction(max(fee.precise_coupons_amount_cents or ZERO, ZERO)), Fraction(fee.amount_cents)
-    )
+    return Fraction(fee.precise_coupons_amount_cents or ZERO)
 
 
 def _taxed(item: lago.CreditNoteItem, amount: Fraction, coupon: Fraction) -> Credited:
@@ -167,8 +162,8 @@ def _taxed(item: lago.CreditNoteItem, amount: Fraction, coupon: Fraction) -> Cre
     net, booked = fee.amount_cents - _discount(fee), Fraction(fee.taxes_amount_cents)
     rate = _rate(fee, net, booked)
     tax = rate * (amount - coupon)
-    # A provider may have taxed less than the whole fee: then what it booked tells.
-    if booked and abs(rate * net - booked) > 1 and fee.amount_cents > 0:
+    # A provider may have taxed less than the whole fee: then what it booked tells, if we know it.
+    if booked and abs(rate * net - booked) > 1 and fee.amount_cents:
         tax = booked * amount / fee.amount_cents
     return Credited(item, amount, coupon, tax + rate * coupon, rate * coupon)
 

@@ -118,9 +118,10 @@ def test_reference_is_the_purchase_order_else_the_invoice_as_xero_knows_it() -> 
     assert translate(neither, by=by).payload.reference is None
 
 
-def test_number_beyond_printable_ascii_is_refused() -> None:
+@pytest.mark.parametrize(("prefix", "number"), [("", "ACMÉ-CN001"), ("L-", "A" * 254), ("", "")])
+def test_number_that_xero_does_not_take_is_refused(prefix: str, number: str) -> None:
     with pytest.raises(Refused) as caught:
-        translate(credit_note(item(fee()), number="ACMÉ-CN001"))
+        translate(credit_note(item(fee()), number=number), by=connection(number_prefix=prefix))
     assert caught.value.code == "credit_note_number_illegal"
 
 
@@ -341,6 +342,56 @@ def test_tax_cents_go_by_largest_remainder_over_items() -> None:
     assert [amount for *_, amount in figures(note)] == ["0.06", "0.07", "0.06"]
 
 
+def test_items_that_lago_kept_no_fractions_of_are_taken_as_they_are() -> None:
+    note = credit_note(item(taxed_fee(1, 1000, 200)), applied_taxes=[vat(1000)])
+    note["items"][0]["precise_amount_cents"] = "0.0"
+    assert figures(note) == [("Seats", "10.00", "OUT20", "2.00")]
+
+
+def test_fee_that_does_not_tell_its_tax_is_taxed_at_its_rate() -> None:
+    untold = taxed_fee(1, 1000)
+    del untold["taxes_amount_cents"]
+    note = credit_note(item(untold), item(fee(2, 1000)), applied_taxes=[vat(1000)])
+    assert [amount for *_, amount in figures(note)] == ["2.00", "0.00"]
+
+
+def test_fee_that_does_not_tell_its_rate_is_taxed_as_it_was() -> None:
+    # 18.00 on 100.00 − 10.00 are 20 %, also of what the coupons took.
+    note = credit_note(
+        item(couponed(1, 10000, "1000.0", taxes_rate=20.0, taxes_amount_cents=1800)),
+        applied_taxes=[vat(9000)],
+    )
+    note["items"][0]["fee"]["taxes_rate"] = None
+    assert [amount for *_, amount in figures(note)] == ["20.00", "-2.00"]
+
+
+def test_tax_goes_to_no_item_that_became_nothing() -> None:
+    # The last item's tax, 0.08775, has the largest remainder, but of its 0.39 nothing is left.
+    parts = [item(taxed_fee(n, 100, 20), "0.4") for n in range(1, 7)]
+    last = taxed_fee(7, 100, 22, taxes_rate=22.5)
+    applied = [vat(3), note_tax("levy_2_5", 2.5, 0)]
+    note = credit_note(*parts, item(last, "0.39"), applied_taxes=applied)
+    assert note["taxes_amount_cents"] == 1
+    amounts = [(line, tax) for _, line, _, tax in figures(note)]
+    assert amounts[0] == ("0.01", "0.01")
+    assert amounts[-1] == ("None", "0.00")
+
+
+def test_tax_is_taken_from_no_coupons_that_became_nothing() -> None:
+    # Coupons of 0.4 and 0.6: the one cent is the second's. Of a tax of 200.5 − 0.08 remain 200.
+    taxed = couponed(1, 2005, "0.8", taxes_rate=20.0, taxes_amount_cents=401)
+    untaxed = couponed(2, 2005, "1.2")
+    note = credit_note(item(taxed, "1002.5"), item(untaxed, "1002.5"), applied_taxes=[vat(1002)])
+    assert figures(note)[2:] == [("Coupons", "-0.01", "EXEMPT", "0.00")]
+    assert [amount for *_, amount in figures(note)] == ["2.00", "0.00", "0.00"]
+
+
+def test_tax_alone_stands_on_a_line_of_nothing() -> None:
+    note = credit_note(item(taxed_fee(1, 100, 20), "0.4"), adjust=1, applied_taxes=[vat(0)])
+    assert translate(note).totals == Totals(Decimal("0.00"), Decimal("0.01"), Decimal("0.01"))
+    assert [amount for *_, amount in figures(note)] == ["0.01"]
+
+
 def test_last_note_of_an_invoice_carries_the_taxes_rounding() -> None:
     # Its tax would be 2.00, but the earlier notes have one cent too much.
     note = credit_note(item(taxed_fee(1, 1000, 200)), adjust=-1, applied_taxes=[vat(1000)])
@@ -358,6 +409,12 @@ def test_tax_off_its_rate_by_more_than_two_cents_is_counted() -> None:
         Note("tax_override", "coupon:OUT20", Decimal("-0.10")),
     )
     assert translate(note).notes == ()
+
+
+def test_tax_of_a_type_whose_rate_is_unknown_is_compared_with_lagos() -> None:
+    note = credit_note(item(taxed_fee(1, 1000, 200)), adjust=-3, applied_taxes=[vat(1000)])
+    result = translate(note, chart=replace(CHART, tax_rates={}))
+    assert result.notes == (Note("tax_override", uuid(1), Decimal("-0.03")),)
 
 
 def test_provider_that_taxed_less_than_the_fee_is_credited_what_it_booked() -> None:
@@ -499,13 +556,16 @@ def test_taxes_of_one_rate_that_nothing_tells_apart_are_ambiguous() -> None:
     assert "tva_20 or vat_20" in caught.value.sentence
 
 
-def test_partly_credited_and_discounted_fees_still_fit_what_a_tax_was_applied_to() -> None:
-    # 333.33 and 333.34 subunits of net: Lago rounds each tax's base.
+@pytest.mark.parametrize(
+    ("coupons", "part", "base"),
+    [("333.33333", "500", 333), ("0.0", "333.4", 333), ("0.0", "333.5", 334)],
+)
+def test_fractions_still_fit_what_a_tax_was_applied_to(coupons: str, part: str, base: int) -> None:
+    # Lago rounds each tax's base.
     by = connection({**targets(), MappingKey("", "tax", "tva_20"): Target(tax_type="TVA20")})
-    one = taxed_fee(1, 1000, 133, precise_coupons_amount_cents="333.33333")
-    two = taxed_fee(2, 3000, 600)
-    applied = [vat(333), note_tax("tva_20", 20.0, 1000)]
-    note = credit_note(item(one, 500), item(two, 1000), applied_taxes=applied)
+    one = taxed_fee(1, 1000, 133, precise_coupons_amount_cents=coupons)
+    applied = [vat(base), note_tax("tva_20", 20.0, 1000)]
+    note = credit_note(item(one, part), item(taxed_fee(2, 3000, 600), 1000), applied_taxes=applied)
     assert types(note, by=by)[:2] == ["OUT20", "TVA20"]
 
 

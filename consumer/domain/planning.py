@@ -1,0 +1,129 @@
+"""Planning: objects that changed, with all they concern, in; the documents that must exist out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from consumer.domain.credit_notes import consumed, plan_allocations, plan_credit_note
+from consumer.domain.documents import Planned, plan_contact, plan_invoice
+from consumer.domain.homes import Home, choose_home
+from consumer.domain.mapping import Connection
+from consumer.domain.objects import Object, ObjectKey, invoice_of
+from consumer.domain.payments import open_before, plan_payment, split
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Documents, the objects whose home was found, and causes that have gone."""
+
+    documents: tuple[Planned, ...]
+    objects: Mapping[ObjectKey, Object]
+    released: tuple[str, ...]
+
+
+def plan_family(
+    known: Mapping[ObjectKey, Object],
+    changed: Mapping[ObjectKey, Object],
+    connections: Mapping[int, Connection],
+    *,
+    now: datetime,
+    patience: timedelta,
+) -> Plan:
+    """Plan ``changed`` and what depends on them.
+
+    Args:
+        known: objects as stored: those that changed before they did, their customers, what pays and
+            corrects the invoices, and the notes that these consume.
+        patience: how long an unlinked customer of several connections waits for a link.
+    """
+    objects = dict(changed)
+    homes: dict[UUID, Home] = {}
+    released = []
+    for key, customer in {**known, **objects}.items():
+        if key.kind == "customer":
+            homes[key.lago_id] = found = choose_home(
+                customer, list(connections.values()), now=now, patience=patience
+            )
+            if found.connection_id != customer.connection_id:
+                objects[key] = replace(customer, connection_id=found.connection_id)
+                if customer.connection_id is None and key in known:
+                    released.append(f"home:{key.lago_id}")
+    documents: list[Planned] = []
+    for key, thing in [*objects.items()]:
+        home = homes.get(thing.customer_id) if thing.customer_id else None
+        if key.kind == "customer" and home is not None:
+            documents.append(plan_contact(thing, home, _get(connections, home.connection_id)))
+        elif key.kind == "invoice":
+            if thing.connection_id is None and home is not None and home.connection_id is not None:
+                objects[key] = thing = replace(thing, connection_id=home.connection_id)
+            documents.append(plan_invoice(thing, _get(connections, thing.connection_id), home))
+    family = {**known, **objects}
+    documents += _plan_notes(family, objects, documents, connections)
+    documents += _plan_payments(family, objects, connections)
+    return Plan(tuple(documents), objects, tuple(released))
+
+
+def _plan_payments(
+    known: Mapping[ObjectKey, Object],
+    planning: Mapping[ObjectKey, Object],
+    connections: Mapping[int, Connection],
+) -> list[Planned]:
+    """Those that changed, and those on an invoice that did or whose other payments did."""
+    invoices = {key.lago_id: o for key, o in known.items() if key.kind == "invoice"}
+    payments = {key.lago_id: o for key, o in known.items() if key.kind == "payment"}
+    changed = {key.lago_id for key in planning if key.kind == "invoice"}
+    changed |= {id for key, o in planning.items() if key.kind == "payment" for id in o.invoice_ids}
+    plans: list[Planned] = []
+    for id, payment in payments.items():
+        if ObjectKey("payment", id) in planning or changed & set(payment.invoice_ids):
+            due = {
+                i: _open(invoices[i], payments, id) for i in payment.invoice_ids if i in invoices
+            }
+            open_cents = {i: cents for i, cents in due.items() if cents is not None}
+            plans += plan_payment(payment, invoices, split(payment, open_cents), connections)
+    return plans
+
+
+def _open(invoice: Object, payments: Mapping[UUID, Object], but: UUID) -> int | None:
+    facts = invoice_of(invoice)
+    if facts is None or facts.total_amount_cents is None:
+        return None
+    due = facts.total_amount_cents - (facts.total_offsetted_credit_note_amount_cents or 0)
+    return open_before(invoice, payments, but, due)
+
+
+def consumed_notes(objects: Iterable[Object]) -> set[ObjectKey]:
+    """The credit notes that the invoices among them consume."""
+    invoices = (one for one in objects if one.key.kind == "invoice")
+    return {ObjectKey("credit_note", id) for one in invoices for id in consumed(one)}
+
+
+def _plan_notes(
+    known: Mapping[ObjectKey, Object],
+    planning: Mapping[ObjectKey, Object],
+    planned: Sequence[Planned],
+    connections: Mapping[int, Connection],
+) -> list[Planned]:
+    """Notes that changed or whose invoice did, and what the planned invoices consume."""
+    invoices = {key.lago_id: o for key, o in known.items() if key.kind == "invoice"}
+    notes = {key.lago_id: o for key, o in known.items() if key.kind == "credit_note"}
+    plans: list[Planned] = []
+    for id, note in notes.items():
+        corrected = note.invoice_ids[0] if note.invoice_ids else None
+        changed = ObjectKey("credit_note", id) in planning
+        if changed or (corrected and ObjectKey("invoice", corrected) in planning):
+            invoice = invoices.get(corrected) if corrected else None
+            plans += plan_credit_note(note, invoice, connections)
+    for document in planned:
+        if document.kind == "invoice":
+            invoice = invoices[document.lago_id]
+            connection = _get(connections, document.connection_id)
+            plans += plan_allocations(document, invoice, notes, invoices, connection)
+    return plans
+
+
+def _get(connections: Mapping[int, Connection], id: int | None) -> Connection | None:
+    return None if id is None else connections.get(id)
