@@ -156,7 +156,7 @@ def classify(reply: Reply, kind: Kind, count: int) -> Verdict:
     if 200 <= reply.status < 300:
         document = parse(reply.body)
         elements = _list(document, _COLLECTION[kind])
-        if not elements and _ID[kind] in document:
+        if not elements and document.get("IsDeleted") is True:
             elements = [document]  # an allocation's deletion answers with it alone
         return _answered(elements, kind, count, strict=False)
     if not 400 <= reply.status < 500 or reply.status in _NO_OUTCOME:
@@ -225,7 +225,7 @@ def _fate(element: object, kind: Kind, *, strict: bool) -> Element | None:
 
 def saved(element: Mapping[str, object], kind: Kind) -> Saved | None:
     """An element of Xero's as it is kept there; None without an id, or with the zero GUID."""
-    xero_id = _uuid(element.get(_ID[kind]))
+    xero_id = _uuid(element.get(_ID[kind]) or element.get(_ID[kind].replace("ID", "Id")))
     if xero_id is None:
         return None
     warnings = tuple(

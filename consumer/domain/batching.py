@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
@@ -23,7 +24,8 @@ from consumer.domain.translate.contact import name_key, name_suffix, translate_c
 from consumer.domain.translate.credit_note import translate_credit_note
 from consumer.domain.translate.invoice import translate_invoice
 from consumer.domain.translate.payment import translate_payment, translate_refund
-from consumer.domain.translate.types import Note, Totals
+from consumer.domain.translate.portions import NOTHING
+from consumer.domain.translate.types import Note, Posted, Totals
 from schemas import lago, xero
 
 
@@ -65,6 +67,8 @@ class Candidate:
     payment: PaymentPart | None = None
     allocation: AllocationPart | None = None
     amount_cents: int | None = None
+    settled: Posted = NOTHING
+    """What settles the same invoice or credit note already."""
     source_id: UUID | None = None
     """The Xero id of the credit note that it takes from."""
     xero_id: UUID | None = None
@@ -126,11 +130,15 @@ def assemble(
     notes: list[tuple[int, Note]] = []
     stale: list[int] = []
     names: set[str] = set()
+    settled: dict[UUID, Posted] = {}
     room, size = min(max_elements, operation.most), 0
     for candidate in candidates:
         room = min(room, candidate.batch_limit or room)
         if len(elements) >= room:
             break
+        on = _settles(candidate)
+        if on in settled:
+            candidate = replace(candidate, settled=settled[on])
         try:
             element, noted = _element(candidate, operation, connections, charts, names)
         except Reject as error:
@@ -150,6 +158,8 @@ def assemble(
             break
         size += len(element.body) + 1
         elements.append(element)
+        if on is not None and element.totals is not None:
+            settled[on] = _and(candidate, element.totals.total)
         notes += [(candidate.id, note) for note in noted]
     return Batch(tuple(elements), tuple(failures), tuple(notes), tuple(stale))
 
@@ -227,7 +237,11 @@ def _refund(candidate: Candidate, connection: Connection) -> Element | None:
     if note is None or amount is None or source_id is None:
         return None
     made = translate_refund(
-        note, amount_cents=amount, connection=connection, credit_note_id=source_id
+        note,
+        amount_cents=amount,
+        connection=connection,
+        credit_note_id=source_id,
+        posted=candidate.settled,
     )
     totals = Totals(made.amount, ZERO, made.amount)
     return Element(candidate.id, candidate.wanted, made.body(), totals=totals)
@@ -243,6 +257,7 @@ def _allocation(candidate: Candidate) -> Element | None:
         note_date=part.note_date,
         invoice_date=part.invoice_date,
         invoice_id=part.invoice_id,
+        posted=candidate.settled,
     )
     totals = Totals(made.amount, ZERO, made.amount)
     return Element(candidate.id, candidate.wanted, made.body(), totals=totals)
@@ -265,6 +280,7 @@ def _payment(candidate: Candidate, connection: Connection, chart: Chart) -> Elem
         connection=connection,
         chart=chart,
         invoice_id=part.invoice_id,
+        posted=candidate.settled,
     )
     totals = Totals(made.amount, ZERO, made.amount)
     return Element(candidate.id, candidate.wanted, made.body(), totals=totals)
@@ -315,3 +331,18 @@ def _without(invoice: lago.Invoice, allocated: frozenset[UUID]) -> lago.Invoice:
             "total_amount_cents": (invoice.total_amount_cents or 0) + taken,
         }
     )
+
+
+def _settles(candidate: Candidate) -> UUID | None:
+    """The document in Xero that a payment, an allocation or a refund lowers."""
+    if candidate.payment is not None:
+        return candidate.payment.invoice_id
+    if candidate.allocation is not None:
+        return candidate.allocation.invoice_id
+    return candidate.source_id
+
+
+def _and(candidate: Candidate, amount: Decimal) -> Posted:
+    """What settles the document with this amount too."""
+    before = candidate.settled
+    return Posted(before.subunits + (candidate.amount_cents or 0), before.cents + int(amount * 100))

@@ -14,10 +14,9 @@ import pstats
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from random import Random
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -28,21 +27,11 @@ from consumer.adapters.kafka.source import GroupSettings, KafkaSource
 from consumer.ingest import Ingest
 from consumer.metrics import Metrics
 from consumer.ports import Record
-from consumer.sandbox.lago import BillingEntity, RandomChoices, customer_event, generate_customer
 from consumer.sandbox.lago import Record as Sent
-from consumer.sandbox.lago import record as sent
 from consumer.sandbox.services import KafkaService, PostgresService, kafka
-from tests.acceptance.shop import Shop
-from tests.bench.stage import (
-    Report,
-    Watched,
-    chunks,
-    database_server,
-    left_alone,
-    main,
-    pin,
-    watching,
-)
+from tests.bench.events import KINDS
+from tests.bench.machine import Watched, left_alone, pin, watching
+from tests.bench.stage import Report, chunks, database_server, main
 from tests.bench.timing import Stages, timing
 from tests.integration.ledger import Books, books
 
@@ -53,79 +42,9 @@ GOAL = 10_000
 WARM_UP = 4
 """Batches before the clock starts: statements are prepared, connections read."""
 PATIENCE = 120.0
-ENTITY = BillingEntity("acme", "ACM", "NZ", "Pacific/Auckland", ("NZD",), (), "acme")
 STAMP = 1_777_636_800_000
-LATER = {
-    "billing_configuration",
-    "finalize_zero_amount_invoice",
-    "metadata",
-    "shipping_address",
-    "skip_invoice_custom_sections",
-}
-"""What Lago did not tell from the beginning, or of every customer."""
 READINGS = 10
 """Times that known events are read: one would be over too soon."""
-
-
-def _lean(customer: Json) -> Json:
-    """Without what is null or came later: about 0.7 KB, as DESIGN's figure has it."""
-    return {k: v for k, v in customer.items() if v not in (None, "") and k not in LATER}
-
-
-def _customer(choices: RandomChoices, number: int) -> Json:
-    made = generate_customer(
-        choices,
-        entity=ENTITY,
-        currency="NZD",
-        account_type="customer",
-        odd=False,
-        linked=False,
-        sequential_id=number,
-    )
-    return {**made, "name": f"Customer {number}", "external_id": f"customer-{number}"}
-
-
-def small(organization: str, count: int) -> Iterator[Sent]:
-    """New customers in messages of about 0.7 KB."""
-    choices = RandomChoices(Random(1))
-    for number in range(count):
-        yield sent(customer_event(_lean(_customer(choices, number)), organization))
-
-
-def edits(organization: str, count: int) -> Iterator[Sent]:
-    """Customers of about 0.7 KB, each edited nine times within a few hundred messages."""
-    choices = RandomChoices(Random(2))
-    for first in range(0, count, 500):
-        customers = [_lean(_customer(choices, first + n)) for n in range(50)]
-        for edit in range(10):
-            for customer in customers:
-                told = {**customer, "phone": f"+64 9 555 {edit:04}"}
-                yield sent(customer_event(told, organization, "customer.updated"))
-
-
-def customers(organization: str, count: int) -> Iterator[Sent]:
-    """New customers in messages as Lago writes them today."""
-    choices = RandomChoices(Random(3))
-    for number in range(count):
-        yield sent(customer_event(_customer(choices, number), organization))
-
-
-def invoices(organization: str, count: int) -> Iterator[Sent]:
-    """New invoices of one to eight fees, twenty a customer, who is told of in them."""
-    shop = Shop(seed=4, entity=ENTITY)
-    shop.organization = type(shop.organization)(organization)
-    for first in range(0, count, 20):
-        invoice = shop.invoice(shop.customer())
-        for one in shop.like(invoice, min(20, count - first)):
-            yield shop.billed(one)
-
-
-KINDS: dict[str, Callable[[str, int], Iterator[Sent]]] = {
-    "small": small,
-    "edits": edits,
-    "customers": customers,
-    "invoices": invoices,
-}
 
 
 @dataclass(frozen=True)

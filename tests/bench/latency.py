@@ -23,16 +23,8 @@ from consumer.sandbox.lago import Organization, Record
 from consumer.sandbox.xero import SimulatorSettings
 from tests.acceptance.harness import Tenant, World
 from tests.acceptance.shop import Shop
-from tests.bench.stage import (
-    UNLIMITED,
-    Report,
-    left_alone,
-    main,
-    organization_of,
-    quantile,
-    watching,
-    world,
-)
+from tests.bench.machine import left_alone, quantile, watching
+from tests.bench.stage import UNLIMITED, Report, main, organization_of, world
 
 Json = dict[str, Any]
 
@@ -171,7 +163,7 @@ async def benchmark(options: argparse.Namespace, console: Console) -> Report:
         [calls] = await made.rows(CALLS, sent.first)
     report = Report({"goals_ms": GOALS, "events": len(records), **calls})
     _show(report, rows, sent)
-    watched.add_to(report)
+    report.machine(watched)
     return report
 
 

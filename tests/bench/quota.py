@@ -20,16 +20,8 @@ from consumer.sandbox.lago import Organization, Record
 from consumer.sandbox.xero import SimulatorSettings
 from tests.acceptance.harness import Tenant, World
 from tests.acceptance.shop import Shop
-from tests.bench.stage import (
-    UNLIMITED,
-    Report,
-    left_alone,
-    main,
-    organization_of,
-    quantile,
-    watching,
-    world,
-)
+from tests.bench.machine import left_alone, quantile, watching
+from tests.bench.stage import UNLIMITED, Report, main, organization_of, world
 
 Json = dict[str, Any]
 
@@ -107,7 +99,7 @@ async def benchmark(options: argparse.Namespace, console: Console) -> Report:
         arrived = [one for one in await made.arrivals() if one["method"] == "PUT"]
     report = Report({"goal_percent": GOAL, "limit": options.limit, "left_of_the_backlog": left})
     _show(report, tenants, arrived, options)
-    watched.add_to(report)
+    report.machine(watched)
     return report
 
 

@@ -1,28 +1,22 @@
-"""What the benchmarks share: options in; services, a simulated Xero in a process of its own, the CPU
-each process took, and tables for people or JSON for machines out."""
+"""What the benchmarks share: options in; services, a simulated Xero in a process of its own, and
+tables for people or JSON for machines out."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import gc
 import json
-import os
 import secrets
 import signal
 import sys
 import tempfile
-import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import psutil  # type: ignore[import-untyped]
 import uvloop
 from aiokafka.errors import KafkaError
 from rich.console import Console
@@ -35,6 +29,7 @@ from consumer.sandbox.services import PostgresService, ServiceUnavailable, kafka
 from consumer.sandbox.services.processes import KeptProcess, last_line, text_of
 from consumer.sandbox.xero import Simulator, SimulatorSettings
 from tests.acceptance.harness import SECRET, Tenant, World
+from tests.bench.machine import Watched
 
 Json = dict[str, Any]
 
@@ -66,6 +61,17 @@ class Report:
         for row in rows:
             made.add_row(*map(shown, row))
         self.tables.append(made)
+
+    def machine(self, watched: Watched) -> None:
+        """Add what each process took."""
+        self.figures["machine"] = figures = watched.figures()
+        late = figures["woke_late_ms"]
+        self.table(
+            f"CPU in {watched.seconds:.0f} s on {figures['cores']} cores; naps of 10 ms ended late by "
+            f"{late['p50']} ms (p50), {late['p99']} ms (p99), {late['max']} ms (most)",
+            ("process", "CPU s", "% of a core"),
+            watched.rows(),
+        )
 
 
 Benchmark = Callable[[argparse.Namespace, Console], Awaitable[Report]]
@@ -114,12 +120,6 @@ def shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that so large a share is not above; 0 of nothing."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 # ── Services ──────────────────────────────────────────────────────────────────────────────────────
@@ -199,141 +199,6 @@ async def world(
 def organization_of(number: int) -> str:
     """The Lago organization of the tenant with this number."""
     return f"{number:08x}-1a90-4a90-9a90-1a901a901a90"
-
-
-# ── The machine ───────────────────────────────────────────────────────────────────────────────────
-
-
-def pin() -> str:
-    """This process on the first core, Postgres and all else we started on the others."""
-    first, *others = sorted(psutil.Process().cpu_affinity())
-    if not others:
-        return "one core for everything"
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            process.cpu_affinity(others)
-    os.sched_setaffinity(0, {first})
-    return f"consumer on core {first}, services on {', '.join(map(str, others))}"
-
-
-def _role(process: psutil.Process, consumers: list[int]) -> str | None:
-    name, words = process.name(), " ".join(process.cmdline())
-    if name == "java":
-        return "Kafka"
-    if name.startswith("postgres"):
-        return "Postgres"
-    if "keeper.py" in words:
-        return None
-    if "consumer.sandbox.xero" in words:
-        return "simulated Xero"
-    if words.endswith("lago-xero run"):
-        consumers.append(process.pid)
-        return f"consumer {len(consumers)}"
-    return None
-
-
-def cpu() -> dict[str, float]:
-    """CPU seconds so far of each process that we started, of us, and of the whole machine.
-
-    Services in containers or elsewhere are not ours to see; theirs is in the machine's.
-    """
-    seconds: defaultdict[str, float] = defaultdict(float)
-    me = psutil.Process()
-    own = me.cpu_times()
-    seconds["load and measuring"] = own.user + own.system
-    consumers: list[int] = []
-    for process in sorted(me.children(recursive=True), key=lambda process: process.pid):
-        with contextlib.suppress(psutil.Error):
-            role = _role(process, consumers)
-            if role is None:
-                continue
-            spent = process.cpu_times()
-            # Also of children that have ended: Postgres' connections are processes.
-            seconds[role] += sum(spent[:4])
-    machine = psutil.cpu_times()
-    seconds["steal"] = float(getattr(machine, "steal", 0))
-    seconds["machine"] = sum(machine[:3]) + sum(machine[5:8])
-    return dict(seconds)
-
-
-@dataclass
-class Watched:
-    """A stretch of time: its length and the CPU seconds that each process took in it."""
-
-    seconds: float = 0.0
-    cpu: dict[str, float] = field(default_factory=dict)
-    late: list[float] = field(default_factory=list)
-    """By how many seconds this process woke too late from naps: the machine's noise."""
-
-    def ours(self) -> dict[str, float]:
-        """CPU seconds of this process and of those that it started."""
-        return {k: v for k, v in self.cpu.items() if k not in ("machine", "steal")}
-
-    def others(self) -> float:
-        """CPU seconds of everything else on the machine, stolen ones included."""
-        return max(0.0, self.cpu.get("machine", 0.0) - sum(self.ours().values()))
-
-    def rows(self) -> list[tuple[str, float, float]]:
-        """Process, CPU seconds, share of one core in per cent."""
-        stolen = self.cpu.get("steal", 0.0)
-        named = {**self.ours(), "everything else": self.others(), "of which stolen": stolen}
-        return [(k, round(v, 2), round(100 * v / self.seconds, 1)) for k, v in named.items()]
-
-    def figures(self) -> Json:
-        """For machines."""
-        return {
-            "seconds": round(self.seconds, 2),
-            "cores": psutil.cpu_count(),
-            "cpu_percent_of_a_core": {name: share for name, _, share in self.rows()},
-            "woke_late_ms": {
-                name: round(1000 * quantile(self.late, share), 2)
-                for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0))
-            },
-        }
-
-    def add_to(self, report: Report) -> None:
-        """Its table and figures."""
-        report.figures["machine"] = figures = self.figures()
-        late = figures["woke_late_ms"]
-        report.table(
-            f"CPU in {self.seconds:.0f} s on {psutil.cpu_count()} cores; naps of 10 ms ended late by "
-            f"{late['p50']} ms (p50), {late['p99']} ms (p99), {late['max']} ms (most)",
-            ("process", "CPU s", "% of a core"),
-            self.rows(),
-        )
-
-
-@asynccontextmanager
-async def watching(naps: bool = True) -> AsyncIterator[Watched]:
-    """Fill in the value when the block ends."""
-    watched = Watched()
-
-    async def doze() -> None:
-        while True:
-            due = time.perf_counter() + NAP
-            await asyncio.sleep(NAP)
-            watched.late.append(time.perf_counter() - due)
-
-    before, started = cpu(), time.perf_counter()
-    dozing = asyncio.create_task(doze()) if naps else None
-    try:
-        yield watched
-    finally:
-        if dozing is not None:
-            dozing.cancel()
-        watched.seconds = time.perf_counter() - started
-        watched.cpu = {name: spent - before.get(name, 0.0) for name, spent in cpu().items()}
-
-
-@contextmanager
-def left_alone() -> Iterator[None]:
-    """What exists now is the benchmark's: the garbage collector does not look through it."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,11 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.domain import batching
-from consumer.domain.batching import Batch, Candidate, assemble
+from consumer.domain.batching import Batch, Candidate, PaymentPart, assemble
 from consumer.domain.documents import fingerprint
 from consumer.domain.mapping import MappingKey, Target
+from consumer.domain.objects import Money
 from consumer.domain.operations import OPERATIONS, Operation
+from consumer.domain.payments import payment_fingerprint
 from consumer.domain.translate.contact import name_key, translate_contact
+from consumer.domain.translate.types import Posted
 from schemas import lago
 from tests.strategies import customers
 from tests.unit.translate.books import CHART, CONTACT, connection, fee, invoice, taxed_fee, uuid
@@ -215,3 +219,32 @@ def test_what_lago_took_back_is_voided_by_its_id_and_a_draft_deleted() -> None:
         {"InvoiceID": str(posted[0].xero_id), "Status": "VOIDED"},
         {"InvoiceID": str(posted[1].xero_id), "Status": "DELETED"},
     ]
+
+
+def test_payments_of_one_invoice_in_thousandths_end_at_its_cents() -> None:
+    """KWD 3.015 is 3.02 in Xero; three payments of 1.005 must come to that (ACCOUNTING.md 7)."""
+    invoice_id, lago_invoice = uuid4(), uuid4()
+    at = datetime(2026, 5, 3, 22, 30, tzinfo=UTC)
+    account = {MappingKey("", "payment_account"): Target(account="880")}
+    by = replace(BOOKS, mappings={**BOOKS.mappings, **account})
+
+    def paid(number: int) -> Candidate:
+        money = Money(1005, "KWD", at, (lago_invoice,), None, "succeeded")
+        part = PaymentPart(uuid4(), lago_invoice, 1005, money, "KWD", invoice_id)
+        wanted = payment_fingerprint(money, 1005)
+        return Candidate(number, by.id, wanted, payment=part, amount_cents=1005)
+
+    def amounts(*candidates: Candidate) -> list[float]:
+        batch = assemble(
+            candidates,
+            OPERATIONS["payment_create"],
+            {by.id: by},
+            {},
+            max_elements=50,
+            max_bytes=ROOMY,
+        )
+        assert not batch.failures + batch.stale
+        return [json.loads(element.body)["Amount"] for element in batch.elements]
+
+    assert amounts(paid(1), paid(2), paid(3)) == [1.01, 1.0, 1.01]
+    assert amounts(replace(paid(3), settled=Posted(2010, 201))) == [1.01]

@@ -36,6 +36,7 @@ from consumer.domain.objects import (
 )
 from consumer.domain.operations import OPERATIONS, DocumentKind, Operation, operation_of
 from consumer.domain.pacing import Limits, gap
+from consumer.domain.translate.types import Posted
 from consumer.ports import Fate, Freezing, Frozen, Sink
 
 SQL = statements("ledger")
@@ -288,6 +289,7 @@ def _candidate(row: asyncpg.Record) -> Candidate:
         payment=_payment_part(row, thing) if thing and kind == "payment" else None,
         allocation=_allocation_part(row) if kind == "allocation" else None,
         amount_cents=row["amount_cents"],
+        settled=Posted(row["settled_subunits"] or 0, row["settled_cents"] or 0),
         source_id=row["source_id"],
         xero_id=row["xero_id"],
         xero_status=row["xero_status"],

@@ -172,6 +172,7 @@ create index document_number on document (number) where number is not null;
 create index document_contact on document (tenant_id, xero_id) where kind = 'contact' and xero_id is not null;
 create index document_customer on document (customer_id);
 create index document_target on document (target) where target is not null;
+create index document_source on document (source) where source is not null;
 create index document_event on document (event_id);
 
 create table request (
