@@ -74,7 +74,13 @@ class Shop:
             customer=customer,
             currency="NZD",
             number=self._number(customer),
-            **{"invoice_type": "subscription", "regime": REGIME, "discounts": True, **options},
+            **{
+                "invoice_type": "subscription",
+                "regime": REGIME,
+                "discounts": True,
+                "notes": False,
+                **options,
+            },
         )
         self.expect(made)
         return made

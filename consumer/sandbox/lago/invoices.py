@@ -239,6 +239,7 @@ def generate_invoice(
     most_fees: int = 8,
     discounts: bool = True,
     deductions: bool = True,
+    notes: bool = True,
     payments: bool = True,
     self_billed: bool = False,
     number: str | None = None,
@@ -249,6 +250,7 @@ def generate_invoice(
         regime: the tax sets its fees may have; one of ``regimes`` when None.
         discounts: whether coupons and progressive-billing credit may be drawn.
         deductions: whether consumed credit notes and prepaid credit may be drawn.
+        notes: whether credit notes may be consumed that nobody was told of.
         payments: whether part or all of it may be paid or offset already.
     """
     customer = customer or generate_customer(choices, organization=organization)
@@ -268,7 +270,7 @@ def generate_invoice(
     if discounts and discountable:
         money = _with_discounts(choices, money)
     if deductions and discountable:
-        money = _with_deductions(choices, money)
+        money = _with_deductions(choices, money, notes=notes)
     if payments and status != "draft" and kind != "advance_charges":
         money = _with_payments(choices, money)
     at = instant(choices)
@@ -315,8 +317,8 @@ def _with_discounts(choices: Choices, money: Money) -> Money:
     return money
 
 
-def _with_deductions(choices: Choices, money: Money) -> Money:
-    while len(money.credit_notes) < 2 and choices.chance(15):
+def _with_deductions(choices: Choices, money: Money, *, notes: bool) -> Money:
+    while notes and len(money.credit_notes) < 2 and choices.chance(15):
         room = compute(money).total
         if not room:
             break

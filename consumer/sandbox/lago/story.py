@@ -223,6 +223,7 @@ class _Story:
             # Lago cuts the sum of discounted fees: it no longer tells a zero-rated fee of less
             # than a subunit from an untaxed one, and a good invoice must leave no doubt.
             discounts=(VAT_0,) not in regime,
+            notes=False,
             number=self._number(position),
             **options,
         )
