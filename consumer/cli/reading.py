@@ -146,12 +146,24 @@ def _explained(row: Row) -> None:
         row[name], row[f"xero_{name}"] = _amount(row[name]), _amount(row[f"xero_{name}"])
 
 
+_PAGES = {"contact": "contacts/contact", "invoice": "invoicing/view"}
+_OLD_PAGES = {
+    "credit_note": "/AccountsReceivable/ViewCreditNote.aspx?creditNoteID",
+    "payment": "/Bank/ViewTransaction.aspx?bankTransactionID",
+    "refund": "/Bank/ViewTransaction.aspx?bankTransactionID",
+}
+
+
 def _link(row: Row) -> str | None:
     """The page of the document in Xero (xero.md 8)."""
     if row["xero_id"] is None or not row["short_code"]:
         return None
-    place = "invoicing/view" if row["kind"] == "invoice" else "contacts/contact"
-    return f"https://go.xero.com/app/{quote(row['short_code'], safe='')}/{place}/{row['xero_id']}"
+    code, xero_id = quote(row["short_code"], safe=""), row["xero_id"]
+    if row["kind"] in _PAGES:
+        return f"https://go.xero.com/app/{code}/{_PAGES[row['kind']]}/{xero_id}"
+    old = _OLD_PAGES.get(row["kind"])
+    login = "https://go.xero.com/organisationlogin/default.aspx"
+    return f"{login}?shortcode={code}&redirecturl={old}={xero_id}" if old else None
 
 
 def _amount(value: Decimal | None) -> str | None:

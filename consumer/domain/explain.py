@@ -5,6 +5,14 @@ from __future__ import annotations
 _HELD = {
     "self_billed": "Lago marks it as self-billed; such invoices are not posted",
     "partner": "the customer is a partner account; partners are not posted",
+    "lago:payment_failed": "the payment failed in Lago",
+    "lago:payment_refunded": "the payment was given back",
+    "lago:payment_reversed": "the payment was reversed",
+    "lago:payment_pending": "the payment has not succeeded yet",
+    "lago:payment_processing": "the payment has not succeeded yet",
+    "lago:refund_failed": "the refund failed in Lago",
+    "lago:credit_voided": "Lago voided the credit note",
+    "refund_not_begun": "Lago has not begun the refund",
     "void_with_money": "Lago voided it, but money was received on it; a person must decide",
 }
 _KINDS = {
@@ -56,6 +64,12 @@ def _cause(cause: str | None) -> str:
             return f"document {key} must be in Xero first"
         case "contact":
             return f"the contact of customer {key} is not known{where}"
+        case "invoice" | "credit_note":
+            return f"no message about the {kind.replace('_', ' ')} {key} has come yet"
+        case "lago_invoice":
+            return f"no message about the invoice {key} has come yet"
+        case "split":
+            return "Lago's messages do not tell yet how the payment is split among its invoices"
         case "home":
             return f"no connection serves customer {key} yet"
         case "lago":
