@@ -11,7 +11,7 @@ import structlog
 
 from consumer.deliver.calling import Caller, kind_of
 from consumer.deliver.sending import count_fates
-from consumer.domain.answers import InDoubt, NotDone, Reply, Saved, classify
+from consumer.domain.answers import InDoubt, NotDone, Reply, Saved, classify, not_done
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, NotExecuted
 from consumer.domain.lookup import (
@@ -127,11 +127,11 @@ class Resolver:
         operation = OPERATIONS[doubtful.frozen.purpose]
         if operation.step == "update":
             return {m.position: Absent() for m in doubtful.members}  # as good as done once
+        if operation.kind == "allocation":
+            return await self._allocations(doubtful, gone=operation.step == "remove")
         if operation.step == "remove":
             ids = [m.xero_id for m in doubtful.members if m.xero_id is not None]
             paths = by_id_path(operation.kind, ids)
-            if operation.kind == "allocation":
-                return await self._allocations(doubtful, gone=True)
             saved = await self._read(doubtful, paths, single=operation.kind != "invoice")
             gone = {m.position: match_removed(m.xero_id, saved) for m in doubtful.members}
             return {n: one if one is not None else Absent() for n, one in gone.items()}
@@ -145,8 +145,6 @@ class Resolver:
             return {m.position: _numbered(m, saved) for m in doubtful.members}
         if operation.kind in ("payment", "refund"):
             return await self._payments(doubtful)
-        if operation.kind == "allocation":
-            return await self._allocations(doubtful, gone=False)
         if doubtful.why == "number_taken":
             paths = [contact_by_number_path(str(m.lago_id)) for m in doubtful.members]
             saved = await self._read(doubtful, paths, single=True)
@@ -167,11 +165,8 @@ class Resolver:
         """By their credit note, which names all of its own; ``gone``: were they to be removed?"""
         [member] = doubtful.members
         note = "/".join(doubtful.frozen.path.split("/")[:2])
-        found = parse_allocations(await self._call(doubtful, "GET", note, "lookup", None))
-        if isinstance(found, NotDone):
-            raise Postponed(found.retry_after or self.clocks.look_for_work)
-        if isinstance(found, InDoubt):
-            raise Postponed(5 * self.clocks.look_for_work)
+        reply = await self._call(doubtful, "GET", note, "lookup", None)
+        found = self._found(parse_allocations(reply))
         if gone:
             there = any(one.xero_id == member.xero_id for one in found.saved)
             removed = None if there or member.xero_id is None else Saved(member.xero_id)
@@ -210,7 +205,10 @@ class Resolver:
         since: datetime | None = None,
     ) -> Found:
         reply = await self._call(doubtful, "GET", path, "lookup", None, since)
-        found = parse_found(reply, kind_of(doubtful.frozen.purpose), single=single)
+        return self._found(parse_found(reply, kind_of(doubtful.frozen.purpose), single=single))
+
+    def _found(self, found: Found | NotDone | InDoubt) -> Found:
+        """What was found; an answer that tells nothing is asked for again later."""
         if isinstance(found, NotDone):
             raise Postponed(found.retry_after or self.clocks.look_for_work)
         if isinstance(found, InDoubt):
@@ -253,14 +251,8 @@ class Resolver:
             await self.budget.answered(taken, None)
             raise Postponed(self.clocks.look_for_work) from None
         await self.budget.answered(taken, reply)
-        if reply.status in (401, 403):
-            why = "unauthorised" if reply.status == 401 else "forbidden"
-            await self.caller.refused(
-                frozen.tenant_id,
-                frozen.authorisation_id,
-                token,
-                NotDone(why),  # type: ignore[arg-type]
-            )
+        if refused := not_done(reply):
+            await self.caller.refused(frozen.tenant_id, frozen.authorisation_id, token, refused)
         return reply
 
 

@@ -122,3 +122,48 @@ async def test_a_refund_that_fails_and_a_void_that_frees_credit(acme: World) -> 
     states = {one["InvoiceNumber"]: one["Status"] for one in (await acme.books())["invoices"]}
     assert states == {first["number"]: "AUTHORISED", second["number"]: "VOIDED"}
     assert acme.receiver.codes() == []
+
+
+@pytest.mark.parametrize("fault", ["reply_lost", "500_after", "500_before"])
+async def test_a_broken_answer_to_an_allocations_deletion_is_found_out(
+    acme: World, fault: str
+) -> None:
+    shop = Shop(seed=56)
+    customer = shop.customer()
+    first, second = _plain(shop, customer), _plain(shop, customer)
+    note = credit_note(shop.choices, first)
+    used = min(note["credit_amount_cents"], second["total_amount_cents"]) // 2
+    later = consuming(shop.choices, second, [(note, used)])
+    await acme.start()
+    await acme.produce([shop.told(customer), *map(shop.billed, (first, later)), _noted(shop, note)])
+    await acme.settled()
+    await acme.fault(fault, method="DELETE", path_prefix=f"{API}/CreditNotes")
+    await acme.produce([shop.billed({**later, "status": "voided"}, "invoice.voided")])
+    await acme.settled(60)
+    assert await _left(acme) == {note["number"]: _major(note["total_amount_cents"])}
+    states = {one["InvoiceNumber"]: one["Status"] for one in (await acme.books())["invoices"]}
+    assert states[second["number"]] == "VOIDED"
+    assert acme.receiver.codes() == []
+
+
+@pytest.mark.parametrize("path", ["CreditNotes", "Payments"])
+async def test_sigkill_in_mid_call_credits_nothing_twice(acme: World, path: str) -> None:
+    """The kill comes after Xero has saved and before the answer is settled."""
+    shop = Shop(seed=57)
+    records, due, left = _story(shop)
+    await acme.fault("slow_after", path_prefix=f"{API}/{path}", seconds="3")
+    [first] = await acme.start()
+    await acme.produce(records)
+
+    async def in_call() -> bool:
+        return any(one["fault"] == "slow_after" for one in await acme.writes(path))
+
+    await acme.until(in_call, "the call is under way")
+    await first.kill()
+    assert await acme.value("select count(*) from document where state = 'sending'") > 0
+    await acme.start()
+    await acme.settled(120)
+    assert await _due(acme) == due
+    assert await _left(acme) == left
+    assert acme.receiver.codes() == []
+    await acme.assert_within_limits()
