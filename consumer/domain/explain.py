@@ -12,6 +12,7 @@ _HELD = {
     "lago:payment_processing": "the payment has not succeeded yet",
     "lago:refund_failed": "the refund failed in Lago",
     "lago:credit_voided": "Lago voided the credit note",
+    "nothing_open": "the invoice had nothing open when the payment came",
     "refund_not_begun": "Lago has not begun the refund",
     "void_with_money": "Lago voided it, but money was received on it; a person must decide",
 }

@@ -12,8 +12,10 @@ from datetime import UTC
 from uuid import UUID
 
 from consumer.domain.documents import GONE, Planned
+from consumer.domain.errors import Inconsistent
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import Money, Object, money_of
+from consumer.domain.translate.portions import split_payment
 
 
 def plan_payment(
@@ -58,7 +60,9 @@ def _plan(
         hold = f"syncs:payments@{connection.code}"
     elif shares is None:
         hold, waits = f"split:{payment.key.lago_id}", True
-    amount = (shares or {}).get(invoice_id)
+    amount = shares.get(invoice_id, 0) if shares is not None else None
+    if hold is None and amount == 0:
+        hold = "nothing_open"
     return Planned(
         kind="payment",
         lago_id=payment.key.lago_id,
@@ -77,10 +81,10 @@ def _plan(
 
 
 def split(payment: Object, open_cents: Mapping[UUID, int]) -> Mapping[UUID, int] | None:
-    """What each of its invoices gets: all of it, or what each had open; None if that is not known.
+    """What each of its invoices gets; None if that cannot be told.
 
-    Lago does not say how a payment of several invoices is split; it pays each in full. So the sum
-    of what was open must be the amount (ACCOUNTING.md 6).
+    Args:
+        open_cents: what the known ones of its invoices had open before it.
     """
     money = money_of(payment)
     if money is None:
@@ -91,8 +95,10 @@ def split(payment: Object, open_cents: Mapping[UUID, int]) -> Mapping[UUID, int]
         return {payment.invoice_ids[0]: money.amount_cents}
     if any(id not in open_cents for id in payment.invoice_ids):
         return None
-    shares = {id: open_cents[id] for id in payment.invoice_ids}
-    return shares if sum(shares.values()) == money.amount_cents else None
+    try:
+        return split_payment(money.amount_cents, open_cents)
+    except Inconsistent:
+        return None  # another payment's message may tell
 
 
 def open_before(invoice: Object, payments: Mapping[UUID, Object], but: UUID, due_cents: int) -> int:

@@ -173,3 +173,16 @@ async def test_a_payment_in_doubt_is_absent_only_when_nothing_can_arrive_any_mor
         await b.ledger.resolve(frozen.request_id, {0: Absent()})
         [document] = await _payments(b)
         assert document["state"] == "ready"
+
+
+async def test_an_invoice_that_had_nothing_open_gets_nothing(database_url: str) -> None:
+    async with books(database_url) as b:
+        one, other = await _posted(b, 2)
+        await b.told(_succeeded(b, payment(b.choices, [one])))
+        await b.accept(await b.freeze())
+        both = payment(b.choices, [one, other], amount_cents=other["total_due_amount_cents"])
+        await b.told(_succeeded(b, both))
+        frozen = await b.freeze()
+        assert [e["Amount"] for e in json.loads(frozen.body)["Payments"]] == [20.0]
+        [nothing] = [d for d in await _payments(b) if d["state"] == "skipped"]
+        assert nothing["cause"] == "nothing_open"

@@ -24,6 +24,7 @@ CAUSES = {
     "lago:payment_processing": "not succeeded yet",
     "lago:refund_failed": "the refund failed",
     "lago:credit_voided": "voided the credit note",
+    "nothing_open": "nothing open when",
     "refund_not_begun": "not begun the refund",
     "lago_invoice:7": "invoice 7 has come yet",
     "credit_note:7@1": "credit note 7 has come yet",
