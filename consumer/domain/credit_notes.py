@@ -11,13 +11,10 @@ import json
 from collections.abc import Iterator, Mapping
 from uuid import UUID
 
-from consumer.domain.documents import Planned, fingerprint
+from consumer.domain.documents import OFFSET, Planned, before_start, fingerprint
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import Object, credit_note_of, invoice_of
 from schemas import lago
-
-OFFSET = "offset"
-"""The part of a document that allocates a note to the invoice it corrects."""
 
 
 def plan_credit_note(
@@ -182,6 +179,6 @@ def _why_not(
         return f"home:{invoice.customer_id}", True
     if not connection.sync_credit_notes:
         return f"syncs:credit_notes@{connection.code}", False
-    if connection.start_date and facts.issuing_date and facts.issuing_date < connection.start_date:
+    if before_start(connection, facts.issuing_date):
         return f"start_date@{connection.code}", False
     return None, False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
@@ -11,7 +12,7 @@ from uuid import UUID
 
 from consumer.domain.homes import Home
 from consumer.domain.mapping import Connection
-from consumer.domain.objects import Object, customer_of, invoice_of
+from consumer.domain.objects import Object, ObjectKey, ObjectKind, customer_of, invoice_of
 from consumer.domain.operations import DocumentKind
 from schemas import lago
 
@@ -19,6 +20,17 @@ State = Literal["waiting", "ready", "sending", "synced", "skipped", "failed"]
 
 IMMUTABLE: frozenset[str] = frozenset({"invoice", "credit_note", "allocation", "payment", "refund"})
 """Kinds that are never edited once posted, only voided."""
+
+OFFSET = "offset"
+"""The part of a document that allocates a credit note to the invoice it corrects."""
+_OBJECT: Mapping[DocumentKind, ObjectKind] = {
+    "contact": "customer",
+    "invoice": "invoice",
+    "credit_note": "credit_note",
+    "allocation": "credit_note",
+    "payment": "payment",
+    "refund": "credit_note",
+}
 
 GONE: frozenset[str] = frozenset(
     {
@@ -114,6 +126,18 @@ class Rest:
     cause: str | None = None
     until: datetime | None = None
     drift: bool = False
+
+
+def object_of(kind: DocumentKind, part: str, lago_id: UUID, target: UUID | None) -> ObjectKey:
+    """The object that a document is made of: its news plan the document again."""
+    if kind == "allocation" and part != OFFSET and target is not None:
+        return ObjectKey("invoice", target)  # what an invoice consumes has an id of its own
+    return ObjectKey(_OBJECT[kind], lago_id)
+
+
+def before_start(connection: Connection, day: date | None) -> bool:
+    """Whether a document of that date is older than what the connection follows."""
+    return bool(connection.start_date and day and day < connection.start_date)
 
 
 def fingerprint(facts: lago.LagoModel) -> bytes:
@@ -233,7 +257,7 @@ def _why_not(
         return f"home:{invoice.customer_id}", True
     if not connection.sync_invoices:
         return f"syncs:invoices@{connection.code}", False
-    if connection.start_date and facts.issuing_date and facts.issuing_date < connection.start_date:
+    if before_start(connection, facts.issuing_date):
         return f"start_date@{connection.code}", False
     if not facts.fees_amount_cents and (connection.zero_invoices == "skip" or not facts.fees):
         return f"policy:zero@{connection.code}", False

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
 from consumer.domain.answers import Answered, InDoubt, Reply, Saved
+from consumer.domain.clocks import Clocks
 from consumer.ports import Frozen, Wish
 from consumer.sandbox.lago import envelope
 from tests.integration.ledger import CHART, Books, books
@@ -242,3 +244,21 @@ async def test_an_allocation_in_doubt_is_handed_out_with_its_note(database_url: 
         await b.ledger.resolve(frozen.request_id, {member.position: adopted})
         [allocation] = await b.documents(kind="allocation")
         assert allocation["state"] == "synced"
+
+
+async def test_a_customer_known_from_a_note_alone_is_planned_once_his_wait_is_over(
+    database_url: str,
+) -> None:
+    """Planning again must change the row: what is looked at again and again stops the rest."""
+    clocks = replace(Clocks(), home_wait=0.05)
+    async with books(database_url, tenants=2, clocks=clocks) as b:
+        invoice = b.invoice(b.customer())
+        await b.told(_told(b, _note(invoice, credit=100)))
+        [contact] = await b.documents(kind="contact")
+        assert (contact["state"], contact["connection_id"]) == ("waiting", None)
+        async with asyncio.timeout(5):
+            while not await b.inbox.replan(10):
+                await asyncio.sleep(0.01)
+        assert await b.inbox.replan(10) == 0
+        [contact] = await b.documents(kind="contact")
+        assert contact["state"] == "ready"

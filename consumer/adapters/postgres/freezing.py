@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -12,6 +12,7 @@ import asyncpg
 from consumer.adapters.postgres.budget import insert_request, seconds_to_wait
 from consumer.adapters.postgres.configuration import Configuration, Snapshot
 from consumer.adapters.postgres.database import Conn, Database
+from consumer.adapters.postgres.planned import object_of_row
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.batching import (
     AllocationPart,
@@ -27,7 +28,6 @@ from consumer.domain.errors import Refused
 from consumer.domain.objects import (
     Object,
     ObjectKey,
-    ObjectKind,
     credit_note_of,
     customer_of,
     invoice_of,
@@ -42,13 +42,6 @@ from consumer.ports import Fate, Freezing, Frozen, Sink
 SQL = statements("ledger")
 
 FIRST = ("contact", "create")
-_OBJECT: Mapping[str, ObjectKind] = {
-    "invoice": "invoice",
-    "credit_note": "credit_note",
-    "payment": "payment",
-    "refund": "credit_note",
-}
-"""What Lago calls the object that a document of that kind is made of."""
 _STEPS = (
     [operation.kind for operation in OPERATIONS.values()],
     [operation.step for operation in OPERATIONS.values()],
@@ -277,7 +270,8 @@ class Freezer:
 def _candidate(row: asyncpg.Record) -> Candidate:
     kind = row["kind"]
     owner = _object(ObjectKey("customer", row["lago_id"]), row["customer_facts"])
-    thing = _object(ObjectKey(_OBJECT.get(kind, "invoice"), row["lago_id"]), row["facts"])
+    key = object_of_row(row)
+    thing = _object(key, row["facts"])
     return Candidate(
         id=row["id"],
         connection_id=row["connection_id"],
@@ -285,7 +279,7 @@ def _candidate(row: asyncpg.Record) -> Candidate:
         customer=customer_of(owner) if owner else None,
         invoice=invoice_of(thing) if thing and kind == "invoice" else None,
         allocated=frozenset(row["allocated"] or ()),
-        note=credit_note_of(thing) if thing and _OBJECT.get(kind) == "credit_note" else None,
+        note=credit_note_of(thing) if thing and key.kind == "credit_note" else None,
         payment=_payment_part(row, thing) if thing and kind == "payment" else None,
         allocation=_allocation_part(row) if kind == "allocation" else None,
         amount_cents=row["amount_cents"],

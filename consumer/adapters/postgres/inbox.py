@@ -15,7 +15,7 @@ from pydantic_core import to_json
 
 from consumer.adapters.postgres.configuration import Configuration
 from consumer.adapters.postgres.database import Conn, Database, Raced
-from consumer.adapters.postgres.planned import write_documents
+from consumer.adapters.postgres.planned import object_of_row, write_documents
 from consumer.adapters.postgres.sql import columns, statements
 from consumer.domain.objects import (
     Contribution,
@@ -70,7 +70,7 @@ class PostgresInbox:
 
         async def work(conn: Conn) -> int:
             rows = await conn.fetch(SQL["home_expired"], limit)
-            await self.replan_objects(conn, [ObjectKey(r["kind"], r["lago_id"]) for r in rows])
+            await self.replan_objects(conn, map(object_of_row, rows))
             return len(rows)
 
         return await self.database.run(work)

@@ -11,8 +11,7 @@ import asyncpg
 
 from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.sql import columns, statements
-from consumer.domain.credit_notes import OFFSET
-from consumer.domain.documents import Planned, Rest, Stands, rest
+from consumer.domain.documents import Planned, Rest, Stands, object_of, rest
 from consumer.domain.objects import Object, ObjectKey
 
 SQL = statements("inbox")
@@ -60,7 +59,8 @@ async def write_documents(
         standing.setdefault(identity, {})[row["connection_id"]] = row
     changes, drifted, linked, awaited = [], [], [], []
     for planned in plans:
-        event_id = objects[_object_of(planned)].event_id
+        made_of = object_of(planned.kind, planned.part, planned.lago_id, planned.target)
+        event_id = objects[made_of].event_id
         appended_at = made.get(event_id) if event_id is not None else None
         identity = planned.kind, planned.lago_id, planned.part, planned.target
         rows_here = standing.get(identity, {})
@@ -160,12 +160,6 @@ def _change(
     )
 
 
-def _object_of(planned: Planned) -> ObjectKey:
-    """The object whose news made the document."""
-    if planned.kind == "contact":
-        return ObjectKey("customer", planned.lago_id)
-    if planned.kind == "allocation" and planned.part != OFFSET and planned.target is not None:
-        return ObjectKey("invoice", planned.target)
-    if planned.kind in ("allocation", "refund"):
-        return ObjectKey("credit_note", planned.lago_id)
-    return ObjectKey(planned.kind, planned.lago_id)  # type: ignore[arg-type]
+def object_of_row(document: asyncpg.Record) -> ObjectKey:
+    """``object_of`` a row with kind, part, lago_id and target."""
+    return object_of(document["kind"], document["part"], document["lago_id"], document["target"])

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-import asyncpg
-
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.inbox import PostgresInbox
+from consumer.adapters.postgres.planned import object_of_row
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Unauthorised
-from consumer.domain.objects import ObjectKey
 from consumer.ports import Authorisation, Fate, Sink
 
 SQL = statements("ledger")
@@ -65,7 +63,7 @@ class Releaser:
             return False
         cause = release["cause"]
         held = await conn.fetch(SQL["held_by"], cause, release["after"], AT_ONCE)
-        unplanned = {_object_of(row) for row in held if row["unplanned"]}
+        unplanned = {object_of_row(row) for row in held if row["unplanned"]}
         if unplanned:
             await self.inbox.replan_objects(conn, unplanned)
         planned = [row["id"] for row in held if not row["unplanned"]]
@@ -121,12 +119,3 @@ class Releaser:
             self.sinks,
         )
         return True
-
-
-def _object_of(document: asyncpg.Record) -> ObjectKey:
-    kind = document["kind"]
-    if kind == "contact":
-        return ObjectKey("customer", document["lago_id"])
-    if kind == "allocation":
-        return ObjectKey("invoice", document["target"])  # planned with the invoice, or its notes
-    return ObjectKey("credit_note" if kind == "refund" else kind, document["lago_id"])

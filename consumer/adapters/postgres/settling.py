@@ -13,7 +13,7 @@ from pydantic_core import to_json
 
 from consumer.adapters.postgres.budget import tell_limits
 from consumer.adapters.postgres.database import Conn, Database
-from consumer.adapters.postgres.sql import statements
+from consumer.adapters.postgres.sql import columns, statements
 from consumer.domain.answers import Answered, InDoubt, NotDone, Refusal, Reply, Saved, Verdict
 from consumer.domain.clocks import Clocks
 from consumer.domain.documents import Stands, linked_contact, rest
@@ -338,17 +338,17 @@ class Settler:
 
     async def _write(self, conn: Conn, request_id: UUID, writes: _Writes) -> None:
         if writes.saved:
-            await conn.execute(SQL["settle_documents"], *_columns(writes.saved))
+            await conn.execute(SQL["settle_documents"], *columns(writes.saved, 11))
         if writes.unsent:
-            await conn.execute(SQL["unsend_documents"], *_columns(writes.unsent))
+            await conn.execute(SQL["unsend_documents"], *columns(writes.unsent, 7))
         if writes.failed:
-            await conn.execute(SQL["fail_documents"], *_columns(writes.failed))
+            await conn.execute(SQL["fail_documents"], *columns(writes.failed, 5))
         if writes.announced:
-            await conn.execute(SQL["announce_documents"], *_columns(writes.announced), self.sinks)
+            await conn.execute(SQL["announce_documents"], *columns(writes.announced, 5), self.sinks)
         if writes.findings:
-            await conn.execute(SQL["find"], *_columns(writes.findings))
+            await conn.execute(SQL["find"], *columns(writes.findings, 4))
         if writes.closed:
-            await conn.execute(SQL["close_members"], request_id, *_columns(writes.closed))
+            await conn.execute(SQL["close_members"], request_id, *columns(writes.closed, 2))
         if writes.replanned:
             await conn.execute(SQL["plan_again"], sorted(writes.replanned))
         if writes.gained:
@@ -379,10 +379,6 @@ def _taken(sentence: str) -> Refusal:
         sentence,
         "Compare both; correct the one in Xero or give the connection a number_prefix.",
     )
-
-
-def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _s(seconds: float) -> timedelta:

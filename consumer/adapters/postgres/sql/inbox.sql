@@ -158,8 +158,8 @@ insert into finding (connection_id, document_id, class)
 select connection_id, id, 'drift' from document where id = any($1::bigint[]);
 
 -- name: home_expired
--- Objects whose wait for a home is over, or whose cause was released.
-select kind, lago_id from document
+-- Documents whose wait for a home is over.
+select kind, part, lago_id, target from document
  where state = 'waiting' and connection_id is null and wait_until < now()
  order by wait_until limit $1;
 

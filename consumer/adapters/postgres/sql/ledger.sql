@@ -50,8 +50,8 @@ with picked as materialized (
    order by lane, ready_at, id
    limit $4 for update skip locked
 )
-select d.id, d.connection_id, d.kind, d.lago_id, d.wanted, d.batch_limit, d.suffix, d.xero_id, d.xero_status,
-       d.attempts, d.ready_at, d.target, d.amount_cents, d.currency, o.facts::text as facts,
+select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.batch_limit, d.suffix, d.xero_id,
+       d.xero_status, d.target, d.amount_cents, d.currency, o.facts::text as facts,
        k.facts::text as customer_facts, c.xero_id as contact_id, i.xero_id as target_id,
        i.currency as target_currency, i.dated as target_dated, n.xero_id as source_id, n.dated as source_dated,
        s.subunits as settled_subunits, s.cents as settled_cents,
@@ -275,7 +275,7 @@ select id, cause, after from release order by id limit 1 for update skip locked;
 -- name: held_by
 -- The documents that have this cause, a page at a time; only planning can release some of them: those
 -- without a home, skipped ones, those to be removed, and those whose plan is out of date.
-select id, kind, lago_id, target, connection_id is null or state = 'skipped' or wanted is null
+select id, kind, part, lago_id, target, connection_id is null or state = 'skipped' or wanted is null
        or cause like 'plan:%' as unplanned
   from document where cause = $1 and id > $2 order by id limit $3;
 
