@@ -15,7 +15,7 @@ from math import floor
 from consumer.domain.errors import Inconsistent, Refused
 from consumer.domain.money import ZERO, largest_remainder
 from consumer.domain.translate.taxes import fee_rate
-from consumer.domain.translate.totals import Unit
+from consumer.domain.translate.totals import Unit, require
 from schemas import lago
 
 
@@ -62,20 +62,15 @@ def check_note(note: lago.CreditNote) -> None:
         Inconsistent: ``lago_totals_missing`` or ``lago_totals_disagree``, with the figures.
         Refused: ``negative_total``.
     """
-    required = (
+    require(
+        "credit note",
+        note,
         "currency",
         "items",
         "sub_total_excluding_taxes_amount_cents",
         "taxes_amount_cents",
         "total_amount_cents",
     )
-    missing = [name for name in required if getattr(note, name) is None]
-    if missing:
-        raise Inconsistent(
-            "lago_totals_missing",
-            f"The credit note lacks {', '.join(missing)}.",
-            "Ask Lago to send the credit note again (its webhook can be re-sent by hand).",
-        )
     items, coupons = note.items or (), note.coupons_adjustment_amount_cents
     subtotal = note.sub_total_excluding_taxes_amount_cents or 0
     taxes, total = note.taxes_amount_cents or 0, note.total_amount_cents or 0

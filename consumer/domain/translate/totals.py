@@ -61,6 +61,17 @@ class Figures:
     total: int
 
 
+def require(document: str, facts: lago.LagoModel, *names: str) -> None:
+    """Raises Inconsistent ``lago_totals_missing`` if a field is None; ``document`` is its name."""
+    missing = [name for name in names if getattr(facts, name) is None]
+    if missing:
+        raise Inconsistent(
+            "lago_totals_missing",
+            f"The {document} lacks {', '.join(missing)}.",
+            f"Ask Lago to send the {document} again (its webhook can be re-sent by hand).",
+        )
+
+
 def check_totals(invoice: lago.Invoice) -> None:
     """Lago's own figures add up (ACCOUNTING.md 1).
 
@@ -68,7 +79,9 @@ def check_totals(invoice: lago.Invoice) -> None:
         Inconsistent: ``lago_totals_missing`` or ``lago_totals_disagree``, with the figures.
         Refused: ``negative_total``; Xero takes no negative invoice.
     """
-    required = (
+    require(
+        "invoice",
+        invoice,
         "currency",
         "fees",
         "fees_amount_cents",
@@ -77,13 +90,6 @@ def check_totals(invoice: lago.Invoice) -> None:
         "sub_total_including_taxes_amount_cents",
         "total_amount_cents",
     )
-    missing = [name for name in required if getattr(invoice, name) is None]
-    if missing:
-        raise Inconsistent(
-            "lago_totals_missing",
-            f"The invoice lacks {', '.join(missing)}.",
-            "Ask Lago to send the invoice again (its webhook can be re-sent by hand).",
-        )
     fees = sum(fee.amount_cents for fee in invoice.fees or ())
     _equal("the sum of the fees", fees, "fees_amount_cents", invoice.fees_amount_cents)
     before, after = _coupons(invoice)
