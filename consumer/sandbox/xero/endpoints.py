@@ -5,6 +5,7 @@ A new kind of document is a module with its rules and an entry in ``COLLECTIONS`
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -28,8 +29,9 @@ from consumer.sandbox.xero.answers import (
     not_implemented,
 )
 from consumer.sandbox.xero.batches import Kind, Write
-from consumer.sandbox.xero.books import Contact, Invoice
+from consumer.sandbox.xero.books import Books, Contact, Invoice
 from consumer.sandbox.xero.call import Call
+from consumer.sandbox.xero.listing import One
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +137,19 @@ def _invoice(call: Call, key: str) -> Json | None:
     return None if found is None else rendering.invoice(call.books, found)
 
 
-def _credit_notes(call: Call) -> Answer:
-    return listing.answer(
-        call,
-        credit_notes.KIND,
-        call.books.credit_notes.values(),
-        lambda one: rendering.credit_note(call.books, one),
-        lambda one: rendering.credit_note(call.books, one),
-        CREDIT_NOTE_FIELDS,
-    )
+def _listed(
+    kind: Kind,
+    found: Callable[[Books], Iterable[One]],
+    show: Callable[[Books, One], Json],
+    fields: frozenset[str],
+) -> Callable[[Call], Answer]:
+    """A collection that is listed whole, each element as it is shown alone."""
+
+    def many(call: Call) -> Answer:
+        shown = functools.partial(show, call.books)
+        return listing.answer(call, kind, found(call.books), shown, shown, fields)
+
+    return many
 
 
 def _credit_note(call: Call, key: str) -> Json | None:
@@ -151,17 +157,6 @@ def _credit_note(call: Call, key: str) -> Json | None:
         if one.credit_note_id == key.lower() or one.number.casefold() == key.casefold():
             return rendering.credit_note(call.books, one)
     return None
-
-
-def _payments(call: Call) -> Answer:
-    return listing.answer(
-        call,
-        payments.KIND,
-        call.books.payments.values(),
-        lambda one: rendering.payment(call.books, one),
-        lambda one: rendering.payment(call.books, one),
-        PAYMENT_FIELDS,
-    )
 
 
 def _payment(call: Call, key: str) -> Json | None:
@@ -174,7 +169,12 @@ COLLECTIONS = {
         credit_notes.KIND,
         credit_notes.put,
         credit_notes.post,
-        _credit_notes,
+        _listed(
+            credit_notes.KIND,
+            lambda books: books.credit_notes.values(),
+            rendering.credit_note,
+            CREDIT_NOTE_FIELDS,
+        ),
         _credit_note,
         lambda call, key: key in call.books.credit_notes,
     ),
@@ -182,7 +182,12 @@ COLLECTIONS = {
         payments.KIND,
         payments.put,
         payments.post,
-        _payments,
+        _listed(
+            payments.KIND,
+            lambda books: books.payments.values(),
+            rendering.payment,
+            PAYMENT_FIELDS,
+        ),
         _payment,
         lambda call, key: key in call.books.payments,
     ),
