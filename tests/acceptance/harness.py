@@ -163,6 +163,19 @@ class World:
         self.control = httpx.AsyncClient(base_url=simulator.control_url, timeout=10)
         self.database: asyncpg.Pool
 
+    async def open(
+        self, stack: AsyncExitStack, partitions: int, config: Mapping[str, str] | None = None
+    ) -> None:
+        """Topics, tenants and their connections; ``stack`` ends what this starts."""
+        stack.push_async_callback(self.close)
+        await self.kafka.create_topic(self.topic, partitions, config)
+        await self.kafka.create_topic(self.dead_letters)
+        self.database = await stack.enter_async_context(
+            asyncpg.create_pool(self.database_url, min_size=1, max_size=3)
+        )
+        await self.open_tenants()
+        await self.apply()
+
     # ── Set-up ────────────────────────────────────────────────────────────────────────────────────
 
     async def open_tenants(self) -> None:
@@ -469,12 +482,5 @@ async def world(
         xero = await stack.enter_async_context(serve(settings))
         receiver = await stack.enter_async_context(receiving(SECRET))
         made = World(kafka, url, xero, receiver, directory, tenants or [Tenant("acme-nz")], scale)
-        stack.push_async_callback(made.close)
-        await kafka.create_topic(made.topic, partitions)
-        await kafka.create_topic(made.dead_letters)
-        made.database = await stack.enter_async_context(
-            asyncpg.create_pool(url, min_size=1, max_size=3)
-        )
-        await made.open_tenants()
-        await made.apply()
+        await made.open(stack, partitions)
         yield made

@@ -37,6 +37,17 @@ def _requested(shop: Shop, request: Json) -> Record:
     return record(payment_request_event(request, shop.organization.organization_id))
 
 
+async def _requested_and_paid(world: World, shop: Shop) -> tuple[Json, Json]:
+    """An invoice and the payment request that paid it, both in Xero."""
+    customer = shop.customer()
+    invoice = _unpaid(shop, customer)
+    request = payment_request(shop.choices, [invoice])
+    await world.start()
+    await world.produce([shop.told(customer), shop.billed(invoice), _requested(shop, request)])
+    await world.settled()
+    return invoice, request
+
+
 async def _balances(world: World) -> dict[str, tuple[str, Decimal]]:
     """Each invoice's status and what it has open."""
     books = await world.books()
@@ -80,12 +91,7 @@ async def test_full_partial_and_shared_payments_in_any_order(acme: World) -> Non
 
 async def test_a_payment_reversed_afterwards_opens_its_invoice_again(acme: World) -> None:
     shop = Shop(seed=42)
-    customer = shop.customer()
-    invoice = _unpaid(shop, customer)
-    request = payment_request(shop.choices, [invoice])
-    await acme.start()
-    await acme.produce([shop.told(customer), shop.billed(invoice), _requested(shop, request)])
-    await acme.settled()
+    invoice, request = await _requested_and_paid(acme, shop)
     assert (await _balances(acme))[invoice["number"]][0] == "PAID"
     await acme.produce([_requested(shop, {**request, "payment_status": "failed"})])
     await acme.settled()
@@ -111,12 +117,7 @@ async def test_a_broken_answer_never_pays_twice(acme: World, fault: str) -> None
 
 async def test_a_lost_answer_to_a_deletion_is_looked_up(acme: World) -> None:
     shop = Shop(seed=44)
-    customer = shop.customer()
-    invoice = _unpaid(shop, customer)
-    request = payment_request(shop.choices, [invoice])
-    await acme.start()
-    await acme.produce([shop.told(customer), shop.billed(invoice), _requested(shop, request)])
-    await acme.settled()
+    _, request = await _requested_and_paid(acme, shop)
     await acme.fault("500_after", method="POST", path_prefix=f"{API}/Payments")
     await acme.produce([_requested(shop, {**request, "payment_status": "failed"})])
     await acme.settled(60)

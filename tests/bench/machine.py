@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -25,18 +24,6 @@ def quantile(values: Sequence[float], share: float) -> float:
     """The smallest value that so large a share is not above; 0 of nothing."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
-
-
-def pin() -> str:
-    """This process on the first core, Postgres and all else we started on the others."""
-    first, *others = sorted(psutil.Process().cpu_affinity())
-    if not others:
-        return "one core for everything"
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            process.cpu_affinity(others)
-    os.sched_setaffinity(0, {first})
-    return f"consumer on core {first}, services on {', '.join(map(str, others))}"
 
 
 def _role(process: psutil.Process, consumers: list[int]) -> str | None:

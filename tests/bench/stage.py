@@ -10,15 +10,13 @@ import secrets
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import uvloop
-from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.table import Table
 from starlette.applications import Starlette
@@ -158,17 +156,6 @@ async def simulator(settings: SimulatorSettings, directory: Path) -> AsyncIterat
         await process.close()
 
 
-class OwnWorld(World):
-    """A world on a Kafka of its own, whose group may not be there yet."""
-
-    async def ingested(self) -> bool:
-        """As of any world; no until the group has a coordinator."""
-        try:
-            return await super().ingested()
-        except KafkaError:
-            return False
-
-
 @asynccontextmanager
 async def world(
     tenants: Sequence[Tenant], settings: SimulatorSettings, *, partitions: int, fsync: bool
@@ -184,23 +171,11 @@ async def world(
         receiver = await stack.enter_async_context(receiving(SECRET))
         url = await server.create_database(f"lago_xero_bench_{secrets.token_hex(6)}", template)
         stack.push_async_callback(server.drop_database, url)
-        made = OwnWorld(broker, url, xero, receiver, directory, tenants, 1.0)
-        stack.push_async_callback(made.close)
-        await broker.create_topic(made.topic, partitions, APPENDED_BY_BROKER)
-        await broker.create_topic(made.dead_letters)
-        made.database = await stack.enter_async_context(
-            asyncpg.create_pool(url, min_size=1, max_size=3)
-        )
-        await made.open_tenants()
-        await made.apply()
+        made = World(broker, url, xero, receiver, directory, tenants, 1.0)
+        await made.open(stack, partitions, APPENDED_BY_BROKER)
         yield made
 
 
 def organization_of(number: int) -> str:
     """The Lago organization of the tenant with this number."""
     return f"{number:08x}-1a90-4a90-9a90-1a901a901a90"
-
-
-def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """Cut into pieces of this size."""
-    return (items[at : at + size] for at in range(0, len(items), size))

@@ -50,6 +50,17 @@ def accounting(base_url: str, access_token: str) -> AccountingApi:
     return AccountingApi(client, base_url=f"{base_url}/api.xro/2.0")
 
 
+def storage(quantity: int, price: float) -> LineItem:
+    """A taxed line."""
+    return LineItem(
+        description="Storage",
+        quantity=quantity,
+        unit_amount=price,
+        account_code="200",
+        tax_type="OUTPUT2",
+    )
+
+
 def book(base_url: str, access_token: str) -> tuple[Contact, Invoice, Invoice]:
     """What a user of the SDK does: a contact, its invoice, and that invoice read again."""
     api = accounting(base_url, access_token)
@@ -67,13 +78,7 @@ def book(base_url: str, access_token: str) -> tuple[Contact, Invoice, Invoice]:
         due_date=datetime.date(2026, 10, 31),
         status="AUTHORISED",
         line_items=[
-            LineItem(
-                description="Storage",
-                quantity=1200,
-                unit_amount=0.0052,
-                account_code="200",
-                tax_type="OUTPUT2",
-            )
+            storage(1200, 0.0052),
         ],
     )
     made = api.create_invoices(
@@ -94,13 +99,7 @@ def settle(base_url: str, access_token: str) -> dict[str, Any]:
         date=datetime.date(2026, 10, 2),
         status="AUTHORISED",
         line_items=[
-            LineItem(
-                description="Storage",
-                quantity=1,
-                unit_amount=5,
-                account_code="200",
-                tax_type="OUTPUT2",
-            )
+            storage(1, 5),
         ],
     )
     made = api.create_credit_notes(
