@@ -130,7 +130,10 @@ class Settings(DatabaseSettings):
     batch_documents: Count = Field(50, description="Most documents in one call.")
 
     time_scale: float = Field(
-        1.0, gt=0, allow_inf_nan=False, description="Multiplies all clocks below; for tests."
+        1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Multiplies the clocks down to MISSING_DEPENDENCY_AFTER, Xero's minute and day too; for tests.",
     )
     freeze_to_first_byte: Seconds = Field(
         5.0, description="Seconds from the freeze by which a request must leave."

@@ -47,7 +47,7 @@ class Metrics:
         )
         self.documents = Counter(
             "lago_xero_documents_total",
-            "Documents that reached a state, by kind: synced, failed, skipped, dissolved.",
+            "Documents by kind and what became of them: synced, removed, failed, dissolved.",
             ["kind", "state"],
             registry=r,
         )

@@ -20,7 +20,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead 
 
 
 def connections(as_json: AsJson = False) -> None:
-    """List the connections: Lago organization, Xero tenant, client."""
+    """List the connections: name, Xero tenant, client."""
     from consumer.adapters.postgres import reading
 
     rows = _read(reading.connections)
