@@ -133,7 +133,7 @@ class Settings(DatabaseSettings):
         1.0,
         gt=0,
         allow_inf_nan=False,
-        description="Multiplies the clocks down to MISSING_DEPENDENCY_AFTER, Xero's minute and day too; for tests.",
+        description="Multiplies the clocks down to MISSING_DEPENDENCY_AFTER; for tests.",
     )
     freeze_to_first_byte: Seconds = Field(
         5.0, description="Seconds from the freeze by which a request must leave."
