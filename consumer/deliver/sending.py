@@ -59,20 +59,27 @@ class Sender:
         while not stop.is_set():
             self._wake.clear()
             try:
-                wait = await self._look()
+                wait = await self._look(stop)
             except Unavailable as error:
                 log.warning("ledger_away", why=str(error))
                 wait = self.clocks.look_for_work
             if wait > 0 and not stop.is_set():
                 await _either(self._wake, stop, wait)
-        under_way = {*self._serving.values(), *self._calls}
-        if under_way:
-            _, late = await asyncio.wait(under_way, timeout=drain)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await self._drain(time.monotonic() + drain)
 
-    async def _look(self) -> float:
+    async def _drain(self, until: float) -> None:
+        """Wait for what is under way: who is being served may begin one more call meanwhile."""
+        while under_way := {*self._serving.values(), *self._calls}:
+            left = until - time.monotonic()
+            if left > 0:
+                await asyncio.wait(under_way, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                continue
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+            return
+
+    async def _look(self, stop: asyncio.Event) -> float:
         """Serve tenants that are due; returns the seconds until it is worth looking again."""
         due, wait = await self.ledger.due(TENANTS_AT_ONCE * 8)
         now = time.monotonic()
@@ -86,15 +93,15 @@ class Sender:
             if rested > 0:
                 wait = min(wait, rested)
                 continue
-            task = asyncio.create_task(self._serve(tenant_id, authorisation_id))
+            task = asyncio.create_task(self._serve(tenant_id, authorisation_id, stop))
             self._serving[tenant_id] = task
             started = True
         return 0.001 if started else max(wait, 0.001)
 
-    async def _serve(self, tenant_id: UUID, authorisation_id: int) -> None:
+    async def _serve(self, tenant_id: UUID, authorisation_id: int, stop: asyncio.Event) -> None:
         try:
             token = await self.caller.token(tenant_id, authorisation_id)
-            while token is not None:
+            while token is not None and not stop.is_set():
                 await self._room.acquire()
                 began = time.monotonic()
                 try:
