@@ -39,7 +39,9 @@ def plan_family(
             corrects the invoices, and the notes that these consume.
         patience: how long an unlinked customer of several connections waits for a link.
     """
-    objects = dict(changed)
+    stored = known.keys()
+    known = _told(known)
+    objects = _told(changed)
     homes: dict[UUID, Home] = {}
     released = []
     for key, customer in {**known, **objects}.items():
@@ -49,7 +51,7 @@ def plan_family(
             )
             if found.connection_id != customer.connection_id:
                 objects[key] = replace(customer, connection_id=found.connection_id)
-                if customer.connection_id is None and key in known:
+                if customer.connection_id is None and key in stored:
                     released.append(f"home:{key.lago_id}")
     documents: list[Planned] = []
     for key, thing in [*objects.items()]:
@@ -64,6 +66,11 @@ def plan_family(
     documents += _plan_notes(family, objects, documents, connections)
     documents += _plan_payments(family, objects, connections)
     return Plan(tuple(documents), objects, tuple(released))
+
+
+def _told(objects: Mapping[ObjectKey, Object]) -> dict[ObjectKey, Object]:
+    """Without those that others only name: Lago has said nothing of them yet."""
+    return {key: one for key, one in objects.items() if one.facets}
 
 
 def _plan_payments(

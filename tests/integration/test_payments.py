@@ -186,3 +186,19 @@ async def test_an_invoice_that_had_nothing_open_gets_nothing(database_url: str) 
         assert [e["Amount"] for e in json.loads(frozen.body)["Payments"]] == [20.0]
         [nothing] = [d for d in await _payments(b) if d["state"] == "skipped"]
         assert nothing["cause"] == "nothing_open"
+
+
+async def test_a_shared_payment_survives_news_of_one_of_its_invoices(database_url: str) -> None:
+    """What each invoice gets hangs on what else paid the others, also if only one is told again."""
+    async with books(database_url) as b:
+        one, two = await _posted(b, 2)
+        part = payment(b.choices, [two], amount_cents=500)
+        await b.told(_succeeded(b, part))
+        await b.told(_succeeded(b, payment(b.choices, [one, two], amount_cents=2500)))
+        before = await _payments(b)
+        paid = {**one, "payment_status": "succeeded", "updated_at": "2026-05-04T00:00:00Z"}
+        await b.told(b.said(paid, "invoice.payment_status_updated"))
+        after = await _payments(b)
+        assert [d["amount_cents"] for d in after] == [d["amount_cents"] for d in before]
+        assert [d["amount_cents"] for d in after] == [500, 1000, 1500]
+        assert {d["state"] for d in after} == {"ready"}

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from consumer.adapters.postgres.sql import statements
+from consumer.sandbox.lago import payment, payment_event
 from tests.integration.ledger import Books, books
 
 ROUNDS = 40
@@ -48,6 +49,29 @@ async def test_settling_and_ingesting_at_once_leave_no_invoice_waiting(database_
             await at_rest(b, UUID(customer["lago_id"]))
             await b.database.execute("update document set state = 'synced' where state = 'ready'")
             await b.database.execute("update request set answered_at = now() - interval '1 day'")
+
+
+async def test_an_invoice_and_its_payment_told_at_once_meet(database_url: str) -> None:
+    """By two pods, neither of which has seen what the other is writing."""
+    chance = Random(2)
+    async with books(database_url) as b:
+        customer = b.customer()
+        await b.told(b.said(customer))
+        for _ in range(ROUNDS):
+            invoice = b.invoice(customer)
+            paid = payment_event(payment(b.choices, [invoice]), str(b.organization_id))
+
+            async def later(news: dict[str, object], delay: float) -> None:
+                await asyncio.sleep(delay)
+                await b.told(news)
+
+            lead = chance.uniform(-0.004, 0.004)
+            await asyncio.gather(
+                later(b.said(invoice), max(0.0, lead)), later(paid, max(0.0, -lead))
+            )
+        states = {row["cause"].split(":")[0] for row in await b.documents(kind="payment")}
+        assert states == {"doc"}, "each waits for its invoice's document"
+        assert len(await b.documents(kind="payment")) == ROUNDS
 
 
 async def blocked(b: Books, sessions: int) -> None:

@@ -14,17 +14,11 @@ import asyncpg
 from pydantic_core import to_json
 
 from consumer.adapters.postgres.configuration import Configuration
-from consumer.adapters.postgres.database import Conn, Database, Raced
+from consumer.adapters.postgres.database import Conn, Database
+from consumer.adapters.postgres.objects import lock_objects, write_objects
 from consumer.adapters.postgres.planned import object_of_row, write_documents
 from consumer.adapters.postgres.sql import columns, statements
-from consumer.domain.objects import (
-    Contribution,
-    Object,
-    ObjectKey,
-    dump_facets,
-    load_facets,
-    merge,
-)
+from consumer.domain.objects import Contribution, Object, ObjectKey, merge
 from consumer.domain.planning import consumed_notes, plan_family
 from consumer.ports import Incoming, Ingested, Sink, Unstorable
 
@@ -120,7 +114,7 @@ class PostgresInbox:
         said = [c for contributions in news.values() for c, _ in contributions]
         others = {ObjectKey("invoice", id) for c in said for id in c.invoice_ids}
         others |= {ObjectKey("customer", c.customer_id) for c in said if c.customer_id}
-        known = await self._lock_objects(conn, {*news, *others})
+        known = await lock_objects(conn, {*news, *others})
         made: dict[int, datetime] = {}
         objects: dict[ObjectKey, Object] = {}
         for key, contributions in news.items():
@@ -135,43 +129,13 @@ class PostgresInbox:
             objects[key] = merged
         notes = consumed_notes(objects.values()) - known.keys() - objects.keys()
         if notes:
-            known |= await self._lock_objects(conn, notes)
+            known |= await lock_objects(conn, notes)
         return await self._plan(conn, known, objects, made)
 
     async def replan_objects(self, conn: Conn, keys: Iterable[ObjectKey]) -> frozenset[UUID]:
         """Plan these objects again, with nothing new learnt of Lago."""
-        known = await self._lock_objects(conn, keys)
+        known = await lock_objects(conn, keys)
         return await self._plan(conn, known, dict(known), {}) if known else frozenset()
-
-    async def _lock_objects(self, conn: Conn, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Object]:
-        """The objects, their customers, invoices' payments and those's invoices, in key order."""
-        objects: dict[ObjectKey, Object] = {}
-        wanted = set(keys)
-        invoices = [key.lago_id for key in wanted if key.kind == "invoice"]
-        if invoices:
-            rows = await conn.fetch(SQL["family"], invoices)
-            wanted |= {ObjectKey(row["kind"], row["lago_id"]) for row in rows}
-        while wanted:
-            rows = await conn.fetch(SQL["lock_objects"], *columns(sorted(wanted), 2))
-            for row in rows:
-                key = ObjectKey(row["kind"], row["lago_id"])
-                objects[key] = Object(
-                    key,
-                    row["organization_id"],
-                    load_facets(row["facts"]),
-                    row["customer_id"],
-                    row["connection_id"],
-                    row["first_seen"],
-                    row["event_id"],
-                    tuple(row["invoice_ids"]),
-                )
-            others = {
-                ObjectKey("customer", o.customer_id) for o in objects.values() if o.customer_id
-            }
-            others |= {ObjectKey("invoice", id) for o in objects.values() for id in o.invoice_ids}
-            others |= consumed_notes(objects.values())
-            wanted = (others - objects.keys()) - wanted
-        return objects
 
     async def _plan(
         self,
@@ -192,7 +156,7 @@ class PostgresInbox:
             patience=self.home_patience,
         )
         objects.update(plan.objects)
-        await self._write_objects(conn, known, objects)
+        await write_objects(conn, known, objects)
         family = {**known, **objects}
         tenants = await write_documents(
             conn, plan.documents, family, made, self.dependency_patience
@@ -202,30 +166,6 @@ class PostgresInbox:
         if tenants:
             await conn.execute(SQL["wake_tenants"], list(tenants))
         return tenants
-
-    async def _write_objects(
-        self, conn: Conn, known: Mapping[ObjectKey, Object], objects: Mapping[ObjectKey, Object]
-    ) -> None:
-        new, changed = [], []
-        for key, thing in sorted(objects.items()):
-            facts = dump_facets(thing.facets)
-            if key not in known:
-                new.append((key.kind, key.lago_id, thing.organization_id, thing.customer_id,
-                            thing.connection_id, thing.event_id, facts, _array(thing)))  # fmt: skip
-            elif thing is not known[key]:
-                changed.append((key.kind, key.lago_id, thing.customer_id, thing.connection_id,
-                                thing.event_id, facts, _array(thing)))  # fmt: skip
-        if new:
-            rows = await conn.fetch(SQL["insert_objects"], *columns(new, 8))
-            if len(rows) != len(new):
-                raise Raced
-        if changed:
-            await conn.execute(SQL["update_objects"], *columns(changed, 7))
-
-
-def _array(thing: Object) -> str:
-    """The invoices' ids as Postgres writes an array: ``unnest`` takes no arrays of arrays."""
-    return "{" + ",".join(map(str, thing.invoice_ids)) + "}"
 
 
 def _event_row(incoming: Incoming) -> tuple[Any, ...]:

@@ -47,8 +47,8 @@ returning 1;
 update object o
    set customer_id = u.customer_id, connection_id = u.connection_id, event_id = u.event_id, facts = u.facts,
        invoice_ids = u.invoice_ids::uuid[]
-  from unnest($1::text[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::json[], $7::text[])
-       as u (kind, lago_id, customer_id, connection_id, event_id, facts, invoice_ids)
+  from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::json[], $8::text[])
+       as u (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids)
  where o.kind = u.kind and o.lago_id = u.lago_id;
 
 -- name: lock_documents
