@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from consumer.domain.chart import Chart
-from consumer.domain.documents import fingerprint
+from consumer.domain.documents import before_start, fingerprint
 from consumer.domain.errors import Refused, Reject
 from consumer.domain.mapping import Connection
 from consumer.domain.money import ZERO
@@ -89,6 +89,8 @@ class Element:
     suffix: str = ""
     number: str | None = None
     totals: Totals | None = None
+    allocated: frozenset[UUID] = frozenset()
+    """The credits that an invoice leaves to allocations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ def assemble(
             failures.append(Failure(candidate.id, _unsendable(fields)))
             continue
         except Exception as error:  # noqa: BLE001 - one document must not stop its tenant
-            failures.append(Failure(candidate.id, _fault(error)))
+            failures.append(Failure(candidate.id, fault(error)))
             continue
         if element is None:
             stale.append(candidate.id)
@@ -164,10 +166,11 @@ def assemble(
     return Batch(tuple(elements), tuple(failures), tuple(notes), tuple(stale))
 
 
-def _fault(error: Exception) -> Refused:
+def fault(error: Exception) -> Refused:
+    """``translator_fault``: what a document fails with that we stumble over ourselves."""
     return Refused(
         "translator_fault",
-        f"Translating the document failed with {type(error).__name__}.",
+        f"Planning or translating the document failed with {type(error).__name__}.",
         "This is a fault of ours: report it with the document's number; a new version retries it.",
     )
 
@@ -191,6 +194,8 @@ def _element(
     if operation.step == "remove":
         return Element(candidate.id, None, _removal(candidate, operation)), ()
     connection = connections[candidate.connection_id]
+    if _left_out(candidate, operation, connection):
+        return None, ()
     chart = charts.get(connection.tenant_id, Chart())
     if operation.kind == "contact":
         return _contact(candidate, names), ()
@@ -203,6 +208,17 @@ def _element(
     if operation.kind == "allocation":
         return _allocation(candidate), ()
     return _invoice(candidate, connection, chart)
+
+
+def _left_out(candidate: Candidate, operation: Operation, connection: Connection) -> bool:
+    """Whether a switch or the start date, changed since it was planned, keeps it from Xero."""
+    switched_on = {
+        "contact": True,
+        "invoice": connection.sync_invoices,
+        "payment": connection.sync_payments,
+    }.get(operation.kind, connection.sync_credit_notes)
+    of = {"invoice": candidate.invoice, "credit_note": candidate.note}.get(operation.kind)
+    return not switched_on or (of is not None and before_start(connection, of.issuing_date))
 
 
 def _removal(candidate: Candidate, operation: Operation) -> bytes:
@@ -306,16 +322,16 @@ def _invoice(
     if invoice is None or contact_id is None or fingerprint(invoice) != candidate.wanted:
         return None, ()
     entity = candidate.customer.billing_entity_code if candidate.customer else None
+    left = candidate.allocated if connection.sync_credit_notes else frozenset()
     made = translate_invoice(
-        _without(invoice, candidate.allocated),
+        _without(invoice, left),
         entity=entity or "",
         connection=connection,
         chart=chart,
         contact_id=contact_id,
     )
-    number = made.payload.invoice_number
-    body = made.payload.body()
-    return Element(candidate.id, candidate.wanted, body, "", number, made.totals), made.notes
+    number, body = made.payload.invoice_number, made.payload.body()
+    return Element(candidate.id, candidate.wanted, body, "", number, made.totals, left), made.notes
 
 
 def _without(invoice: lago.Invoice, allocated: frozenset[UUID]) -> lago.Invoice:

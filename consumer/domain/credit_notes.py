@@ -127,17 +127,16 @@ def plan_allocations(
     invoices: Mapping[UUID, Object],
     connection: Connection | None,
 ) -> list[Planned]:
-    """What the invoice consumes of notes that Xero has or will have; the rest are negative lines.
+    """What the invoice consumes of notes: wanted where Xero has the note or will have it.
 
-    ``document`` is the invoice's own.
+    The rest are negative lines of an invoice that is still to be sent. ``document`` is the
+    invoice's own.
     """
-    if connection is None or not connection.sync_credit_notes:
+    if connection is None:
         return []
     plans = []
     for note_id, credit in consumed(invoice).items():
-        note = notes.get(note_id)
-        if note is not None and _never(note, invoices, connection):
-            continue
+        hold = _never(notes.get(note_id), invoices, connection)
         plans.append(
             part_of(
                 document,
@@ -146,18 +145,26 @@ def plan_allocations(
                 source=note_id,
                 target=invoice.key.lago_id,
                 amount_cents=credit.amount_cents,
+                hold=hold,
+                stays=hold,
             )
         )
     return plans
 
 
-def _never(note: Object, invoices: Mapping[UUID, Object], connection: Connection) -> bool:
-    """Whether a known note will not be in this connection's Xero organisation."""
-    facts = credit_note_of(note)
+def _never(
+    note: Object | None, invoices: Mapping[UUID, Object], connection: Connection
+) -> str | None:
+    """Why a note will not be in this connection's Xero organisation, as far as is known."""
+    if not connection.sync_credit_notes:
+        return f"syncs:credit_notes@{connection.code}"
+    if note is None:
+        return None
     corrected = invoices.get(note.invoice_ids[0]) if note.invoice_ids else None
-    elsewhere = corrected is not None and corrected.connection_id not in (None, connection.id)
-    hold, waits = _why_not(note, facts, corrected, connection)
-    return elsewhere or (hold is not None and not waits)
+    if corrected is not None and corrected.connection_id not in (None, connection.id):
+        return "elsewhere"
+    hold, waits = _why_not(note, credit_note_of(note), corrected, connection)
+    return None if waits else hold
 
 
 def _why_not(

@@ -14,6 +14,8 @@ _HELD = {
     "lago:credit_voided": "Lago voided the credit note",
     "nothing_open": "the invoice had nothing open when the payment came",
     "refund_not_begun": "Lago has not begun the refund",
+    "elsewhere": "the credit note is in another Xero organisation",
+    "deducted": "its invoice has the credit as a negative line",
     "void_with_money": "Lago voided it, but money was received on it; a person must decide",
 }
 _KINDS = {
@@ -47,6 +49,8 @@ def explain(
         wants = f"; it waits: {_cause(cause)}" if cause else ""
         return f"It failed as {code}: {(said or '').rstrip('.')}{wants}."
     if state == "skipped":
+        if cause is not None and cause.startswith("doc:"):
+            return f"It is not posted: document {cause.partition(':')[2]} is not posted either."
         return f"It is not posted: {_cause(cause)}."
     return f"It waits: {_cause(cause)}."
 
@@ -63,6 +67,8 @@ def _cause(cause: str | None) -> str:
     match kind:
         case "doc":
             return f"document {key} must be in Xero first"
+        case "unplaced":
+            return f"its invoice leaves it to credit note {key}, which is not posted"
         case "contact":
             return f"the contact of customer {key} is not known{where}"
         case "invoice" | "credit_note":

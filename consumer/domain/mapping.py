@@ -8,6 +8,8 @@ from datetime import date
 from typing import Literal
 from uuid import UUID
 
+from consumer.domain.causes import bounded
+
 MappingKind = Literal[
     "fallback_item",
     "subscription_fee",
@@ -33,7 +35,7 @@ _SECTIONS = {"tax": "taxes", "billable_metric": "billable_metrics", "add_on": "a
 
 def mapping_cause(kind: MappingKind, key: str = "") -> str:
     """What a document waits for that lacks this mapping: ``tax:vat_20``, ``no_tax``, …"""
-    return f"{kind}:{key}" if key else kind
+    return f"{kind}:{bounded(key)}" if key else kind
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -28,6 +28,7 @@ def plan_family(
     known: Mapping[ObjectKey, Object],
     changed: Mapping[ObjectKey, Object],
     connections: Mapping[int, Connection],
+    contacts: Mapping[UUID, Collection[int]],
     *,
     now: datetime,
     patience: timedelta,
@@ -37,6 +38,7 @@ def plan_family(
     Args:
         known: objects as stored: those that changed before they did, their customers, what pays and
             corrects the invoices, and the notes that these consume.
+        contacts: the connections in which each customer has a contact already, or is to have one.
         patience: how long an unlinked customer of several connections waits for a link.
     """
     stored = known.keys()
@@ -57,7 +59,11 @@ def plan_family(
     for key, thing in [*objects.items()]:
         home = homes.get(thing.customer_id) if thing.customer_id else None
         if key.kind == "customer" and home is not None:
-            documents.append(plan_contact(thing, home, _get(connections, home.connection_id)))
+            # Where he was at home before, his invoices stay, and so does his contact.
+            here = {home.connection_id, *contacts.get(key.lago_id, ())}
+            places = [one for id, one in connections.items() if id in here]
+            nowhere = [] if places else [None]
+            documents += [plan_contact(thing, home, place) for place in [*places, *nowhere]]
         elif key.kind == "invoice":
             if thing.connection_id is None and home is not None and home.connection_id is not None:
                 objects[key] = thing = replace(thing, connection_id=home.connection_id)

@@ -35,6 +35,7 @@ from consumer.sandbox.lago import (
     Money,
     Price,
     RandomChoices,
+    Tax,
     customer,
     customer_event,
     invoice,
@@ -89,11 +90,16 @@ class Books:
             lago_id=str(uuid4()), external_id=uuid4().hex, entity=seller, at=AT, **facts
         )
 
-    def invoice(self, of: dict[str, Any], amount: int = 1000, **facts: Any) -> dict[str, Any]:
-        """An invoice over one untaxed subscription fee of ``amount`` cents of EUR."""
+    def invoice(
+        self, of: dict[str, Any], amount: int = 1000, taxes: tuple[Tax, ...] = (), **facts: Any
+    ) -> dict[str, Any]:
+        """An invoice over one subscription fee of ``amount`` cents of EUR before taxes."""
         self.numbers += 1
         fee = FeeFacts(
-            "subscription", Plan.named("basic", "Basic"), Price.of_amount(1, Decimal(amount) / 100)
+            "subscription",
+            Plan.named("basic", "Basic"),
+            Price.of_amount(1, Decimal(amount) / 100),
+            taxes,
         )
         facts.setdefault("number", f"INV-{self.numbers:05}")
         return invoice(

@@ -173,7 +173,8 @@ async def test_a_note_that_will_never_be_there_is_a_negative_line(database_url: 
         assert list(done) == ["invoice_create"]
         [element] = json.loads(done["invoice_create"].body)["Invoices"]
         assert [line["LineAmount"] for line in element["LineItems"]] == [50.0, -4.0]
-        assert not await b.documents(kind="allocation")
+        [credit] = await b.documents(kind="allocation")
+        assert (credit["state"], credit["cause"]) == ("skipped", "self_billed")
 
 
 async def test_a_void_takes_its_allocations_off_first(database_url: str) -> None:
@@ -262,3 +263,56 @@ async def test_a_customer_known_from_a_note_alone_is_planned_once_his_wait_is_ov
         assert await b.inbox.replan(10) == 0
         [contact] = await b.documents(kind="contact")
         assert contact["state"] == "ready"
+
+
+async def _switch(b: Books, on: bool) -> None:
+    [stored] = (await b.connections.stored()).values()
+    wish = Wish(
+        replace(stored.connection, sync_credit_notes=on), stored.client_id, stored.secret, CHART
+    )
+    await b.connections.store([wish], "tests", [])
+
+
+async def test_a_credit_that_became_a_line_is_never_allocated(database_url: str) -> None:
+    async with books(database_url) as b:
+        await _switch(b, False)
+        first = await _posted(b)
+        note = _note(first, credit=400)
+        await b.told(_told(b, note), b.said(_consuming(b, first, note, 400)))
+        [done] = await _work(b)
+        assert b"-4.0" in done.body
+        await _switch(b, True)
+        assert [frozen.purpose for frozen in await _work(b)] == ["credit_note_create"]
+        [credit] = await b.documents(kind="allocation")
+        assert (credit["state"], credit["cause"]) == ("skipped", "deducted")
+
+
+async def test_a_switch_before_the_invoice_is_sent_makes_the_credit_a_line(
+    database_url: str,
+) -> None:
+    async with books(database_url) as b:
+        first = await _posted(b)
+        note = _note(first, credit=400)
+        await b.told(_told(b, note), b.said(_consuming(b, first, note, 400)))
+        await _switch(b, False)
+        done = await _work(b)
+        assert [frozen.purpose for frozen in done] == ["invoice_create"]
+        assert b"-4.0" in done[0].body
+
+
+async def test_a_credit_that_was_left_to_a_note_that_never_comes_fails_aloud(
+    database_url: str,
+) -> None:
+    """The invoice has no line for it: somebody must know that the customer was not credited."""
+    async with books(database_url) as b:
+        first = await _posted(b)
+        note = _note(first, credit=400)
+        await b.told(b.said(_consuming(b, first, note, 400)))
+        assert [frozen.purpose for frozen in await _work(b)] == ["invoice_create"]
+        await b.told(_told(b, note | {"self_billed": True}))
+        await _work(b)
+        [fate] = await b.ledger.expire(10)
+        assert (fate.kind, fate.code) == ("allocation", "credit_unplaced")
+        [told] = await b.database.fetch("select code, said from outbox")
+        assert told["code"] == "credit_unplaced"
+        assert note["lago_id"] in told["said"]

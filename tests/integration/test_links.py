@@ -80,3 +80,64 @@ async def test_a_contact_made_although_lago_links_another_is_reported(database_u
         await b.ledger.settle(frozen.request_id, Answered((made,)), None)
         [found] = await b.database.fetch("select class, facts ->> 'linked' as linked from finding")
         assert (found["class"], found["linked"]) == ("linked_elsewhere", str(THEIRS))
+
+
+async def test_invoices_follow_the_link_not_the_contact_that_was_made_in_vain(
+    database_url: str,
+) -> None:
+    async with books(database_url) as b:
+        who = b.customer()
+        await b.told(b.said(who), b.said(b.invoice(who)))
+        frozen = await b.freeze()
+        await _link(b, who)
+        await b.accept(frozen)
+        await b.ledger.release(10)
+        assert str(THEIRS).encode() in (await b.freeze()).body
+
+
+async def test_a_customer_who_moves_before_his_contact_was_sent_leaves_nothing_behind(
+    database_url: str,
+) -> None:
+    """His invoice stays where he was: so does a contact, which his later messages keep current."""
+    async with books(database_url, tenants=2) as b:
+        who = b.customer()
+        await b.told(b.said(who), b.said(b.invoice(who)))
+        moved = _linked(who)
+        moved["integration_customers"][0]["integration_code"] = "acme-1"
+        await b.told(b.said(moved, "customer.updated"))
+        later = {**moved, "name": "Renamed", "updated_at": "2026-05-01T12:01:00Z"}
+        await b.told(b.said(later, "customer.updated"))
+        frozen = await b.freeze()
+        assert (frozen.purpose, b"Renamed" in frozen.body) == ("contact_create", True)
+        await b.accept(frozen)
+        await b.ledger.release(10)
+        assert (await b.freeze()).purpose == "invoice_create"
+
+
+async def test_a_partner_takes_his_invoices_along_and_back(database_url: str) -> None:
+    async with books(database_url) as b:
+        who = b.customer()
+        await b.told(b.said(who), b.said(b.invoice(who)))
+        partner = {**who, "account_type": "partner", "updated_at": "2026-05-01T12:01:00Z"}
+        await b.told(b.said(partner, "customer.updated"))
+        while await b.ledger.release(10):
+            pass
+        assert {d["state"] for d in await b.documents()} == {"skipped"}
+        again = {**who, "updated_at": "2026-05-01T12:02:00Z"}
+        await b.told(b.said(again, "customer.updated"))
+        while await b.ledger.release(10):
+            pass
+        await b.accept(await b.freeze())
+        await b.ledger.release(10)
+        assert (await b.freeze()).purpose == "invoice_create"
+
+
+async def test_a_corrected_link_is_followed(database_url: str) -> None:
+    async with books(database_url) as b:
+        who = b.customer()
+        await b.told(b.said(_linked(who, uuid4())))
+        right = {**_linked(who), "updated_at": "2026-05-01T12:01:00Z"}
+        await b.told(b.said(right, "customer.updated"), b.said(b.invoice(who)))
+        assert str(THEIRS).encode() in (await b.freeze()).body
+        [found] = await b.database.fetch("select class, facts ->> 'linked' as linked from finding")
+        assert (found["class"], found["linked"]) == ("linked_elsewhere", str(THEIRS))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from consumer.domain.answers import Answered, InDoubt, Reply, Saved
-from consumer.ports import Absent
+from consumer.ports import Absent, Wish
 from consumer.sandbox.lago import (
     payment,
     payment_event,
@@ -17,7 +19,7 @@ from consumer.sandbox.lago import (
     payment_request_event,
     receipt_event,
 )
-from tests.integration.ledger import Books, books
+from tests.integration.ledger import CHART, Books, books
 
 Json = dict[str, Any]
 
@@ -147,7 +149,8 @@ async def test_payments_of_what_is_not_posted_are_not_posted(database_url: str) 
         bill = b.invoice(who) | {"self_billed": True}
         await b.told(b.said(who), b.said(bill), _succeeded(b, payment(b.choices, [bill])))
         [document] = await _payments(b)
-        assert (document["state"], document["cause"]) == ("skipped", "self_billed")
+        [bill] = await b.documents(kind="invoice")
+        assert (document["state"], document["cause"]) == ("skipped", f"doc:{bill['id']}")
 
 
 async def test_a_payment_in_doubt_is_absent_only_when_nothing_can_arrive_any_more(
@@ -202,3 +205,100 @@ async def test_a_shared_payment_survives_news_of_one_of_its_invoices(database_ur
         assert [d["amount_cents"] for d in after] == [d["amount_cents"] for d in before]
         assert [d["amount_cents"] for d in after] == [500, 1000, 1500]
         assert {d["state"] for d in after} == {"ready"}
+
+
+async def _delete(b: Books) -> None:
+    """Xero deletes the payment that the next request is about."""
+    frozen = await b.freeze()
+    assert frozen.purpose == "payment_delete"
+    id = UUID(frozen.path.split("/")[1])
+    await b.ledger.settle(frozen.request_id, Answered((Saved(id, status="DELETED"),)), None)
+
+
+async def test_one_that_succeeds_after_it_failed_is_posted_again(database_url: str) -> None:
+    async with books(database_url) as b:
+        [invoice] = await _posted(b)
+        request = payment_request(b.choices, [invoice])
+        await b.told(_requested(b, request))
+        await b.accept(await b.freeze())
+        await b.told(_requested(b, {**request, "payment_status": "failed"}))
+        await _delete(b)
+        await b.told(_requested(b, {**request, "payment_attempts": 2}))
+        frozen = await b.freeze()
+        assert frozen.purpose == "payment_create"
+        assert [e["Amount"] for e in json.loads(frozen.body)["Payments"]] == [10.0]
+        await b.accept(frozen)
+        assert [d["state"] for d in await _payments(b)] == ["synced"]
+
+
+async def test_what_was_posted_keeps_its_amount_whatever_the_split_says_later(
+    database_url: str,
+) -> None:
+    """A further payment of an invoice makes the split unknown; what Xero has counts on."""
+    async with books(database_url) as b:
+        one, two = await _posted(b, 2)
+        await b.told(_succeeded(b, payment(b.choices, [one, two])))
+        await b.accept(await b.freeze())
+        await b.told(_succeeded(b, payment(b.choices, [two], amount_cents=100)))
+        shared = [d for d in await _payments(b) if d["xero_id"]]
+        assert [(d["state"], d["amount_cents"]) for d in shared] == [
+            ("synced", 1000),
+            ("synced", 2000),
+        ]
+        assert [e["Amount"] for e in json.loads((await b.freeze()).body)["Payments"]] == [1.0]
+
+
+async def test_a_wait_for_what_lago_never_tells_ends_with_a_word(database_url: str) -> None:
+    async with books(database_url) as b:
+        one, other = await _posted(b, 2)
+        who = b.customer()
+        unknown = b.invoice(who)
+        request = payment_request(b.choices, [one, other])
+        request["amount_cents"] -= 1
+        await b.told(
+            _requested(b, request), _succeeded(b, payment(b.choices, [unknown], type="manual"))
+        )
+        assert {d["state"] for d in await _payments(b)} == {"waiting"}
+        assert not await b.ledger.expire(10)
+        await b.database.execute("update document set wait_until = wait_until - interval '2 days'")
+        fates = await b.ledger.expire(10)
+        codes = ["missing_dependency", "payment_split_unknown", "payment_split_unknown"]
+        assert sorted(str(fate.code) for fate in fates) == codes
+        told = await b.database.fetch("select code, said from outbox order by code")
+        assert [row["code"] for row in told] == codes
+        assert f"invoice {unknown['lago_id']}" in told[0]["said"]
+        await b.told(b.said(who), b.said(unknown))
+        late = await b.documents(kind="payment", target=UUID(unknown["lago_id"]))
+        assert [d["state"] for d in late] == ["waiting"], "the invoice came after all"
+
+
+async def test_a_void_waits_for_the_deletion_of_our_payment(database_url: str) -> None:
+    async with books(database_url) as b:
+        [invoice] = await _posted(b)
+        request = payment_request(b.choices, [invoice])
+        await b.told(_requested(b, request))
+        await b.accept(await b.freeze())
+        gone = {**invoice, "status": "voided", "updated_at": "2026-05-04T00:00:00Z"}
+        await b.told(
+            _requested(b, {**request, "payment_status": "failed"}),
+            b.said(gone, "invoice.voided"),
+        )
+        await _delete(b)
+        while await b.ledger.release(10):
+            pass
+        assert (await b.freeze()).purpose == "invoice_void"
+
+
+async def test_a_switch_counts_for_what_was_ready_before_it(database_url: str) -> None:
+    async with books(database_url) as b:
+        [invoice] = await _posted(b)
+        await b.told(_succeeded(b, payment(b.choices, [invoice])))
+        assert [d["state"] for d in await _payments(b)] == ["ready"]
+        [stored] = (await b.connections.stored()).values()
+        off = replace(stored.connection, sync_payments=False)
+        await b.connections.store([Wish(off, stored.client_id, stored.secret, CHART)], "tests", [])
+        assert (await b.ledger.freeze(b.tenants[0])).frozen is None
+        while await b.ledger.release(10):
+            pass
+        [document] = await _payments(b)
+        assert (document["state"], document["cause"]) == ("skipped", "syncs:payments@acme")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
+from uuid import UUID
 
 from consumer.ports import Wish
+from consumer.sandbox.lago import Tax
 from tests.integration.ledger import CHART, Books, books
 
 
@@ -84,3 +87,40 @@ async def test_a_contact_that_comes_late_takes_its_invoices_along(database_url: 
         [invoice] = await b.documents(kind="invoice")
         [contact] = await b.documents(kind="contact")
         assert (invoice["state"], invoice["cause"]) == ("waiting", f"doc:{contact['id']}")
+
+
+async def test_one_object_that_cannot_be_planned_holds_up_nobody(database_url: str) -> None:
+    async with books(database_url) as b:
+        await _start(b, date(2027, 1, 1))
+        who = b.customer()
+        bills = [b.invoice(who) for _ in range(130)]
+        await b.told(b.said(who), *map(b.said, bills))
+        await b.database.execute(
+            'update object set facts = \'{"content": [[1, 0, 0, ""], {"fees": 7}]}\' '
+            "where kind = 'invoice' and lago_id = $1",
+            UUID(bills[77]["lago_id"]),
+        )
+        await _start(b, date(2026, 1, 1))
+        await _release_all(b)
+        [broken] = await b.documents(kind="invoice", state="failed")
+        assert (str(broken["lago_id"]), broken["code"]) == (
+            bills[77]["lago_id"],
+            "translator_fault",
+        )
+        assert len(await b.documents(kind="invoice", state="waiting")) == 129
+        [told] = await b.database.fetch("select code from outbox")
+        assert told["code"] == "translator_fault"
+
+
+async def test_a_code_of_any_length_is_a_cause(database_url: str) -> None:
+    """Causes are looked up by an index, whose rows Postgres bounds."""
+    async with books(database_url) as b:
+        who = b.customer()
+        code = "".join(b.choices.uuid() for _ in range(150))
+        await b.told(b.said(who), b.said(b.invoice(who, taxes=(Tax(code, Decimal(20)),))))
+        await b.accept(await b.freeze())
+        await _release_all(b)
+        await b.ledger.freeze(b.tenants[0])
+        [failed] = await b.documents(state="failed")
+        assert failed["cause"].startswith("tax:")
+        assert len(failed["cause"]) < 250

@@ -22,6 +22,7 @@ from consumer.domain.batching import (
     Failure,
     PaymentPart,
     assemble,
+    fault,
 )
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Refused
@@ -113,14 +114,16 @@ class Freezer:
         if seconds > 0:
             await self._sleep(conn, tenant_id, seconds)
             return Freezing()
+        candidates, broken = await self._candidates(conn, operation, rows)
         batch = assemble(
-            [_candidate(row) for row in rows],
+            candidates,
             operation,
             snapshot.connections,
             snapshot.charts,
             max_elements=self.shape.documents,
             max_bytes=self.shape.bytes,
         )
+        batch = replace(batch, failures=(*broken, *batch.failures))
         batch = await self._claim_numbers(conn, tenant_id, operation, batch)
         fates = await self._fail(conn, batch.failures, rows, snapshot, operation.kind)
         notes = tuple(note for _, note in batch.notes)
@@ -134,6 +137,22 @@ class Freezer:
             )
         await self._sleep(conn, tenant_id, 0)  # at once, for what is behind them
         return Freezing(frozen, fates, notes)
+
+    async def _candidates(
+        self, conn: Conn, operation: Operation, rows: Sequence[asyncpg.Record]
+    ) -> tuple[list[Candidate], list[Failure]]:
+        """What may be sent, and the documents whose stored facts cannot be read."""
+        allocated: dict[int, Sequence[UUID]] = {}
+        if (operation.kind, operation.step) == ("invoice", "create"):
+            credits = await conn.fetch(SQL["allocated"], [row["id"] for row in rows])
+            allocated = {row["id"]: row["credits"] for row in credits}
+        candidates, broken = [], []
+        for row in rows:
+            try:
+                candidates.append(_candidate(row, allocated.get(row["id"], ())))
+            except Exception as error:  # noqa: BLE001 - one document must not stop its tenant
+                broken.append(Failure(row["id"], fault(error)))
+        return candidates, broken
 
     async def _write_down(
         self,
@@ -174,6 +193,7 @@ class Freezer:
             [t.total if t else None for t in totals],
             [e.suffix for e in elements],
             [e.number for e in elements],
+            ["{" + ",".join(map(str, e.allocated)) + "}" for e in elements],
         )
         return Frozen(
             request_id,
@@ -267,7 +287,7 @@ class Freezer:
         return tuple(Fate(kind, "failed", e.code) for e in errors)
 
 
-def _candidate(row: asyncpg.Record) -> Candidate:
+def _candidate(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
     kind = row["kind"]
     owner = _object(ObjectKey("customer", row["lago_id"]), row["customer_facts"])
     key = object_of_row(row)
@@ -278,7 +298,7 @@ def _candidate(row: asyncpg.Record) -> Candidate:
         wanted=row["wanted"],
         customer=customer_of(owner) if owner else None,
         invoice=invoice_of(thing) if thing and kind == "invoice" else None,
-        allocated=frozenset(row["allocated"] or ()),
+        allocated=frozenset(allocated),
         note=credit_note_of(thing) if thing and key.kind == "credit_note" else None,
         payment=_payment_part(row, thing) if thing and kind == "payment" else None,
         allocation=_allocation_part(row) if kind == "allocation" else None,

@@ -152,6 +152,7 @@ class PostgresInbox:
             known,
             objects,
             connections,
+            await _contacts(conn, objects),
             now=at["now"],
             patience=self.home_patience,
         )
@@ -159,13 +160,20 @@ class PostgresInbox:
         await write_objects(conn, known, objects)
         family = {**known, **objects}
         tenants = await write_documents(
-            conn, plan.documents, family, made, self.dependency_patience
+            conn, plan.documents, family, made, at["now"], self.dependency_patience
         )
         if plan.released:
             await conn.execute(SQL["release"], list(plan.released))
         if tenants:
             await conn.execute(SQL["wake_tenants"], list(tenants))
         return tenants
+
+
+async def _contacts(conn: Conn, keys: Iterable[ObjectKey]) -> dict[UUID, list[int]]:
+    """The connections in which the customers among them have contacts."""
+    customers = [key.lago_id for key in keys if key.kind == "customer"]
+    rows = await conn.fetch(SQL["contacts"], customers) if customers else []
+    return {row["lago_id"]: row["connections"] for row in rows}
 
 
 def _event_row(incoming: Incoming) -> tuple[Any, ...]:

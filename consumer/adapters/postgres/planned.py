@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
+from pydantic_core import to_json
 
 from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.sql import columns, statements
+from consumer.domain.causes import awaits_news
 from consumer.domain.documents import Planned, Rest, Stands, object_of, rest
 from consumer.domain.objects import Object, ObjectKey
 
@@ -41,6 +43,7 @@ async def write_documents(
     plans: Sequence[Planned],
     objects: Mapping[ObjectKey, Object],
     made: Mapping[int, datetime],
+    now: datetime,
     patience: timedelta,
 ) -> frozenset[UUID]:
     """Write what planning changes; returns the tenants with work.
@@ -48,7 +51,7 @@ async def write_documents(
     Args:
         objects: those that the plans were made of.
         made: when each event that changed one was appended.
-        patience: how long a document waits for one that is not known.
+        patience: how long a document waits for what Lago has not told of.
     """
     rows = await conn.fetch(
         SQL["lock_documents"], *columns([(p.kind, p.lago_id) for p in plans], 2)
@@ -57,7 +60,7 @@ async def write_documents(
     for row in rows:
         identity = row["kind"], row["lago_id"], row["part"], row["target"]
         standing.setdefault(identity, {})[row["connection_id"]] = row
-    changes, drifted, linked, awaited = [], [], [], []
+    changes, drifted, relinked, turned, awaited = [], [], [], [], []
     for planned in plans:
         made_of = object_of(planned.kind, planned.part, planned.lago_id, planned.target)
         event_id = objects[made_of].event_id
@@ -65,7 +68,7 @@ async def write_documents(
         identity = planned.kind, planned.lago_id, planned.part, planned.target
         rows_here = standing.get(identity, {})
         stands = rows_here.get(planned.connection_id) or rows_here.get(None)
-        change = _change(stands, planned, event_id, appended_at)
+        change = _change(stands, planned, event_id, appended_at, now + patience)
         if change is not None:
             changes.append(change)
             came = stands is None or stands["connection_id"] != planned.connection_id
@@ -73,18 +76,21 @@ async def write_documents(
                 awaited.append((planned.kind, planned.lago_id, planned.connection_id))
             if stands is not None and change.rest.drift and not stands["drift"]:
                 drifted.append(stands["id"])
-            if stands is not None and change.xero_id is not None and not stands["xero_id"]:
-                linked.append(stands["id"])
+            if stands is not None and stands["xero_id"] not in (None, change.xero_id):
+                facts = to_json({"linked": str(change.xero_id)}).decode()
+                relinked.append((stands["id"], stands["xero_id"], "linked_elsewhere", facts))
+            if stands is not None and planned.kind in AWAITED and _matters(stands, change):
+                turned.append(stands["id"])
     ids = await _store(conn, changes)
     if drifted:
         await conn.execute(SQL["find_drift"], drifted)
+    if relinked:
+        await conn.execute(LEDGER["find"], *columns(relinked, 4))
     if awaited:
         await conn.execute(SQL["release_awaited"], *columns(awaited, 3))
-    if linked:
-        await conn.execute(LEDGER["release_waiting"], linked)
-    if ids:
-        await conn.execute(SQL["wait_for_others"], ids, patience)
-        await conn.execute(SQL["wait_for_parts"], ids)
+    if turned:
+        await conn.execute(LEDGER["release_waiting"], turned)
+    await wait_for_others(conn, ids, patience)
     return frozenset(
         c.planned.tenant_id
         for c in changes
@@ -92,8 +98,22 @@ async def write_documents(
     )
 
 
+async def wait_for_others(conn: Conn, ids: Sequence[int], patience: timedelta) -> None:
+    """Of documents that were just written, those that are ready but for others wait for them."""
+    if ids:
+        await conn.execute(SQL["wait_for_others"], ids, patience)
+        await conn.execute(SQL["wait_for_parts"], ids)
+        await conn.execute(SQL["place_credits"], ids)
+
+
+def _matters(before: asyncpg.Record, change: Change) -> bool:
+    """Whether others that wait for the document, or are left out with it, have to look again."""
+    linked = change.xero_id is not None and not before["xero_id"]
+    return linked or (before["state"] == "skipped") != (change.rest.state == "skipped")
+
+
 async def _store(conn: Conn, changes: Sequence[Change]) -> list[int]:
-    """Insert and update; returns the documents that are ready but for another."""
+    """Insert and update; returns the documents that others have a say in."""
     new = [
         (p.connection_id, p.tenant_id, p.kind, p.lago_id, p.customer_id, c.event_id, c.appended_at,
          p.wanted, c.synced, c.rest.state, c.rest.cause, c.rest.until, c.xero_id, p.number,
@@ -107,28 +127,37 @@ async def _store(conn: Conn, changes: Sequence[Change]) -> list[int]:
         for c in sorted(changes, key=lambda c: c.id or 0) if c.id is not None for p in [c.planned]
     ]  # fmt: skip
     ids = [
-        c.id
-        for c in changes
-        if c.id is not None and c.planned.kind != "contact" and c.rest.state == "ready"
+        c.id for c in changes if c.id is not None and _rests_on_others(c.planned.kind, c.rest.state)
     ]
     if new:
         rows = await conn.fetch(SQL["insert_documents"], *columns(new, 20))
-        ids += [r["id"] for r in rows if r["kind"] != "contact" and r["state"] == "ready"]
+        ids += [r["id"] for r in rows if _rests_on_others(r["kind"], r["state"])]
     if old:
         await conn.execute(SQL["update_documents"], *columns(old, 18))
     return ids
 
 
+def _rests_on_others(kind: str, state: str) -> bool:
+    return kind == "allocation" or (kind != "contact" and state == "ready")
+
+
 def _change(
-    row: asyncpg.Record | None, planned: Planned, event_id: int | None, appended_at: datetime | None
+    row: asyncpg.Record | None,
+    planned: Planned,
+    event_id: int | None,
+    appended_at: datetime | None,
+    until: datetime,
 ) -> Change | None:
-    """What planning changes of the document; None if nothing."""
+    """What planning changes of the document; None if nothing.
+
+    ``until``: when a wait that begins now for what Lago has not told of is over.
+    """
     if row is None:
         stands = Stands("waiting")
     else:
         stands = Stands(row["state"], row["cause"], row["wanted"], row["synced"], row["xero_id"])
     xero_id, synced = stands.xero_id, stands.synced
-    if planned.xero_id is not None and xero_id in (None, planned.xero_id) and planned.wanted:
+    if planned.xero_id not in (None, xero_id) and planned.wanted:
         xero_id, synced = planned.xero_id, planned.wanted  # linked by Lago: left as it is in Xero
     target = rest(planned.kind, replace(stands, xero_id=xero_id, synced=synced), planned)
     if row is not None and stands.state == "sending":
@@ -140,9 +169,19 @@ def _change(
         and planned.wanted == stands.wanted is not None
     ):
         target = Rest("waiting", stands.cause, row["wait_until"] if row is not None else None)
+    if target.state == "waiting" and awaits_news(target.cause) and planned.kind != "contact":
+        goes_on = row is not None and stands.state == "waiting" and stands.cause == target.cause
+        target = replace(target, until=row["wait_until"] if row is not None and goes_on else until)
     same = row is not None and (
-        (target.state, target.cause, planned.wanted, planned.connection_id, target.drift)
-        == (stands.state, stands.cause, stands.wanted, row["connection_id"], row["drift"])
+        (target.state, target.cause, planned.wanted, planned.connection_id, target.drift, xero_id)
+        == (
+            stands.state,
+            stands.cause,
+            stands.wanted,
+            row["connection_id"],
+            row["drift"],
+            stands.xero_id,
+        )
         and target.until == row["wait_until"]
     )
     if same or (row is not None and stands.state == "ready" == target.state

@@ -6,19 +6,23 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
+import asyncpg
+import structlog
+
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.inbox import PostgresInbox
-from consumer.adapters.postgres.planned import object_of_row
-from consumer.adapters.postgres.sql import statements
+from consumer.adapters.postgres.planned import object_of_row, wait_for_others
+from consumer.adapters.postgres.sql import columns, statements
+from consumer.domain.batching import fault
+from consumer.domain.causes import unanswered
 from consumer.domain.clocks import Clocks
-from consumer.domain.errors import Unauthorised
-from consumer.ports import Authorisation, Fate, Sink
+from consumer.domain.errors import Reject, Unauthorised
+from consumer.ports import Authorisation, Fate, Sink, Unavailable
 
 SQL = statements("ledger")
 INBOX = statements("inbox")
 
-AT_ONCE = 500
-"""Documents a transaction: one cause may hold a hundred thousand."""
+log = structlog.get_logger()
 
 
 class Releaser:
@@ -35,7 +39,7 @@ class Releaser:
     async def release(self, limit: int) -> int:
         """Work on up to ``limit`` causes, one transaction each; returns how many there were."""
         for done in range(limit):
-            if not await self.database.run(self._release_one):
+            if not await self._release():
                 return done
         return limit
 
@@ -57,42 +61,80 @@ class Releaser:
             lambda conn: self._park(conn, tenant_id, error, authorisation)
         )
 
-    async def _release_one(self, conn: Conn) -> bool:
+    async def _release(self) -> bool:
+        """One page of the oldest release; what cannot be planned must not hold up the rest."""
+        taken: list[asyncpg.Record] = []
+        try:
+            return await self.database.run(lambda conn: self._release_page(conn, taken))
+        except Unavailable:
+            raise
+        except Exception as error:
+            if not taken:
+                raise
+            release, problem = taken[-1], fault(error)
+            log.error("release_fault", cause=release["cause"], error=type(error).__name__)
+            await self.database.run(lambda conn: self._step_over(conn, release, problem))
+            return True
+
+    async def _release_page(self, conn: Conn, taken: list[asyncpg.Record]) -> bool:
         release = await conn.fetchrow(SQL["next_release"])
         if release is None:
             return False
+        taken.append(release)
         cause = release["cause"]
-        held = await conn.fetch(SQL["held_by"], cause, release["after"], AT_ONCE)
+        held = await conn.fetch(SQL["held_by"], cause, release["after"], release["page"])
         unplanned = {object_of_row(row) for row in held if row["unplanned"]}
         if unplanned:
             await self.inbox.replan_objects(conn, unplanned)
         planned = [row["id"] for row in held if not row["unplanned"]]
         rows = await conn.fetch(SQL["release_documents"], planned, cause) if planned else []
         dependent = [row["id"] for row in rows if row["kind"] != "contact"]
-        if dependent:
-            await conn.execute(
-                INBOX["wait_for_others"],
-                dependent,
-                timedelta(seconds=self.clocks.missing_dependency_after),
-            )
-            await conn.execute(INBOX["wait_for_parts"], dependent)
+        patience = timedelta(seconds=self.clocks.missing_dependency_after)
+        await wait_for_others(conn, dependent, patience)
         tenants = {row["tenant_id"] for row in rows if row["tenant_id"] is not None}
         if tenants:
             await conn.execute(INBOX["wake_tenants"], list(tenants))
         # Planned again, some may be held as before: the next page begins behind them.
-        if len(held) == AT_ONCE:
+        if len(held) == release["page"]:
             await conn.execute(SQL["release_on"], release["id"], held[-1]["id"])
         else:
             await conn.execute(SQL["forget_release"], release["id"])
         return True
 
-    async def _expire(self, conn: Conn, limit: int) -> Sequence[Fate]:
-        rows = await conn.fetch(INBOX["dependency_expired"], limit)
+    async def _step_over(self, conn: Conn, release: asyncpg.Record, error: Reject) -> None:
+        """A page that failed is tried in smaller ones; alone, the document itself fails."""
+        if release["page"] > 1:
+            await conn.execute(SQL["shrink_release"], release["id"])
+            return
+        held = await conn.fetch(SQL["held_by"], release["cause"], release["after"], 1)
+        if not held:
+            await conn.execute(SQL["forget_release"], release["id"])
+            return
+        await self._fail(conn, held, [error], [release["cause"]])
+        await conn.execute(SQL["release_on"], release["id"], held[0]["id"])
+
+    async def _fail(
+        self,
+        conn: Conn,
+        rows: Sequence[asyncpg.Record],
+        errors: Sequence[Reject],
+        causes: Sequence[str],
+    ) -> None:
         ids = [row["id"] for row in rows]
-        if ids:
-            await conn.execute(SQL["announce_failed"], ids, "Inconsistent", self.sinks)
+        said = columns([(e.code, e.sentence, e.hint) for e in errors], 3)
+        await conn.execute(SQL["fail_documents"], ids, *said, causes)
+        classes = [type(error).__name__ for error in errors]
+        await conn.execute(SQL["announce_documents"], ids, classes, *said, self.sinks)
+
+    async def _expire(self, conn: Conn, limit: int) -> Sequence[Fate]:
+        rows = await conn.fetch(INBOX["unanswered"], limit)
+        errors = [unanswered(row["cause"]) for row in rows]
+        if rows:
+            await self._fail(conn, rows, errors, [row["cause"] for row in rows])
         await conn.execute(SQL["prune_bodies"], timedelta(seconds=self.clocks.minute * 60))
-        return [Fate(row["kind"], "failed", "missing_dependency") for row in rows]
+        return [
+            Fate(row["kind"], "failed", error.code) for row, error in zip(rows, errors, strict=True)
+        ]
 
     async def _park(
         self, conn: Conn, tenant_id: UUID, error: Unauthorised, authorisation: Authorisation | None

@@ -24,6 +24,8 @@ from consumer.ports import Absent, Fate, Finding, Other, Sink
 
 SQL = statements("ledger")
 
+REMADE = ("payment", "allocation", "refund")
+"""Kinds that Lago may take back and tell of again: a payment that failed succeeds at last."""
 GIVE_UP_ALONE = 8
 """So often a document is tried in a request of its own that Xero answers without an outcome."""
 
@@ -165,23 +167,26 @@ class Settler:
             # A contact found under our number may be older than this request: it is updated next.
             older = outcome == "found" and member["kind"] == "contact"
             synced = b"" if older else member["sent"]
-            stands = Stands("sending", member["cause"], member["wanted"], synced, element.xero_id)
+            xero_id: UUID | None = element.xero_id
+            link = _link_of(member)
+            if member["sent"] is None and member["kind"] in REMADE:
+                xero_id = None  # what Lago tells of again is another one in Xero
+            elif link is not None and link != xero_id:
+                xero_id, synced = link, member["wanted"]  # made in vain: Lago's link counts
+                facts = to_json({"linked": str(link)}).decode()
+                writes.findings.append(
+                    (member["document_id"], element.xero_id, "linked_elsewhere", facts)
+                )
+            stands = Stands("sending", member["cause"], member["wanted"], synced, xero_id)
             target = rest(member["kind"], stands)
             writes.saved.append(
-                (member["document_id"], element.xero_id, synced, target.state, target.cause,
+                (member["document_id"], stands.xero_id, synced, target.state, target.cause,
                  target.drift, element.status, element.net, element.tax, element.total, element.due)
             )  # fmt: skip
             writes.closed.append((member["position"], outcome))
             if target.drift:
                 writes.findings.append((member["document_id"], element.xero_id, "drift", "{}"))
             writes.gained.append(member["document_id"])
-            if member["kind"] == "contact":
-                link = _link_of(member)
-                if link is not None and link != element.xero_id:
-                    facts = to_json({"linked": str(link)}).decode()
-                    writes.findings.append(
-                        (member["document_id"], element.xero_id, "linked_elsewhere", facts)
-                    )
             if member["sent"] is None:
                 writes.fates.append(Fate(member["kind"], "removed"))
                 continue

@@ -51,6 +51,10 @@ update object o
        as u (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids)
  where o.kind = u.kind and o.lago_id = u.lago_id;
 
+-- name: contacts
+select lago_id, array_agg(connection_id) as connections from document
+ where kind = 'contact' and lago_id = any($1::uuid[]) and connection_id is not null group by lago_id;
+
 -- name: lock_documents
 select d.id, d.connection_id, d.kind, d.lago_id, d.part, d.target, d.state, d.cause, d.wait_until, d.wanted,
        d.synced, d.xero_id, d.drift, d.number
@@ -72,14 +76,16 @@ select u.*, case when u.state = 'ready' then now() end
 returning id, kind, state;
 
 -- name: update_documents
--- A document that is being sent keeps its state: only what is wanted of it is raised. The number stays
--- that under which Xero was asked, or has it.
+-- A document that is being sent keeps its state: only what is wanted of it is raised. The number and
+-- the amount stay those under which Xero was asked, or has it.
 update document d
    set connection_id = u.connection_id, tenant_id = u.tenant_id, customer_id = u.customer_id,
        event_id = coalesce(u.event_id, d.event_id), appended_at = coalesce(u.appended_at, d.appended_at),
        wanted = u.wanted, synced = u.synced, xero_id = u.xero_id, currency = u.currency,
        number = case when d.state = 'sending' or d.xero_id is not null then d.number else u.number end,
-       dated = u.dated, source = u.source, amount_cents = u.amount_cents, state = u.state, cause = u.cause, wait_until = u.wait_until, drift = u.drift,
+       dated = u.dated, source = u.source,
+       amount_cents = case when d.state = 'sending' or d.xero_id is not null then d.amount_cents else u.amount_cents end,
+       state = u.state, cause = u.cause, wait_until = u.wait_until, drift = u.drift,
        ready_at = case when u.state = 'ready' then now() else d.ready_at end,
        attempts = case when u.state = 'ready' then 0 else d.attempts end,
        code = case when u.state = 'failed' then d.code end,
@@ -104,13 +110,13 @@ with need as materialized (
                               (2, 'invoice', d.target), (3, 'credit_note', d.source)) as n (rank, kind, lago_id)
    where d.id = any($1::bigint[]) and n.lago_id is not null
 ), held as materialized (
-  select x.id, x.connection_id, x.kind, x.lago_id, x.state, x.cause, x.xero_id
+  select x.id, x.connection_id, x.kind, x.lago_id, x.state, x.xero_id
     from document x
    where (x.kind, x.lago_id) in (select kind, lago_id from need) and x.part = '' and x.target is null
    order by x.id
      for share of x
 ), unmet as (
-  select distinct on (n.id) n.id, n.connection_id, n.kind, n.lago_id, h.id as held, h.state, h.cause
+  select distinct on (n.id) n.id, n.connection_id, n.kind, n.lago_id, h.id as held, h.state
     from need n left join held h using (connection_id, kind, lago_id)
    where h.xero_id is null or h.state = 'skipped'
    order by n.id, n.rank
@@ -118,20 +124,29 @@ with need as materialized (
 update document d
    set state = case when u.state = 'skipped' then 'skipped' else 'waiting' end,
        cause = case when u.held is null then u.kind || ':' || u.lago_id || '@' || u.connection_id
-                    when u.state = 'skipped' then u.cause
                     else 'doc:' || u.held end,
        wait_until = case when u.held is null then now() + $2::interval end
   from unmet u
  where d.id = u.id and d.state = 'ready' and d.wanted is not null;
 
 -- name: wait_for_parts
--- An invoice is voided only once nothing of ours is allocated to it any more (ACCOUNTING.md 4).
+-- An invoice is voided only once nothing of ours is allocated to it and no payment that Lago took back is
+-- on it any more (ACCOUNTING.md 4).
+with parts as materialized (
+  select a.id, a.target, a.connection_id, a.kind, a.wanted, a.synced, a.state
+    from document a
+   where (a.target, a.connection_id) in (select lago_id, connection_id from document
+                                          where id = any($1::bigint[]) and kind = 'invoice' and wanted is null)
+   order by a.id
+     for share of a
+)
 update document d
    set state = 'waiting', cause = 'doc:' || a.id
-  from document a
+  from parts a
  where d.id = any($1::bigint[]) and d.kind = 'invoice' and d.state = 'ready' and d.wanted is null
-   and a.target = d.lago_id and a.kind = 'allocation' and a.connection_id = d.connection_id
-   and (a.synced is not null or a.state = 'sending');
+   and a.target = d.lago_id and a.connection_id = d.connection_id
+   and (a.kind = 'allocation' and a.synced is not null or a.kind = 'payment' and a.wanted is null and a.state = 'ready'
+        or a.state = 'sending');
 
 -- name: release_awaited
 -- The objects are locked: whoever waits for these documents has written so, or will see them.
@@ -160,14 +175,33 @@ select connection_id, id, 'drift' from document where id = any($1::bigint[]);
 -- name: home_expired
 -- Documents whose wait for a home is over.
 select kind, part, lago_id, target from document
- where state = 'waiting' and connection_id is null and wait_until < now()
+ where state = 'waiting' and cause like 'home:%' and wait_until < now()
  order by wait_until limit $1;
 
--- name: dependency_expired
+-- name: unanswered
+-- Documents that have waited long enough for what may never come.
+select id, kind, cause from document
+ where state = 'waiting' and cause not like 'home:%' and wait_until < now()
+ order by wait_until limit $1
+   for update skip locked;
+
+-- name: place_credits
+-- A credit that an invoice consumes is allocated to it or is a line of it, as was decided when the
+-- invoice was frozen: whoever changes an allocation holds its invoice's row and reads it again.
+with posted as materialized (
+  select i.lago_id, i.connection_id, i.allocated, i.state = 'sending' or i.xero_id is not null as frozen
+    from document i
+   where i.kind = 'invoice' and i.part = '' and i.target is null
+     and (i.lago_id, i.connection_id) in (select target, connection_id from document where id = any($1::bigint[]))
+   order by i.id
+     for share of i
+)
 update document d
-   set state = 'failed', failed_at = now(), code = 'missing_dependency', wait_until = null,
-       said = 'What it depends on never came to this connection: ' || split_part(d.cause, '@', 1) || '.',
-       hint = 'Send that object''s event again: the document follows by itself.'
- where d.id in (select id from document where state = 'waiting' and connection_id is not null
-                   and wait_until < now() order by wait_until limit $1 for update skip locked)
-returning d.id, d.kind;
+   set state = case when d.lago_id = any(i.allocated) then 'waiting' else 'skipped' end,
+       cause = case when d.lago_id = any(i.allocated) then 'unplaced:' || d.source else 'deducted' end,
+       wait_until = case when d.lago_id = any(i.allocated) then now() end
+  from posted i
+ where d.id = any($1::bigint[]) and d.kind = 'allocation' and d.part = '' and d.xero_id is null
+   and i.lago_id = d.target and i.connection_id = d.connection_id and i.frozen
+   and d.state in ('ready', 'waiting', 'skipped')
+   and (d.state = 'skipped' or not d.lago_id = any(i.allocated));

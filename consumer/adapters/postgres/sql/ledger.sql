@@ -54,11 +54,7 @@ select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.batch_limit
        d.xero_status, d.target, d.amount_cents, d.currency, o.facts::text as facts,
        k.facts::text as customer_facts, c.xero_id as contact_id, i.xero_id as target_id,
        i.currency as target_currency, i.dated as target_dated, n.xero_id as source_id, n.dated as source_dated,
-       s.subunits as settled_subunits, s.cents as settled_cents,
-       case when d.kind = 'invoice' then array(
-         select a.lago_id from document a
-          where a.target = d.lago_id and a.kind = 'allocation' and a.part = '' and a.wanted is not null
-            and a.connection_id = d.connection_id) end as allocated
+       s.subunits as settled_subunits, s.cents as settled_cents
   from picked p
   join document d on d.id = p.id
   left join object o on o.kind = case when d.kind = 'refund' then 'credit_note' else d.kind end
@@ -78,6 +74,16 @@ select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.batch_limit
             or d.target is null and d.source is not null and p.source = d.source)) s
          on d.amount_cents is not null
  order by d.lane, d.ready_at, d.id;
+
+-- name: allocated
+-- The credits that these invoices leave to allocations; in a statement after the invoices' lock, so that
+-- whoever changed one before us is seen, and who does so after us sees what was decided here.
+select i.id, array_agg(a.lago_id) as credits
+  from document i
+  join document a on a.target = i.lago_id and a.connection_id = i.connection_id and a.kind = 'allocation'
+                 and a.part = '' and a.wanted is not null and a.state <> 'skipped'
+ where i.id = any($1::bigint[])
+ group by i.id;
 
 -- name: next_ready
 -- When the tenant's next document may be sent, in seconds; null if none waits to be.
@@ -109,9 +115,10 @@ update document d
    set state = 'sending', sent = d.wanted, cause = case when d.wanted is null then d.cause end,
        wait_until = null, net = coalesce(u.net, d.net), tax = coalesce(u.tax, d.tax),
        total = coalesce(u.total, d.total), attempts = d.attempts + 1, suffix = u.suffix,
-       number = coalesce(u.number, d.number)
-  from unnest($1::bigint[], $2::numeric[], $3::numeric[], $4::numeric[], $5::text[], $6::text[])
-       as u (id, net, tax, total, suffix, number)
+       number = coalesce(u.number, d.number),
+       allocated = case when d.kind = 'invoice' and d.wanted is not null then u.allocated::uuid[] else d.allocated end
+  from unnest($1::bigint[], $2::numeric[], $3::numeric[], $4::numeric[], $5::text[], $6::text[], $7::text[])
+       as u (id, net, tax, total, suffix, number, allocated)
  where d.id = u.id;
 
 -- name: fail_documents
@@ -206,7 +213,7 @@ update document d
 -- held the row for share and is visible now.
 insert into release (cause)
 select distinct d.cause from document d
- where d.cause = any(select 'doc:' || id from unnest($1::bigint[]) as id) and d.state = 'waiting';
+ where d.cause = any(select 'doc:' || id from unnest($1::bigint[]) as id) and d.state in ('waiting', 'skipped');
 
 -- name: find
 insert into finding (connection_id, document_id, xero_id, class, facts)
@@ -270,7 +277,7 @@ select m.position, d.lago_id, d.xero_id
  where m.request_id = $1 and m.outcome is null order by m.position;
 
 -- name: next_release
-select id, cause, after from release order by id limit 1 for update skip locked;
+select id, cause, after, page from release order by id limit 1 for update skip locked;
 
 -- name: held_by
 -- The documents that have this cause, a page at a time; only planning can release some of them: those
@@ -290,6 +297,9 @@ returning d.id, d.kind, d.tenant_id;
 
 -- name: release_on
 update release set after = $2 where id = $1;
+
+-- name: shrink_release
+update release set page = greatest(1, page / 10) where id = $1;
 
 -- name: forget_release
 delete from release where id = $1;
@@ -325,9 +335,3 @@ select r.id, r.tenant_id, t.authorisation_id, r.purpose, r.method, r.path, r.bod
        r.deadline_at + $3::interval < now() as final
   from request r join tenant t on t.id = r.tenant_id
  where r.id = $1;
-
--- name: announce_failed
-insert into outbox (sink, document_id, event_id, connection_id, class, code, said, hint)
-select s.sink, d.id, d.event_id, d.connection_id, $2, d.code, d.said, coalesce(d.hint, '')
-  from document d, unnest($3::text[]) as s (sink)
- where d.id = any($1::bigint[]);

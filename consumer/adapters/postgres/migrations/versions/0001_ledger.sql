@@ -125,6 +125,7 @@ create table document (
   target uuid, -- the invoice that a payment or an allocation is for
   source uuid, -- the credit note that an allocation or a refund takes from
   amount_cents bigint, -- of a payment, an allocation, a refund; Lago's subunits
+  allocated uuid[], -- of an invoice: the credits that it, as sent, leaves to allocations; others are lines
   customer_id uuid,
   event_id bigint, -- made the wanted version
   appended_at timestamptz,
@@ -213,7 +214,8 @@ create index member_document on member (document_id);
 create table release (
   id bigint generated always as identity primary key,
   cause text not null,
-  after bigint not null default 0 -- documents up to this id have been looked at
+  after bigint not null default 0, -- documents up to this id have been looked at
+  page smallint not null default 100 -- documents a transaction; fewer once planning them failed
 );
 
 create table outbox (
