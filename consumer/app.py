@@ -30,6 +30,7 @@ from consumer.adapters.postgres.inbox import PostgresInbox
 from consumer.adapters.postgres.ledger import PostgresLedger
 from consumer.adapters.postgres.migrate import newest
 from consumer.adapters.postgres.outbox import PostgresOutbox
+from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.sampling import sample
 from consumer.adapters.webhook import HttpWebhook
 from consumer.adapters.xero import XeroAccounting, open_client
@@ -113,15 +114,14 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
             stack.push_async_callback(webhook.close)
         client = await stack.enter_async_context(open_client())
         configuration = Configuration(load_snapshot)
-        inbox = PostgresInbox(
-            db,
+        planner = Planner(
             configuration,
-            sinks=sinks,
             home_patience=timedelta(seconds=clocks.home_wait),
             dependency_patience=timedelta(seconds=clocks.missing_dependency_after),
         )
+        inbox = PostgresInbox(db, planner, sinks=sinks)
         ledger = PostgresLedger(
-            db, configuration, inbox, limits=limits, clocks=clocks, sinks=sinks,
+            db, configuration, planner, limits=limits, clocks=clocks, sinks=sinks,
             max_documents=settings.batch_documents,
         )  # fmt: skip
         caller = Caller(
@@ -152,7 +152,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
 
         tender: Tender
         sender = Sender(ledger, caller, metrics, clocks, on_accepted=lambda: tender.wake())
-        tender = Tender(ledger, inbox, resolver, metrics, clocks, on_work)
+        tender = Tender(ledger, resolver, metrics, clocks, on_work)
         source = KafkaSource(
             settings.cluster(),
             settings.kafka_topics,

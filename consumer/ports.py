@@ -89,9 +89,6 @@ class Inbox(Protocol):
             Unstorable: halve the batch to find the record.
         """
 
-    async def replan(self, limit: int) -> int:
-        """Plan again what waited long enough for a home; returns how many documents."""
-
 
 @dataclass(frozen=True, slots=True)
 class SourceHealth:
@@ -425,6 +422,9 @@ class Ledger(Protocol):
 
     async def expire(self, limit: int) -> Sequence[Fate]:
         """Fail what waited too long for something unknown."""
+
+    async def rehome(self, limit: int) -> int:
+        """Plan again what waited long enough for a home; returns how many documents."""
 
 
 class Authorisations(Protocol):

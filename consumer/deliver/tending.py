@@ -11,7 +11,7 @@ from consumer.deliver.resolving import Resolver
 from consumer.deliver.sending import count_fates
 from consumer.domain.clocks import Clocks
 from consumer.metrics import Metrics
-from consumer.ports import Inbox, Ledger, Unavailable
+from consumer.ports import Ledger, Unavailable
 
 log = structlog.get_logger()
 
@@ -25,14 +25,12 @@ class Tender:
     def __init__(
         self,
         ledger: Ledger,
-        inbox: Inbox,
         resolver: Resolver,
         metrics: Metrics,
         clocks: Clocks,
         on_work: Callable[[], None],
     ) -> None:
         self.ledger = ledger
-        self.inbox = inbox
         self.resolver = resolver
         self.metrics = metrics
         self.clocks = clocks
@@ -83,4 +81,4 @@ class Tender:
     async def _expire(self) -> int:
         fates = await self.ledger.expire(WAITS)
         count_fates(self.metrics, fates)
-        return len(fates) + await self.inbox.replan(WAITS)
+        return len(fates) + await self.ledger.rehome(WAITS)

@@ -41,10 +41,6 @@ class FakeInbox:
         dead = sum(incoming.error is not None for incoming in batch)
         return Ingested(len(batch) - dead, dead)
 
-    async def replan(self, limit: int) -> int:
-        """Plans nothing."""
-        return 0
-
     def _answer(self) -> None:
         if self.away:
             self.away -= 1

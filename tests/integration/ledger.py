@@ -20,6 +20,7 @@ from consumer.adapters.postgres.database import Database, Timeouts, database
 from consumer.adapters.postgres.inbox import PostgresInbox
 from consumer.adapters.postgres.ledger import PostgresLedger
 from consumer.adapters.postgres.outbox import PostgresOutbox
+from consumer.adapters.postgres.planner import Planner
 from consumer.domain.answers import Answered, Element, Saved
 from consumer.domain.chart import Account, Chart, Item, TaxRate
 from consumer.domain.clocks import Clocks
@@ -181,17 +182,16 @@ async def books(
     organization_id = uuid4()
     async with database(url, timeouts=timeouts) as db:
         configuration = Configuration(load_snapshot)
-        inbox = PostgresInbox(
-            db,
+        planner = Planner(
             configuration,
-            sinks=["dead_letter"],
             home_patience=timedelta(seconds=clocks.home_wait),
             dependency_patience=timedelta(days=1),
         )
+        inbox = PostgresInbox(db, planner, sinks=["dead_letter"])
         ledger = PostgresLedger(
             db,
             configuration,
-            inbox,
+            planner,
             limits=limits,
             clocks=clocks,
             sinks=["dead_letter"],

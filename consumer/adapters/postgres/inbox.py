@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -13,13 +13,12 @@ from uuid import UUID
 import asyncpg
 from pydantic_core import to_json
 
-from consumer.adapters.postgres.configuration import Configuration
 from consumer.adapters.postgres.database import Conn, Database
-from consumer.adapters.postgres.objects import lock_objects, write_objects
-from consumer.adapters.postgres.planned import object_of_row, write_documents
+from consumer.adapters.postgres.objects import lock_objects
+from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.sql import columns, statements
 from consumer.domain.objects import Contribution, Object, ObjectKey, merge
-from consumer.domain.planning import consumed_notes, plan_family
+from consumer.domain.planning import consumed_notes
 from consumer.ports import Incoming, Ingested, Sink, Unstorable
 
 SQL = statements("inbox")
@@ -28,20 +27,10 @@ SQL = statements("inbox")
 class PostgresInbox:
     """Implements ``Inbox``."""
 
-    def __init__(
-        self,
-        database: Database,
-        configuration: Configuration,
-        *,
-        sinks: Sequence[Sink],
-        home_patience: timedelta,
-        dependency_patience: timedelta,
-    ) -> None:
+    def __init__(self, database: Database, planner: Planner, *, sinks: Sequence[Sink]) -> None:
         self.database = database
-        self.configuration = configuration
+        self.planner = planner
         self.sinks = list(sinks)
-        self.home_patience = home_patience
-        self.dependency_patience = dependency_patience
 
     async def known(self, digests: Sequence[bytes]) -> set[bytes]:
         """Those that need no decoding: seen before, and not dead."""
@@ -58,16 +47,6 @@ class PostgresInbox:
             return await self.database.run(lambda conn: self._ingest(conn, batch))
         except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
             raise Unstorable(type(error).__name__) from error
-
-    async def replan(self, limit: int) -> int:
-        """Plan again what waited for a home long enough; returns how many documents."""
-
-        async def work(conn: Conn) -> int:
-            rows = await conn.fetch(SQL["home_expired"], limit)
-            await self.replan_objects(conn, map(object_of_row, rows))
-            return len(rows)
-
-        return await self.database.run(work)
 
     async def _ingest(self, conn: Conn, batch: Sequence[Incoming]) -> Ingested:
         events, fresh = await self._store_events(conn, batch)
@@ -130,50 +109,7 @@ class PostgresInbox:
         notes = consumed_notes(objects.values()) - known.keys() - objects.keys()
         if notes:
             known |= await lock_objects(conn, notes)
-        return await self._plan(conn, known, objects, made)
-
-    async def replan_objects(self, conn: Conn, keys: Iterable[ObjectKey]) -> frozenset[UUID]:
-        """Plan these objects again, with nothing new learnt of Lago."""
-        known = await lock_objects(conn, keys)
-        return await self._plan(conn, known, dict(known), {}) if known else frozenset()
-
-    async def _plan(
-        self,
-        conn: Conn,
-        known: Mapping[ObjectKey, Object],
-        objects: dict[ObjectKey, Object],
-        made: Mapping[int, datetime],
-    ) -> frozenset[UUID]:
-        """Plan documents and write all that changed; returns tenants with work."""
-        at = await conn.fetchrow(SQL["now"])
-        assert at is not None
-        connections = (await self.configuration.at(conn, at["revision"])).connections
-        plan = plan_family(
-            known,
-            objects,
-            connections,
-            await _contacts(conn, objects),
-            now=at["now"],
-            patience=self.home_patience,
-        )
-        objects.update(plan.objects)
-        await write_objects(conn, known, objects)
-        family = {**known, **objects}
-        tenants = await write_documents(
-            conn, plan.documents, family, made, at["now"], self.dependency_patience
-        )
-        if plan.released:
-            await conn.execute(SQL["release"], list(plan.released))
-        if tenants:
-            await conn.execute(SQL["wake_tenants"], list(tenants))
-        return tenants
-
-
-async def _contacts(conn: Conn, keys: Iterable[ObjectKey]) -> dict[UUID, list[int]]:
-    """The connections in which the customers among them have contacts."""
-    customers = [key.lago_id for key in keys if key.kind == "customer"]
-    rows = await conn.fetch(SQL["contacts"], customers) if customers else []
-    return {row["lago_id"]: row["connections"] for row in rows}
+        return await self.planner.plan(conn, known, objects, made)
 
 
 def _event_row(incoming: Incoming) -> tuple[Any, ...]:

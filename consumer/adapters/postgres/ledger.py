@@ -8,7 +8,7 @@ from consumer.adapters.postgres.configuration import Configuration
 from consumer.adapters.postgres.database import Database
 from consumer.adapters.postgres.doubting import Doubter
 from consumer.adapters.postgres.freezing import Freezer, Shape
-from consumer.adapters.postgres.inbox import PostgresInbox
+from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.releasing import Releaser
 from consumer.adapters.postgres.settling import Settler
 from consumer.domain.clocks import Clocks
@@ -23,7 +23,7 @@ class PostgresLedger:
         self,
         database: Database,
         configuration: Configuration,
-        inbox: PostgresInbox,
+        planner: Planner,
         *,
         limits: Limits,
         clocks: Clocks,
@@ -40,10 +40,10 @@ class PostgresLedger:
         )
         settler = Settler(database, limits=limits, clocks=clocks, sinks=sinks)
         doubter = Doubter(database, clocks=clocks)
-        releaser = Releaser(database, inbox, clocks=clocks, sinks=sinks)
+        releaser = Releaser(database, planner, clocks=clocks, sinks=sinks)
         self.due, self.freeze = freezer.due, freezer.freeze
         self.settle, self.resolve = settler.settle, settler.resolve
         self.doubtful, self.take_doubt = doubter.doubtful, doubter.take_doubt
         self.postpone = doubter.postpone
-        self.release, self.expire = releaser.release, releaser.expire
+        self.release, self.expire, self.rehome = releaser.release, releaser.expire, releaser.rehome
         self.block, self.park = releaser.block, releaser.park

@@ -10,8 +10,8 @@ import asyncpg
 import structlog
 
 from consumer.adapters.postgres.database import Conn, Database
-from consumer.adapters.postgres.inbox import PostgresInbox
 from consumer.adapters.postgres.planned import object_of_row, wait_for_others
+from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.sql import columns, statements
 from consumer.domain.batching import fault
 from consumer.domain.causes import unanswered
@@ -29,10 +29,10 @@ class Releaser:
     """Implements the part of ``Ledger`` that wakes, expires and stops."""
 
     def __init__(
-        self, database: Database, inbox: PostgresInbox, *, clocks: Clocks, sinks: Sequence[Sink]
+        self, database: Database, planner: Planner, *, clocks: Clocks, sinks: Sequence[Sink]
     ) -> None:
         self.database = database
-        self.inbox = inbox
+        self.planner = planner
         self.clocks = clocks
         self.sinks = list(sinks)
 
@@ -46,6 +46,16 @@ class Releaser:
     async def expire(self, limit: int) -> Sequence[Fate]:
         """Fail what waited too long for something unknown, and prune resolved requests' bodies."""
         return await self.database.run(lambda conn: self._expire(conn, limit))
+
+    async def rehome(self, limit: int) -> int:
+        """Plan again what waited for a home long enough; returns how many documents."""
+
+        async def work(conn: Conn) -> int:
+            rows = await conn.fetch(SQL["home_expired"], limit)
+            await self.planner.again(conn, map(object_of_row, rows))
+            return len(rows)
+
+        return await self.database.run(work)
 
     async def block(self, tenant_id: UUID, seconds: float, why: str) -> None:
         """Nothing of this tenant is sent for a while."""
@@ -85,11 +95,11 @@ class Releaser:
         held = await conn.fetch(SQL["held_by"], cause, release["after"], release["page"])
         unplanned = {object_of_row(row) for row in held if row["unplanned"]}
         if unplanned:
-            await self.inbox.replan_objects(conn, unplanned)
+            await self.planner.again(conn, unplanned)
         planned = [row["id"] for row in held if not row["unplanned"]]
         rows = await conn.fetch(SQL["release_documents"], planned, cause) if planned else []
         dependent = [row["id"] for row in rows if row["kind"] != "contact"]
-        patience = timedelta(seconds=self.clocks.missing_dependency_after)
+        patience = self.planner.dependency_patience
         await wait_for_others(conn, dependent, patience)
         tenants = {row["tenant_id"] for row in rows if row["tenant_id"] is not None}
         if tenants:
@@ -127,7 +137,7 @@ class Releaser:
         await conn.execute(SQL["announce_documents"], ids, classes, *said, self.sinks)
 
     async def _expire(self, conn: Conn, limit: int) -> Sequence[Fate]:
-        rows = await conn.fetch(INBOX["unanswered"], limit)
+        rows = await conn.fetch(SQL["unanswered"], limit)
         errors = [unanswered(row["cause"]) for row in rows]
         if rows:
             await self._fail(conn, rows, errors, [row["cause"] for row in rows])

@@ -172,19 +172,6 @@ select s.sink, e.event_id, 'Undecodable', e.code, e.said, e.hint
 insert into finding (connection_id, document_id, class)
 select connection_id, id, 'drift' from document where id = any($1::bigint[]);
 
--- name: home_expired
--- Documents whose wait for a home is over.
-select kind, part, lago_id, target from document
- where state = 'waiting' and cause like 'home:%' and wait_until < now()
- order by wait_until limit $1;
-
--- name: unanswered
--- Documents that have waited long enough for what may never come.
-select id, kind, cause from document
- where state = 'waiting' and cause not like 'home:%' and wait_until < now()
- order by wait_until limit $1
-   for update skip locked;
-
 -- name: place_credits
 -- A credit that an invoice consumes is allocated to it or is a line of it, as was decided when the
 -- invoice was frozen: whoever changes an allocation holds its invoice's row and reads it again.

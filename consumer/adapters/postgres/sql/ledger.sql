@@ -335,3 +335,16 @@ select r.id, r.tenant_id, t.authorisation_id, r.purpose, r.method, r.path, r.bod
        r.deadline_at + $3::interval < now() as final
   from request r join tenant t on t.id = r.tenant_id
  where r.id = $1;
+
+-- name: home_expired
+-- Documents whose wait for a home is over.
+select kind, part, lago_id, target from document
+ where state = 'waiting' and cause like 'home:%' and wait_until < now()
+ order by wait_until limit $1;
+
+-- name: unanswered
+-- Documents that have waited long enough for what may never come.
+select id, kind, cause from document
+ where state = 'waiting' and cause not like 'home:%' and wait_until < now()
+ order by wait_until limit $1
+   for update skip locked;

@@ -1,0 +1,84 @@
+"""The planner: objects that changed in, their documents' rows and the releases that follow out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from consumer.adapters.postgres.configuration import Configuration
+from consumer.adapters.postgres.database import Conn
+from consumer.adapters.postgres.objects import lock_objects, write_objects
+from consumer.adapters.postgres.planned import write_documents
+from consumer.adapters.postgres.sql import statements
+from consumer.domain.objects import Object, ObjectKey
+from consumer.domain.planning import plan_family
+
+SQL = statements("inbox")
+
+
+class Planner:
+    """Plans within a transaction of the caller's, with the settings in force.
+
+    Args:
+        home_patience: how long an unlinked customer of several connections waits for a link.
+        dependency_patience: how long a document waits for what Lago has not told of.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        home_patience: timedelta,
+        dependency_patience: timedelta,
+    ) -> None:
+        self.configuration = configuration
+        self.home_patience = home_patience
+        self.dependency_patience = dependency_patience
+
+    async def again(self, conn: Conn, keys: Iterable[ObjectKey]) -> frozenset[UUID]:
+        """Plan these objects with nothing new learnt of Lago; returns the tenants with work."""
+        known = await lock_objects(conn, keys)
+        return await self.plan(conn, known, dict(known), {}) if known else frozenset()
+
+    async def plan(
+        self,
+        conn: Conn,
+        known: Mapping[ObjectKey, Object],
+        objects: dict[ObjectKey, Object],
+        made: Mapping[int, datetime],
+    ) -> frozenset[UUID]:
+        """Plan ``objects`` and write all that changed; returns the tenants with work.
+
+        Args:
+            known: the locked rows, as they were.
+            made: when each event that changed an object was appended.
+        """
+        at = await conn.fetchrow(SQL["now"])
+        assert at is not None
+        plan = plan_family(
+            known,
+            objects,
+            (await self.configuration.at(conn, at["revision"])).connections,
+            await _contacts(conn, objects),
+            now=at["now"],
+            patience=self.home_patience,
+        )
+        objects.update(plan.objects)
+        await write_objects(conn, known, objects)
+        family = {**known, **objects}
+        tenants = await write_documents(
+            conn, plan.documents, family, made, at["now"], self.dependency_patience
+        )
+        if plan.released:
+            await conn.execute(SQL["release"], list(plan.released))
+        if tenants:
+            await conn.execute(SQL["wake_tenants"], list(tenants))
+        return tenants
+
+
+async def _contacts(conn: Conn, keys: Iterable[ObjectKey]) -> dict[UUID, list[int]]:
+    """The connections in which the customers among them have contacts."""
+    customers = [key.lago_id for key in keys if key.kind == "customer"]
+    rows = await conn.fetch(SQL["contacts"], customers) if customers else []
+    return {row["lago_id"]: row["connections"] for row in rows}
