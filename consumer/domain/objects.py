@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from pydantic_core import from_json, to_json
@@ -56,6 +56,25 @@ class Contribution:
     customer_id: UUID | None = None
     invoice_ids: tuple[UUID, ...] = ()
     """The invoices that a payment pays or a credit note corrects."""
+
+
+class Told(Protocol):
+    """Whatever has facets."""
+
+    def value(self, facet: str, /) -> Json | None:
+        """The facet's value, None where no message has said it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """An object's facets by themselves."""
+
+    facets: Mapping[str, Facet]
+
+    def value(self, facet: str) -> Json | None:
+        """The facet's value, None where no message has said it."""
+        found = self.facets.get(facet)
+        return None if found is None else found.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +134,7 @@ def merge_all(known: Object | None, news: Iterable[Contribution]) -> Object | No
     return known
 
 
-def customer_of(customer: Object) -> lago.Customer | None:
+def customer_of(customer: Told) -> lago.Customer | None:
     """The customer's facts; None until a message told its content."""
     content = customer.value("content")
     if content is None:
@@ -125,7 +144,7 @@ def customer_of(customer: Object) -> lago.Customer | None:
     )
 
 
-def invoice_of(invoice: Object) -> lago.Invoice | None:
+def invoice_of(invoice: Told) -> lago.Invoice | None:
     """The invoice's facts; None while only messages without fees are known."""
     content = invoice.value("content")
     if content is None:
@@ -143,7 +162,7 @@ def invoice_of(invoice: Object) -> lago.Invoice | None:
     )
 
 
-def credit_note_of(note: Object) -> lago.CreditNote | None:
+def credit_note_of(note: Told) -> lago.CreditNote | None:
     """The credit note's facts; None until a message told its items."""
     content = note.value("content")
     if content is None:
@@ -177,7 +196,7 @@ class Money:
     shares: Mapping[UUID, int] | None = None
 
 
-def money_of(payment: Object) -> Money | None:
+def money_of(payment: Told) -> Money | None:
     """The payment's facts; None while only its status is known."""
     content = payment.value("content")
     if content is None:
@@ -197,7 +216,7 @@ def money_of(payment: Object) -> Money | None:
 
 
 def _shares(
-    payment: Object, invoice_ids: tuple[UUID, ...], amount_cents: int
+    payment: Told, invoice_ids: tuple[UUID, ...], amount_cents: int
 ) -> Mapping[UUID, int] | None:
     """What each invoice gets, if that is known and makes up the payment."""
     if len(invoice_ids) == 1:

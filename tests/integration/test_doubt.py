@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from consumer.adapters.postgres.settling import GIVE_UP_ALONE
 from consumer.domain.answers import InDoubt, Reply
+from consumer.domain.settlement import GIVE_UP_ALONE
 from consumer.ports import Absent, Wish
 from tests.integration.ledger import CHART, Books, books
 

@@ -27,8 +27,7 @@ from consumer.domain.batching import (
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Refused
 from consumer.domain.objects import (
-    Object,
-    ObjectKey,
+    Facts,
     credit_note_of,
     customer_of,
     invoice_of,
@@ -289,9 +288,8 @@ class Freezer:
 
 def _candidate(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
     kind = row["kind"]
-    owner = _object(ObjectKey("customer", row["lago_id"]), row["customer_facts"])
-    key = object_of_row(row)
-    thing = _object(key, row["facts"])
+    owner, thing = _facts(row["customer_facts"]), _facts(row["facts"])
+    made_of = object_of_row(row).kind
     return Candidate(
         id=row["id"],
         connection_id=row["connection_id"],
@@ -299,7 +297,7 @@ def _candidate(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
         customer=customer_of(owner) if owner else None,
         invoice=invoice_of(thing) if thing and kind == "invoice" else None,
         allocated=frozenset(allocated),
-        note=credit_note_of(thing) if thing and key.kind == "credit_note" else None,
+        note=credit_note_of(thing) if thing and made_of == "credit_note" else None,
         payment=_payment_part(row, thing) if thing and kind == "payment" else None,
         allocation=_allocation_part(row) if kind == "allocation" else None,
         amount_cents=row["amount_cents"],
@@ -313,7 +311,7 @@ def _candidate(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
     )
 
 
-def _payment_part(row: asyncpg.Record, payment: Object) -> PaymentPart | None:
+def _payment_part(row: asyncpg.Record, payment: Facts) -> PaymentPart | None:
     money = money_of(payment)
     if money is None or row["amount_cents"] is None:
         return None
@@ -339,5 +337,5 @@ def _allocation_part(row: asyncpg.Record) -> AllocationPart | None:
     )
 
 
-def _object(key: ObjectKey, facts: str | None) -> Object | None:
-    return Object(key, key.lago_id, load_facets(facts)) if facts is not None else None
+def _facts(text: str | None) -> Facts | None:
+    return Facts(load_facets(text)) if text is not None else None

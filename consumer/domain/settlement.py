@@ -1,0 +1,268 @@
+"""Settlement: what Xero did with the documents of a request in, what becomes of each of them out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from consumer.domain.answers import Refusal, Saved
+from consumer.domain.documents import Rest, Stands, linked_contact, rest
+from consumer.domain.operations import DocumentKind
+from consumer.domain.translate.contact import name_suffix
+from schemas import lago
+
+REMADE = ("payment", "allocation", "refund")
+"""Kinds that Lago may take back and tell of again: a payment that failed succeeds at last."""
+GIVE_UP_ALONE = 8
+"""So often a document is tried in a request of its own that Xero answers without an outcome."""
+UNCOUNTED = ("not_executed", "throttled", "unauthorised", "forbidden")
+"""Outcomes that say nothing of the document: they are no attempts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One document of an open request, as the ledger has it by now.
+
+    ``sent`` is the fingerprint that was frozen, ``expected`` the totals that Xero must answer.
+    """
+
+    position: int
+    document_id: int
+    kind: DocumentKind
+    sent: bytes | None
+    stands: Stands
+    attempts: int = 0
+    batch_limit: int | None = None
+    suffix: str = ""
+    appended_at: datetime | None = None
+    expected: Mapping[str, Decimal | None] = field(default_factory=dict)
+    customer: lago.Customer | None = None
+    """Of a contact."""
+    connection_code: str = ""
+
+    @property
+    def link(self) -> UUID | None:
+        """The contact that Lago links by now, if Xero's id of the member's own is not known yet."""
+        if self.customer is None or self.stands.xero_id is not None:
+            return None
+        return linked_contact(self.customer, self.connection_code)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A document that Xero has, or has no more: what the ledger keeps of the answer."""
+
+    member: Member
+    xero_id: UUID | None
+    synced: bytes | None
+    rest: Rest
+    answer: Saved
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """A document that is certainly not in Xero: where it belongs and when it is tried again."""
+
+    member: Member
+    rest: Rest
+    delay: float
+    batch_limit: int | None
+    suffix: str
+    attempts: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A document that Xero refused."""
+
+    member: Member
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something that people must see; ``refusal`` is None where a finding is all."""
+
+    member: Member
+    xero_id: UUID
+    finding: str
+    facts: Mapping[str, Any]
+    refusal: Refusal | None = None
+
+
+class Settlement:
+    """Gathers what becomes of the members, so that each table gets one statement.
+
+    Args:
+        backoff: seconds until the next try after so many attempts.
+    """
+
+    def __init__(self, backoff: Callable[[int], float]) -> None:
+        self.backoff = backoff
+        self.kept: list[Kept] = []
+        self.unsent: list[Unsent] = []
+        self.failed: list[Failed] = []
+        self.noticed: list[Noticed] = []
+        self.replanned: list[Member] = []
+        """Contacts that Lago has linked while they were being created: those are used instead."""
+        self.closed: list[tuple[int, str]] = []
+        """Positions whose outcome is known, and which it is."""
+
+    def keep(self, member: Member, answer: Saved, outcome: str) -> None:
+        """Xero has it (``accepted``, ``adopted``, ``found``), or has removed it."""
+        # A contact found under our number may be older than this request: it is updated next.
+        older = outcome == "found" and member.kind == "contact"
+        synced = b"" if older else member.sent
+        xero_id: UUID | None = answer.xero_id
+        if member.sent is None and member.kind in REMADE:
+            xero_id = None  # what Lago tells of again is another one in Xero
+        elif member.link is not None and member.link != xero_id:
+            self._notice(member, answer, "linked_elsewhere", {"linked": str(member.link)})
+            xero_id, synced = member.link, member.stands.wanted  # made in vain: the link counts
+        now = Stands("sending", member.stands.cause, member.stands.wanted, synced, xero_id)
+        target = rest(member.kind, now)
+        self.kept.append(Kept(member, xero_id, synced, target, answer))
+        self.closed.append((member.position, outcome))
+        if target.drift:
+            self._notice(member, answer, "drift", {})
+        if member.sent is not None:
+            self._compare(member, answer)
+
+    def _notice(
+        self,
+        member: Member,
+        answer: Saved,
+        finding: str,
+        facts: Mapping[str, Any],
+        refusal: Refusal | None = None,
+    ) -> None:
+        self.noticed.append(Noticed(member, answer.xero_id, finding, facts, refusal))
+
+    def _compare(self, member: Member, answer: Saved) -> None:
+        """Xero's totals against those sent; a difference is synced, recorded and announced."""
+        theirs = {"net": answer.net, "tax": answer.tax, "total": answer.total}
+        pairs = {
+            name: (ours, theirs[name])
+            for name, ours in member.expected.items()
+            if ours is not None and theirs[name] is not None and ours != theirs[name]
+        }
+        if pairs:
+            differences = ", ".join(f"{name} {b} instead of {a}" for name, (a, b) in pairs.items())
+            refusal = Refusal(
+                "totals_differ",
+                f"Xero saved the document with {differences}.",
+                "Compare both documents; correct the one in Xero by hand or report a translation "
+                "fault.",
+            )
+            facts = {name: [str(a), str(b)] for name, (a, b) in pairs.items()}
+            self._notice(member, answer, "totals_differ", facts, refusal)
+
+    def refuse(self, member: Member, refusal: Refusal) -> None:
+        """Failed and announced, unless Lago has said something newer meanwhile."""
+        if member.stands.wanted != member.sent:
+            self.unsend([member], "refused")
+        elif member.link is not None:
+            self._plan_again(member)
+        else:
+            self.failed.append(Failed(member, refusal))
+            self.closed.append((member.position, "refused"))
+
+    def rename(self, member: Member, refusal: Refusal) -> None:
+        """Another active contact has the name: the next try shows a suffix, then a second one."""
+        customer = member.customer
+        suffixes = [name_suffix(customer, 1), name_suffix(customer, 2)] if customer else []
+        position = suffixes.index(member.suffix) + 1 if member.suffix in suffixes else 0
+        if position < len(suffixes):
+            self.unsend([member], "renamed", suffix=suffixes[position])
+        else:
+            self.refuse(member, refusal)
+
+    def wait(self, member: Member, refusal: Refusal) -> None:
+        """Xero may take it later."""
+        self.unsend([member], refusal.code, delay=self.backoff(member.attempts))
+
+    def unsend(
+        self,
+        members: Iterable[Member],
+        outcome: str,
+        *,
+        delay: float = 0.0,
+        suffix: str | None = None,
+        batch_limit: int | None = None,
+    ) -> None:
+        """Certainly not in Xero: back to where it belongs, with a new key next time."""
+        for member in members:
+            if member.link is not None:
+                self._plan_again(member)
+                continue
+            now = member.stands
+            target = rest(
+                member.kind, Stands("ready", now.cause, now.wanted, now.synced, now.xero_id)
+            )
+            self.unsent.append(
+                Unsent(
+                    member,
+                    target,
+                    delay,
+                    batch_limit or member.batch_limit,
+                    member.suffix if suffix is None else suffix,
+                    member.attempts - (outcome in UNCOUNTED),
+                    outcome,
+                )
+            )
+            self.closed.append((member.position, "dissolved"))
+
+    def _plan_again(self, member: Member) -> None:
+        self.replanned.append(member)
+        self.closed.append((member.position, "dissolved"))
+
+    def dissolve(self, doubt: str, absent: Sequence[Member], size: int) -> None:
+        """Xero has none of these: send again, halved if the batch itself seems to be at fault.
+
+        Args:
+            doubt: why the request's outcome was unknown.
+            size: how many of its members were still open.
+        """
+        if doubt == "number_taken":
+            for member in absent:
+                self.refuse(member, taken("Xero says the number is taken, but shows no holder."))
+            return
+        if doubt == "no_answer":
+            self.unsend(absent, doubt)
+            return
+        final = doubt.startswith("whole_") or doubt == "key_reused"
+        if size == 1 and (final or any(m.attempts >= GIVE_UP_ALONE for m in absent)):
+            refusal = Refusal(
+                "request_refused",
+                f"Xero refuses the whole request ({doubt}) without naming a reason.",
+                "Look at the document in Lago for unusual values; Xero's support can trace it.",
+            )
+            for member in absent:
+                self.refuse(member, refusal)
+            return
+        delay = 0.0 if size > 1 else max((self.backoff(m.attempts) for m in absent), default=0.0)
+        self.unsend(absent, doubt, delay=delay, batch_limit=max(1, size // 2))
+
+
+def claimed(member: Member, answer: Saved, holder: int) -> Refusal:
+    """Two documents in one: the second fails, naming both."""
+    return Refusal(
+        "identity_claimed",
+        f"Document {holder} already holds Xero's {answer.xero_id}; "
+        f"document {member.document_id} claims it too.",
+        "Two Lago documents meet in one Xero document: correct the numbering, then retry.",
+    )
+
+
+def taken(sentence: str) -> Refusal:
+    """The document's number belongs to something else in Xero."""
+    return Refusal(
+        "number_taken",
+        sentence,
+        "Compare both; correct the one in Xero or give the connection a number_prefix.",
+    )

@@ -1,0 +1,143 @@
+"""Settlement: what becomes of a request's documents, decided without a database."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from consumer.domain.answers import Refusal, Saved
+from consumer.domain.documents import Stands
+from consumer.domain.settlement import GIVE_UP_ALONE, Member, Settlement
+from schemas import lago
+
+A, B = b"a", b"b"
+NO = Refusal("no", "No.", "Mend it.")
+HERE, THERE = uuid4(), uuid4()
+
+
+def member(kind: Any = "invoice", sent: bytes | None = A, **facts: Any) -> Member:
+    """One whose document still wants what was sent."""
+    stands = facts.pop("stands", Stands("sending", None, sent, None, None))
+    return Member(0, 7, kind, sent, stands, **facts)
+
+
+def settlement() -> Settlement:
+    """Backs off a second for each attempt."""
+    return Settlement(float)
+
+
+def customer(link: UUID | None = None) -> lago.Customer:
+    """A customer, linked to a contact for connection ``acme`` if ``link`` is given."""
+    links = [
+        {
+            "lago_id": str(uuid4()),
+            "type": "xero",
+            "integration_code": "acme",
+            "external_customer_id": str(link),
+        }
+    ]
+    return lago.Customer.model_validate(
+        {
+            "lago_id": str(uuid4()),
+            "external_id": "c1",
+            "name": "Ann",
+            "created_at": "2026-05-01T12:00:00Z",
+            "updated_at": "2026-05-01T12:00:00Z",
+            "integration_customers": links if link else [],
+        }
+    )
+
+
+def test_what_xero_accepts_is_synced() -> None:
+    s = settlement()
+    s.keep(member(), Saved(HERE), "accepted")
+    [kept] = s.kept
+    assert (kept.rest.state, kept.xero_id, kept.synced) == ("synced", HERE, A)
+    assert s.closed == [(0, "accepted")]
+
+
+def test_what_lago_changed_while_it_was_sent_is_drift_where_xero_cannot_follow() -> None:
+    s = settlement()
+    s.keep(member(stands=Stands("sending", None, B)), Saved(HERE), "accepted")
+    [kept] = s.kept
+    assert (kept.rest.state, kept.rest.drift) == ("synced", True)
+    assert [notice.finding for notice in s.noticed] == ["drift"]
+
+
+def test_a_contact_found_under_our_number_is_brought_up_to_date() -> None:
+    s = settlement()
+    s.keep(member("contact"), Saved(HERE), "found")
+    assert s.kept[0].rest.state == "ready"
+
+
+def test_a_payment_taken_back_has_no_id_any_more_and_an_invoice_keeps_its_own() -> None:
+    for kind, xero_id in (("payment", None), ("invoice", HERE)):
+        s = settlement()
+        gone = Stands("sending", "lago:voided", None, A, HERE)
+        s.keep(member(kind, None, stands=gone), Saved(HERE, status="DELETED"), "accepted")
+        [kept] = s.kept
+        assert (kept.xero_id, kept.synced, kept.rest.state) == (xero_id, None, "skipped")
+
+
+def test_a_contact_made_in_vain_gives_way_to_lagos_link() -> None:
+    s = settlement()
+    linked = member("contact", customer=customer(THERE), connection_code="acme")
+    s.keep(linked, Saved(HERE), "accepted")
+    assert s.kept[0].xero_id == THERE
+    assert [(n.finding, n.xero_id) for n in s.noticed] == [("linked_elsewhere", HERE)]
+
+
+def test_other_totals_are_synced_and_announced() -> None:
+    s = settlement()
+    expected = {"net": Decimal(10), "tax": None, "total": Decimal(12)}
+    s.keep(member(expected=expected), Saved(HERE, net=Decimal(10), total=Decimal(11)), "accepted")
+    [notice] = s.noticed
+    assert notice.refusal is not None
+    assert "total 11 instead of 12" in notice.refusal.said
+    assert s.kept[0].rest.state == "synced"
+
+
+def test_a_refusal_fails_unless_lago_has_said_something_newer() -> None:
+    s = settlement()
+    s.refuse(member(), NO)
+    s.refuse(member(stands=Stands("sending", None, B)), NO)
+    assert len(s.failed) == 1
+    assert [(one.rest.state, one.outcome) for one in s.unsent] == [("ready", "refused")]
+
+
+def test_a_taken_name_gets_two_suffixes_then_it_fails() -> None:
+    who = customer()
+    s, suffix, seen = settlement(), "", []
+    for _ in range(2):
+        s.rename(member("contact", customer=who, suffix=suffix), NO)
+        suffix = s.unsent[-1].suffix
+        seen.append(suffix)
+    s.rename(member("contact", customer=who, suffix=suffix), NO)
+    assert len(set(seen)) == 2
+    assert len(s.failed) == 1
+
+
+@pytest.mark.parametrize("outcome", ["not_executed", "throttled", "unauthorised", "forbidden"])
+def test_what_says_nothing_of_the_document_is_no_attempt(outcome: str) -> None:
+    s = settlement()
+    s.unsend([member(attempts=3)], outcome)
+    assert s.unsent[0].attempts == 2
+
+
+def test_a_refused_batch_is_halved_and_the_last_one_fails() -> None:
+    s = settlement()
+    s.dissolve("whole_400", [member()] * 9, 9)
+    assert {one.batch_limit for one in s.unsent} == {4}
+    s.dissolve("whole_400", [member()], 1)
+    assert [f.refusal.code for f in s.failed] == ["request_refused"]
+
+
+def test_a_document_alone_without_an_outcome_is_tried_a_few_times() -> None:
+    s = settlement()
+    s.dissolve("status_500", [member(attempts=2)], 1)
+    assert [(one.delay, one.batch_limit) for one in s.unsent] == [(2.0, 1)]
+    s.dissolve("status_500", [member(attempts=GIVE_UP_ALONE)], 1)
+    assert len(s.failed) == 1
