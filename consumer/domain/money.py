@@ -7,7 +7,7 @@ per unit there). A currency that is not listed has no guessed factor: it is refu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from math import floor
 from typing import Any
@@ -56,11 +56,6 @@ def major(amount: int | Decimal, currency: str) -> Decimal:
     return Decimal(amount) / subunits(currency)
 
 
-def round_cent(amount: Decimal) -> Decimal:
-    """Half up (away from zero) to two decimals, the unit in which Xero keeps its books."""
-    return amount.quantize(CENT, ROUND_HALF_UP)
-
-
 def major_text(amount: Decimal) -> str:
     """For people: plain digits, no exponent, no idle zeros."""
     return format(amount.normalize() if amount else ZERO, "f")
@@ -89,8 +84,3 @@ def apportion(
         return [0] * len(weights)
     whole = sum(map(Fraction, weights), Fraction(0))
     return largest_remainder([total * Fraction(weight) / whole for weight in weights], ties)
-
-
-def spread(total: Decimal, weights: Sequence[Decimal], unit: Decimal = CENT) -> list[Decimal]:
-    """``apportion`` for a ``total`` that is a multiple of ``unit``."""
-    return [part * unit for part in apportion(int(total / unit), weights)]

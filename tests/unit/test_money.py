@@ -17,8 +17,6 @@ from consumer.domain.money import (
     largest_remainder,
     major,
     major_text,
-    round_cent,
-    spread,
     subunits,
 )
 from consumer.sandbox.lago import CURRENCIES
@@ -51,16 +49,6 @@ def test_nothing_is_guessed_about_an_unknown_currency(currency: str) -> None:
 @given(st.integers(-(10**15), 10**15), st.sampled_from(sorted(SUBUNITS)))
 def test_major_units_lose_nothing(amount: int, currency: str) -> None:
     assert major(amount, currency) * subunits(currency) == amount
-
-
-@pytest.mark.parametrize(
-    ("amount", "cents"),
-    [("0.005", "0.01"), ("-0.005", "-0.01"), ("1.0049999", "1.00"), ("2.675", "2.68"), ("3", "3")],
-)
-def test_halves_go_away_from_zero(amount: str, cents: str) -> None:
-    rounded = round_cent(Decimal(amount))
-    assert rounded == Decimal(cents)
-    assert rounded.as_tuple().exponent == -2
 
 
 @pytest.mark.parametrize(
@@ -99,11 +87,3 @@ def test_ties_go_to_the_lowest() -> None:
 def test_nothing_to_share_needs_no_weights() -> None:
     assert apportion(0, [0, 0]) == [0, 0]
     assert apportion(0, []) == []
-
-
-@given(CENTS, st.lists(st.decimals(0, 1000, places=4), min_size=1, max_size=8).filter(any))
-def test_spread_gives_whole_units(cents: int, weights: list[Decimal]) -> None:
-    total = Decimal(cents) / 100
-    parts = spread(total, weights)
-    assert sum(parts) == total
-    assert all(part == round_cent(part) >= 0 for part in parts)

@@ -73,7 +73,6 @@ async def insert_request(
     clocks: Clocks,
     body: bytes | None = None,
     look: bool = False,
-    resend_of: UUID | None = None,
 ) -> None:
     """Write the request down; ``look``: it carries documents, so somebody must learn its outcome."""
     await conn.execute(
@@ -87,7 +86,6 @@ async def insert_request(
         timedelta(seconds=clocks.freeze_to_first_byte + clocks.call_timeout),
         timedelta(seconds=clocks.resend_after) if look else None,
         look,
-        resend_of,
     )
 
 
@@ -105,7 +103,6 @@ class PostgresBudget:
         purpose: str,
         method: str,
         path: str,
-        resend_of: UUID | None = None,
     ) -> UUID | float:
         """Count one call: its id, or the seconds to wait first."""
 
@@ -125,7 +122,6 @@ class PostgresBudget:
                 method=method,
                 path=path,
                 clocks=self.clocks,
-                resend_of=resend_of,
             )
             return request_id
 

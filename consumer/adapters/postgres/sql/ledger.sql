@@ -101,9 +101,9 @@ select d.number, d.id, d.lago_id from document d
    and (d.xero_id is not null or d.state = 'sending');
 
 -- name: insert_request
-insert into request (id, tenant_id, purpose, method, path, body, deadline_at, look_at, resendable, resend_of)
+insert into request (id, tenant_id, purpose, method, path, body, deadline_at, look_at, resendable)
 values ($1, $2, $3, $4, $5, $6, statement_timestamp() + $7::interval, statement_timestamp() + $8::interval,
-        $9, $10)
+        $9)
 returning started_at;
 
 -- name: insert_members

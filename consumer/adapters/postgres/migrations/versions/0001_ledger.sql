@@ -183,7 +183,6 @@ create table request (
   method text not null,
   path text not null,
   body bytea,
-  resend_of uuid references request,
   started_at timestamptz not null default statement_timestamp(),
   deadline_at timestamptz not null,
   answered_at timestamptz,
