@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from consumer.domain.chart import Chart
 from consumer.domain.documents import before_start, fingerprint
-from consumer.domain.errors import Refused, Reject
+from consumer.domain.errors import BelowCent, Refused, Reject
 from consumer.domain.mapping import Connection
 from consumer.domain.money import ZERO
 from consumer.domain.objects import Money
@@ -110,6 +110,8 @@ class Batch:
     notes: tuple[tuple[int, Note], ...]
     stale: tuple[int, ...] = ()
     """Documents whose facts are not the wanted ones: to be planned again."""
+    dust: tuple[int, ...] = ()
+    """Documents of less than a cent: counted, but nothing is to be sent."""
 
 
 def assemble(
@@ -131,6 +133,7 @@ def assemble(
     failures: list[Failure] = []
     notes: list[tuple[int, Note]] = []
     stale: list[int] = []
+    dust: list[int] = []
     names: set[str] = set()
     settled: dict[UUID, Posted] = {}
     room, size = min(max_elements, operation.most), 0
@@ -143,6 +146,11 @@ def assemble(
             candidate = replace(candidate, settled=settled[on])
         try:
             element, noted = _element(candidate, operation, connections, charts, names)
+        except BelowCent:
+            dust.append(candidate.id)
+            if on is not None:
+                settled[on] = _and(candidate, ZERO)
+            continue
         except Reject as error:
             failures.append(Failure(candidate.id, error))
             continue
@@ -163,7 +171,7 @@ def assemble(
         if on is not None and element.totals is not None:
             settled[on] = _and(candidate, element.totals.total)
         notes += [(candidate.id, note) for note in noted]
-    return Batch(tuple(elements), tuple(failures), tuple(notes), tuple(stale))
+    return Batch(tuple(elements), tuple(failures), tuple(notes), tuple(stale), tuple(dust))
 
 
 def fault(error: Exception) -> Refused:

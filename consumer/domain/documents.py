@@ -284,7 +284,7 @@ def rest(kind: str, now: Stands, planned: Planned | None = None) -> Rest:
             return Rest("ready", hold)
         return Rest("synced", stays)
     if wanted == now.synced:
-        return Rest("synced")
+        return Rest("synced", now.cause if now.cause == "below_cent" else None)
     if now.xero_id is not None and kind in IMMUTABLE:
         return Rest("synced", drift=True)
     if now.state == "failed" and planned is not None and wanted == now.wanted:

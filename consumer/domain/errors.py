@@ -39,6 +39,13 @@ class Refused(Reject):
     """Xero refused the document, or would."""
 
 
+class BelowCent(Refused):
+    """``amount_below_cent``: nothing is to be posted; the document's next amount makes up for it."""
+
+    def __init__(self) -> None:
+        super().__init__("amount_below_cent", "The amount is less than a cent, Xero's least.")
+
+
 class Retry(ConsumerError):
     """May succeed later."""
 

@@ -37,6 +37,8 @@ def explain(
 
     ``drift`` tells that Lago changed it after it was posted for good.
     """
+    if state == "synced" and cause == "below_cent":
+        return "It is less than a cent: Xero gets it with the next amount on the same document."
     if state == "synced" and drift:
         return "Xero has it as it was posted; Lago has changed it since."
     if state == "synced":

@@ -92,9 +92,14 @@ class Books:
         )
 
     def invoice(
-        self, of: dict[str, Any], amount: int = 1000, taxes: tuple[Tax, ...] = (), **facts: Any
+        self,
+        of: dict[str, Any],
+        amount: int = 1000,
+        taxes: tuple[Tax, ...] = (),
+        currency: str = "EUR",
+        **facts: Any,
     ) -> dict[str, Any]:
-        """An invoice over one subscription fee of ``amount`` cents of EUR before taxes."""
+        """An invoice over one subscription fee of ``amount`` hundredths before taxes."""
         self.numbers += 1
         fee = FeeFacts(
             "subscription",
@@ -106,7 +111,7 @@ class Books:
         return invoice(
             self.choices,
             InvoiceFacts(
-                of, Money("EUR", fees=(fee,)), issuing_date=date(2026, 5, 1), at=AT, **facts
+                of, Money(currency, fees=(fee,)), issuing_date=date(2026, 5, 1), at=AT, **facts
             ),
         )
 

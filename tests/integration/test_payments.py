@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -302,3 +303,25 @@ async def test_a_switch_counts_for_what_was_ready_before_it(database_url: str) -
             pass
         [document] = await _payments(b)
         assert (document["state"], document["cause"]) == ("skipped", "syncs:payments@acme")
+
+
+async def test_payments_below_a_cent_count_until_they_make_one(database_url: str) -> None:
+    """Dinars have 1,000 fils: of three payments of 4 fils the second makes the cent full."""
+    async with books(database_url) as b:
+        who = b.customer()
+        bill = b.invoice(who, currency="KWD")
+        await b.told(b.said(who), b.said(bill))
+        for _ in range(2):
+            await b.accept(await b.freeze())
+            await b.ledger.release(10)
+        for _ in range(3):
+            await b.told(_succeeded(b, payment(b.choices, [bill], amount_cents=4)))
+        frozen = await b.freeze()
+        assert [e["Amount"] for e in json.loads(frozen.body)["Payments"]] == [0.01]
+        await b.accept(frozen)
+        assert {d["state"] for d in await _payments(b)} == {"synced"}
+        assert sorted(d["total"] for d in await _payments(b)) == [0, 0, Decimal("0.01")]
+        assert not await b.database.fetch("select from outbox")
+        await b.told(_succeeded(b, payment(b.choices, [bill], amount_cents=9)))
+        frozen = await b.freeze()
+        assert [e["Amount"] for e in json.loads(frozen.body)["Payments"]] == [0.01], "21 in all"

@@ -126,6 +126,9 @@ class Freezer:
         batch = await self._claim_numbers(conn, tenant_id, operation, batch)
         fates = await self._fail(conn, batch.failures, rows, snapshot, operation.kind)
         notes = tuple(note for _, note in batch.notes)
+        if batch.dust:
+            await conn.execute(SQL["count_dust"], list(batch.dust))
+            fates += tuple(Fate(operation.kind, "synced") for _ in batch.dust)
         if batch.stale:
             await conn.execute(SQL["plan_again"], list(batch.stale))
         frozen = None

@@ -27,7 +27,7 @@ def translate_allocation(
         posted: what settled the invoice already.
 
     Raises:
-        Refused: ``amount_below_cent``.
+        BelowCent: there is nothing to send.
     """
     return xero.Allocation(
         invoice=xero.InvoiceRef(invoice_id=invoice_id),

@@ -61,7 +61,8 @@ def translate_payment(
 
     Raises:
         Inconsistent: it has no date.
-        Refused: another currency than its invoice's, or ``amount_below_cent``.
+        Refused: another currency than its invoice's.
+        BelowCent: there is nothing to send.
         Unmapped: no payment account.
     """
     if paid_at is None:
@@ -99,7 +100,7 @@ def translate_refund(
 
     Raises:
         Inconsistent: the note has no date.
-        Refused: ``amount_below_cent``.
+        BelowCent: there is nothing to send.
         Unmapped: neither a refund nor a payment account.
     """
     if note.issuing_date is None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
-from consumer.domain.errors import Inconsistent, Refused
+from consumer.domain.errors import BelowCent, Inconsistent
 from consumer.domain.money import major
 from consumer.domain.translate.types import Note, Portion, Posted
 
@@ -33,14 +33,10 @@ def payable(portion: Portion) -> Decimal:
     """The amount to send.
 
     Raises:
-        Refused: ``amount_below_cent``; nothing is to be posted for it.
+        BelowCent: there is nothing to send.
     """
     if portion.cents == 0:
-        raise Refused(
-            "amount_below_cent",
-            "The amount is less than one cent, the least that Xero takes.",
-            "Nothing is to be done: the next amount on the document makes up for it.",
-        )
+        raise BelowCent
     return portion.amount
 
 

@@ -129,6 +129,12 @@ update document d
        as u (id, code, said, hint, cause)
  where d.id = u.id;
 
+-- name: count_dust
+update document
+   set state = 'synced', sent = wanted, synced = wanted, total = 0, cause = 'below_cent', code = null, said = null,
+       hint = null
+ where id = any($1::bigint[]);
+
 -- name: plan_again
 with stale as (
   update document set state = 'waiting', cause = 'plan:' || id where id = any($1::bigint[]) returning cause
