@@ -157,7 +157,7 @@ async def test_a_process_paused_in_mid_call_is_overtaken_and_sends_nothing_late(
     """One that wakes up after the other has found out about its request changes nothing."""
     shop = Shop(seed=9)
     paused, _ = await acme.start(2, batch_documents=2)
-    await acme.latency(0.5)
+    await acme.latency(1.5)
     await acme.produce(shop.sold(customers=6, invoices=20))
     await acme.until_ingested()
     for _ in range(20):
@@ -171,7 +171,7 @@ async def test_a_process_paused_in_mid_call_is_overtaken_and_sends_nothing_late(
         open_now = await acme.rows("select id from request where outcome is null")
 
         async def answered(mark: float = mark) -> bool:
-            return asyncio.get_running_loop().time() > mark + 1.0
+            return asyncio.get_running_loop().time() > mark + 2.0
 
         await acme.until(answered, "what the other process sent is answered")
         still = "select count(*) from request where outcome is null and id = any($1::uuid[])"
