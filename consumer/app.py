@@ -30,6 +30,7 @@ from consumer.adapters.postgres.inbox import PostgresInbox
 from consumer.adapters.postgres.ledger import PostgresLedger
 from consumer.adapters.postgres.migrate import newest
 from consumer.adapters.postgres.outbox import PostgresOutbox
+from consumer.adapters.postgres.planned import Patience
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.sampling import sample
 from consumer.adapters.webhook import HttpWebhook
@@ -116,8 +117,11 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
         configuration = Configuration(load_snapshot)
         planner = Planner(
             configuration,
-            home_patience=timedelta(seconds=clocks.home_wait),
-            dependency_patience=timedelta(seconds=clocks.missing_dependency_after),
+            Patience(
+                home=timedelta(seconds=clocks.home_wait),
+                residual=timedelta(seconds=clocks.residual_wait),
+                dependency=timedelta(seconds=clocks.missing_dependency_after),
+            ),
         )
         inbox = PostgresInbox(db, planner, sinks=sinks)
         ledger = PostgresLedger(

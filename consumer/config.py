@@ -150,6 +150,9 @@ class Settings(DatabaseSettings):
     home_wait: Seconds = Field(
         600.0, description="Seconds that an unlinked customer waits for a link."
     )
+    residual_wait: Seconds = Field(
+        600.0, description="Seconds that money without a payment's message waits for one."
+    )
     missing_dependency_after: Seconds = Field(
         86_400.0, description="Seconds until waiting for an unknown document is a failure."
     )

@@ -423,8 +423,8 @@ class Ledger(Protocol):
     async def expire(self, limit: int) -> Sequence[Fate]:
         """Fail what waited too long for something unknown."""
 
-    async def rehome(self, limit: int) -> int:
-        """Plan again what waited long enough for a home; returns how many documents."""
+    async def end_patience(self, limit: int) -> int:
+        """Plan again what waited long enough for a home or a payment; returns how many documents."""
 
 
 class Authorisations(Protocol):

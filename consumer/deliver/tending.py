@@ -81,4 +81,4 @@ class Tender:
     async def _expire(self) -> int:
         fates = await self.ledger.expire(WAITS)
         count_fates(self.metrics, fates)
-        return len(fates) + await self.ledger.rehome(WAITS)
+        return len(fates) + await self.ledger.end_patience(WAITS)

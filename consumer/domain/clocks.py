@@ -23,6 +23,8 @@ class Clocks:
     """How often a pod looks for work that another pod left."""
     home_wait: float = 600.0
     """How long an unlinked customer of several connections waits for a link."""
+    residual_wait: float = 600.0
+    """How long money without a payment's message waits for one."""
     missing_dependency_after: float = 86_400.0
     """A document waiting for an unknown one fails after this."""
     minute: float = 60.0

@@ -32,6 +32,9 @@ _OBJECT: Mapping[DocumentKind, ObjectKind] = {
     "refund": "credit_note",
 }
 
+_MADE_OF_INVOICES = {("allocation", ""), ("payment", "residual")}
+"""Kinds and parts: what an invoice consumes and what was paid on it have ids of their own."""
+
 GONE: frozenset[str] = frozenset(
     {
         "lago:voided",
@@ -130,8 +133,8 @@ class Rest:
 
 def object_of(kind: DocumentKind, part: str, lago_id: UUID, target: UUID | None) -> ObjectKey:
     """The object that a document is made of: its news plan the document again."""
-    if kind == "allocation" and part != OFFSET and target is not None:
-        return ObjectKey("invoice", target)  # what an invoice consumes has an id of its own
+    if (kind, part) in _MADE_OF_INVOICES and target is not None:
+        return ObjectKey("invoice", target)
     return ObjectKey(_OBJECT[kind], lago_id)
 
 

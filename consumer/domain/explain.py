@@ -12,6 +12,7 @@ _HELD = {
     "lago:payment_processing": "the payment has not succeeded yet",
     "lago:refund_failed": "the refund failed in Lago",
     "lago:credit_voided": "Lago voided the credit note",
+    "in_residual": "the money was posted before the payment's message came",
     "nothing_open": "the invoice had nothing open when the payment came",
     "refund_not_begun": "Lago has not begun the refund",
     "elsewhere": "the credit note is in another Xero organisation",
@@ -87,6 +88,10 @@ def _cause(cause: str | None) -> str:
             return "no message with its fees has come yet"
         case "plan":
             return "it is being planned again"
+        case "residual":
+            return "Lago counts the money on the invoice, but no payment's message has come yet"
+        case "policy" if key == "residual":
+            return f"no message tells of its payment, and residual_payments says ignore{where}"
         case "policy" if key == "voids":
             return f"Lago voided it, and the policy for voids says report{where}"
         case "policy":

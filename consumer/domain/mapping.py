@@ -91,6 +91,7 @@ class Connection:
     number_prefix: str = ""
     zero_invoices: Literal["post", "skip"] = "post"
     voids: Literal["sync", "report"] = "sync"
+    residual_payments: Literal["post", "ignore"] = "post"
     mappings: Mapping[MappingKey, Target] = field(default_factory=dict)
 
     def find(self, kind: MappingKind, keys: tuple[str, ...] = ("",), *, entity: str = "") -> Found:

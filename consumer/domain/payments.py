@@ -14,7 +14,14 @@ from uuid import UUID
 from consumer.domain.documents import GONE, Planned
 from consumer.domain.errors import Inconsistent
 from consumer.domain.mapping import Connection
-from consumer.domain.objects import Money, Object, money_of
+from consumer.domain.objects import Money, Object, invoice_of, money_of
+from consumer.domain.residuals import (
+    RESIDUAL,
+    Residuals,
+    residual_id,
+    residual_money,
+    residuals_of,
+)
 from consumer.domain.translate.portions import split_payment
 
 
@@ -47,27 +54,103 @@ def _plan(
     shares: Mapping[UUID, int] | None,
     connections: Mapping[int, Connection],
 ) -> Planned:
-    home = invoice.connection_id if invoice is not None else None
-    connection = connections.get(home) if home is not None else None
     hold, waits = None, False
     if invoice is None:
         hold, waits = f"lago_invoice:{invoice_id}", True
-    elif connection is None:
-        hold, waits = f"home:{invoice.customer_id}", True
     elif money.status != "succeeded":
         hold = f"lago:payment_{money.status}"
-    elif not connection.sync_payments:
-        hold = f"syncs:payments@{connection.code}"
     elif shares is None:
         hold, waits = f"split:{payment.key.lago_id}", True
     amount = shares.get(invoice_id, 0) if shares is not None else None
-    if hold is None and amount == 0:
+    posted = residuals_of(invoice).given.get(payment.key.lago_id, 0) if invoice else 0
+    if hold is None and not amount:
         hold = "nothing_open"
-    return Planned(
-        kind="payment",
+    elif amount is not None and posted:
+        amount = amount - posted
+        hold = hold if amount else hold or "in_residual"
+    return _on_invoice(
+        invoice,
+        money,
+        connections,
         lago_id=payment.key.lago_id,
         target=invoice_id,
-        customer_id=invoice.customer_id if invoice is not None else payment.customer_id,
+        customer_id=payment.customer_id,
+        amount=amount,
+        hold=hold,
+        waits=waits,
+    )
+
+
+def plan_residuals(
+    invoice: Object, before: Residuals, connections: Mapping[int, Connection]
+) -> list[Planned]:
+    """The documents of an invoice's residuals; ``before``: what was decided on it before."""
+    now, id = residuals_of(invoice), invoice.key.lago_id
+    made = [residual_money(invoice, residual_id(id, n + 1), id) for n in range(len(now.made))]
+    plans = [
+        _residual(invoice, money, number, None, connections)
+        for number, money in enumerate(made, 1)
+        if money is not None
+    ]
+    withdrawn = before.pending and not now.pending and len(now.made) == len(before.made)
+    facts = invoice_of(invoice)
+    if facts is not None and facts.currency is not None and (now.pending or withdrawn):
+        money = Money(now.pending, facts.currency, None, (id,), None, "succeeded")
+        hold = f"residual:{id}" if now.pending else "nothing_open"
+        plans.append(_residual(invoice, money, len(made) + 1, hold, connections))
+    return plans
+
+
+def _residual(
+    invoice: Object,
+    money: Money,
+    number: int,
+    hold: str | None,
+    connections: Mapping[int, Connection],
+) -> Planned:
+    connection = connections.get(invoice.connection_id or 0)
+    if connection is not None and connection.residual_payments == "ignore":
+        hold = f"policy:residual@{connection.code}"
+    return _on_invoice(
+        invoice,
+        money,
+        connections,
+        lago_id=residual_id(invoice.key.lago_id, number),
+        target=invoice.key.lago_id,
+        part=RESIDUAL,
+        customer_id=invoice.customer_id,
+        amount=money.amount_cents,
+        hold=hold,
+        waits=hold is not None and hold.startswith("residual:"),
+    )
+
+
+def _on_invoice(
+    invoice: Object | None,
+    money: Money,
+    connections: Mapping[int, Connection],
+    *,
+    lago_id: UUID,
+    target: UUID,
+    customer_id: UUID | None,
+    amount: int | None,
+    hold: str | None,
+    waits: bool,
+    part: str = "",
+) -> Planned:
+    """Money on an invoice, in the invoice's connection."""
+    home = invoice.connection_id if invoice is not None else None
+    connection = connections.get(home) if home is not None else None
+    if invoice is not None and connection is None:
+        hold, waits = f"home:{invoice.customer_id}", True
+    elif connection is not None and not connection.sync_payments and hold not in GONE:
+        hold, waits = f"syncs:payments@{connection.code}", False
+    return Planned(
+        kind="payment",
+        lago_id=lago_id,
+        part=part,
+        target=target,
+        customer_id=invoice.customer_id if invoice is not None else customer_id,
         connection_id=None if connection is None else connection.id,
         tenant_id=None if connection is None else connection.tenant_id,
         wanted=payment_fingerprint(money, amount) if hold is None and amount is not None else None,

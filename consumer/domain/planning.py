@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from consumer.domain.credit_notes import consumed, plan_allocations, plan_credit_note
 from consumer.domain.documents import Planned, plan_contact, plan_invoice
 from consumer.domain.homes import Home, choose_home
 from consumer.domain.mapping import Connection
-from consumer.domain.objects import Object, ObjectKey, invoice_of
-from consumer.domain.payments import open_before, plan_payment, split
+from consumer.domain.objects import Object, ObjectKey, invoice_of, money_of
+from consumer.domain.payments import open_before, plan_payment, plan_residuals, split
+from consumer.domain.residuals import decide, residuals_of, with_residuals
+
+_LATEST = datetime.max.replace(tzinfo=UTC)
+"""For objects that are just being stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ def plan_family(
     *,
     now: datetime,
     patience: timedelta,
+    due: Collection[UUID] = (),
 ) -> Plan:
     """Plan ``changed`` and what depends on them.
 
@@ -40,6 +45,7 @@ def plan_family(
             corrects the invoices, and the notes that these consume.
         contacts: the connections in which each customer has a contact already, or is to have one.
         patience: how long an unlinked customer of several connections waits for a link.
+        due: the invoices whose pending residuals have waited long enough.
     """
     stored = known.keys()
     known = _told(known)
@@ -70,7 +76,7 @@ def plan_family(
             documents.append(plan_invoice(thing, _get(connections, thing.connection_id), home))
     family = {**known, **objects}
     documents += _plan_notes(family, objects, documents, connections)
-    documents += _plan_payments(family, objects, connections)
+    documents += _plan_payments(family, objects, connections, due)
     return Plan(tuple(documents), objects, tuple(released))
 
 
@@ -81,23 +87,58 @@ def _told(objects: Mapping[ObjectKey, Object]) -> dict[ObjectKey, Object]:
 
 def _plan_payments(
     known: Mapping[ObjectKey, Object],
-    planning: Mapping[ObjectKey, Object],
+    planning: dict[ObjectKey, Object],
     connections: Mapping[int, Connection],
+    due: Collection[UUID],
 ) -> list[Planned]:
-    """Those that changed, and those on an invoice that did or whose other payments did."""
+    """Those that changed, and those on an invoice that did or whose other payments did.
+
+    What is decided on residuals is written to the invoices in ``planning``.
+    """
     invoices = {key.lago_id: o for key, o in known.items() if key.kind == "invoice"}
     payments = {key.lago_id: o for key, o in known.items() if key.kind == "payment"}
     changed = {key.lago_id for key in planning if key.kind == "invoice"}
     changed |= {id for key, o in planning.items() if key.kind == "payment" for id in o.invoice_ids}
+    concerned = {
+        id: payment
+        for id, payment in payments.items()
+        if ObjectKey("payment", id) in planning or changed & set(payment.invoice_ids)
+    }
+    shares = {id: _shares(payment, invoices, payments) for id, payment in concerned.items()}
     plans: list[Planned] = []
-    for id, payment in payments.items():
-        if ObjectKey("payment", id) in planning or changed & set(payment.invoice_ids):
-            due = {
-                i: _open(invoices[i], payments, id) for i in payment.invoice_ids if i in invoices
-            }
-            open_cents = {i: cents for i, cents in due.items() if cents is not None}
-            plans += plan_payment(payment, invoices, split(payment, open_cents), connections)
+    for id in changed & invoices.keys():
+        invoice, before = invoices[id], residuals_of(invoices[id])
+        now = decide(invoice, _on(id, concerned, shares), due=id in due)
+        if now != before:
+            invoices[id] = planning[invoice.key] = invoice = with_residuals(invoice, now)
+        plans += plan_residuals(invoice, before, connections)
+    for id, payment in concerned.items():
+        plans += plan_payment(payment, invoices, shares[id], connections)
     return plans
+
+
+def _shares(
+    payment: Object, invoices: Mapping[UUID, Object], payments: Mapping[UUID, Object]
+) -> Mapping[UUID, int] | None:
+    """What each of its invoices gets of a payment; None if that cannot be told."""
+    id = payment.key.lago_id
+    due = {i: _open(invoices[i], payments, id) for i in payment.invoice_ids if i in invoices}
+    return split(payment, {i: cents for i, cents in due.items() if cents is not None})
+
+
+def _on(
+    invoice_id: UUID,
+    payments: Mapping[UUID, Object],
+    shares: Mapping[UUID, Mapping[UUID, int] | None],
+) -> dict[UUID, int | None]:
+    """What the payments that succeeded give one invoice, the earliest first."""
+    ordered = sorted(payments.items(), key=lambda pair: (pair[1].first_seen or _LATEST, pair[0]))
+    given: dict[UUID, int | None] = {}
+    for id, payment in ordered:
+        money, share = money_of(payment), shares[id]
+        if money is not None and money.status == "succeeded" and invoice_id in payment.invoice_ids:
+            given[id] = None if share is None else share.get(invoice_id, 0)
+    return given
 
 
 def _open(invoice: Object, payments: Mapping[UUID, Object], but: UUID) -> int | None:

@@ -40,7 +40,8 @@ PATIENCE = 180.0
 POLL = 0.1
 STATES = "select state, count(*) from document group by state order by state"
 OPEN = """
-select (select count(*) from document where state in ('waiting', 'ready', 'sending'))
+select (select count(*) from document d where state in ('ready', 'sending') or state = 'waiting'
+           and not exists (select from document x where d.cause = 'doc:' || x.id and x.state = 'failed'))
      + (select count(*) from outbox where done_at is null)
      + (select count(*) from release) + (select count(*) from request where outcome is null)
 """

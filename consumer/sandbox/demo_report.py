@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import httpx
@@ -17,6 +17,18 @@ from consumer.sandbox.lago import Expected, ExpectedInvoice
 from consumer.sandbox.receiver import Receiver, code_of
 
 Row = tuple[Any, ...]
+
+
+class Booked(NamedTuple):
+    """An invoice in Xero; ``paid`` is what payments make up."""
+
+    connection: str
+    currency: str
+    total: Decimal
+    tax: Decimal
+    paid: Decimal
+
+
 TEXTS = ("for example", "hint")
 """Columns that may be broken into lines."""
 
@@ -55,8 +67,7 @@ class Outcome:
     told: Counter[str]
     """Codes of the failures that the webhook's receiver got, and in how many posts."""
     posts: int
-    books: dict[str, tuple[str, str, Decimal, Decimal]]
-    """number → connection, currency, total, tax."""
+    books: dict[str, Booked]
     contacts: int
     calls: Counter[str]
     """To the Accounting API, by status."""
@@ -89,7 +100,7 @@ class Outcome:
     def problems(self, expected: Expected) -> list[str]:
         """Where it differs from what must come of the events."""
         wanted = {
-            i.number: (i.entity, i.currency, _cents(i.total), _cents(i.tax))
+            i.number: (i.entity, i.currency, *map(_cents, (i.total, i.tax, i.paid)))
             for i in expected.invoices
         }
         problems = [
@@ -99,7 +110,7 @@ class Outcome:
         ]
         pairs: list[tuple[str, object, object]] = [
             ("contacts in Xero", self.contacts, expected.contacts),
-            ("skipped", self.count("skipped"), sum(expected.skipped.values())),
+            ("skipped", self.states["invoice", "skipped"], sum(expected.skipped.values())),
             ("failures", self.failures, sum(expected.failed.values()) + expected.dead),
             *((f"failures {c}", self.codes[c], n) for c, n in sorted(expected.failed.items())),
             ("dead letters", dict(self.announced), dict(self.codes)),
@@ -119,18 +130,19 @@ async def outcome(
     states: Counter[tuple[str, str]] = Counter()
     for kind, state, _, number in await database.fetch(DOCUMENTS):
         states[kind, state] += number
-    books: dict[str, tuple[str, str, Decimal, Decimal]] = {}
+    books: dict[str, Booked] = {}
     contacts = 0
     async with httpx.AsyncClient(base_url=control_url, timeout=30) as control:
         for code, tenant_id in await database.fetch(TENANTS):
             found = (await control.get(f"/books/{tenant_id}")).json()
             contacts += len(found["contacts"])
             for invoice in found["invoices"]:
-                books[invoice["InvoiceNumber"]] = (
+                books[invoice["InvoiceNumber"]] = Booked(
                     code,
                     invoice["CurrencyCode"],
                     Decimal(str(invoice["Total"])),
                     Decimal(str(invoice["TotalTax"])),
+                    Decimal(str(invoice["AmountPaid"])),
                 )
         arrivals = (await control.get("/arrivals", params={"path_prefix": "/api.xro"})).json()
     [(p50, p99)] = await database.fetch(SPEED)
@@ -157,22 +169,22 @@ def show(console: Console, result: Outcome, expected: Expected) -> None:
     rows: list[Row] = []
     for key, invoices in sorted(due.items()):
         found = [booked for booked in result.books.values() if booked[:2] == key]
-        lago = _sum(i.total for i in invoices), _sum(i.tax for i in invoices)
-        xero = _sum(booked[2] for booked in found), _sum(booked[3] for booked in found)
-        cents = _sum(_cents(i.total) for i in invoices), _sum(_cents(i.tax) for i in invoices)
+        figures = [(i.total, i.tax, i.paid) for i in invoices]
+        lago = [_sum(column) for column in zip(*figures, strict=True)]
+        cents = [_sum(map(_cents, column)) for column in zip(*figures, strict=True)]
+        xero = [_sum(getattr(one, name) for one in found) for name in ("total", "tax", "paid")]
         subcent, difference = cents[0] - lago[0], [x - c for x, c in zip(xero, cents, strict=True)]
         rows.append(
             (
-                *key,
-                len(found),
-                "Lago\nXero",
+                f"{' '.join(key)}: Lago\n{len(found):>11}: Xero",
                 f"{lago[0]:,}\n{xero[0]:,.2f}",
                 f"{lago[1]:,}\n{xero[1]:,.2f}",
+                f"{lago[2]:,}\n{xero[2]:,.2f}",
                 f"\n{subcent or ''}",
                 "\n" + (" and ".join(map(str, difference)) if any(difference) else "0"),
             )
         )
-    columns = ("to", "in", "no.", "by", "total", "tax", "subcent", "off")
+    columns = ("to, in, no.", "total", "tax", "paid", "subcent", "≠")
     _table(console, "Invoices in Xero, in units of their currency", columns, rows)
     _table(console, "Failed and announced", ("code", "for example", "hint", "count"), result.failed)
     documents = result.count("synced")

@@ -98,6 +98,7 @@ async def start(stack: AsyncExitStack, console: Console, organization: Organizat
         "ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "WEBHOOK_URL": receiver.url,
         "WEBHOOK_SECRET": secret,
+        "RESIDUAL_WAIT": "1",  # no payment's message comes: nothing to wait for
         "HTTP_HOST": "127.0.0.1",
         "HTTP_PORT": str(free_port()),
     }

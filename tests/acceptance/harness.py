@@ -81,6 +81,7 @@ class Tenant:
             },
             **({"serves": self.serves} if self.serves else {}),
             "mappings": self.mappings,
+            "policies": {"residual_payments": "ignore"},  # the shop's invoices come half paid
             **self.more,
         }
 

@@ -20,6 +20,7 @@ from consumer.adapters.postgres.database import Database, Timeouts, database
 from consumer.adapters.postgres.inbox import PostgresInbox
 from consumer.adapters.postgres.ledger import PostgresLedger
 from consumer.adapters.postgres.outbox import PostgresOutbox
+from consumer.adapters.postgres.planned import Patience
 from consumer.adapters.postgres.planner import Planner
 from consumer.domain.answers import Answered, Element, Saved
 from consumer.domain.chart import Account, Chart, Item, TaxRate
@@ -189,8 +190,11 @@ async def books(
         configuration = Configuration(load_snapshot)
         planner = Planner(
             configuration,
-            home_patience=timedelta(seconds=clocks.home_wait),
-            dependency_patience=timedelta(days=1),
+            Patience(
+                home=timedelta(seconds=clocks.home_wait),
+                residual=timedelta(seconds=clocks.residual_wait),
+                dependency=timedelta(seconds=clocks.missing_dependency_after),
+            ),
         )
         inbox = PostgresInbox(db, planner, sinks=["dead_letter"])
         ledger = PostgresLedger(

@@ -258,9 +258,9 @@ async def test_a_customer_known_from_a_note_alone_is_planned_once_his_wait_is_ov
         [contact] = await b.documents(kind="contact")
         assert (contact["state"], contact["connection_id"]) == ("waiting", None)
         async with asyncio.timeout(5):
-            while not await b.ledger.rehome(10):
+            while not await b.ledger.end_patience(10):
                 await asyncio.sleep(0.01)
-        assert await b.ledger.rehome(10) == 0
+        assert await b.ledger.end_patience(10) == 0
         [contact] = await b.documents(kind="contact")
         assert contact["state"] == "ready"
 

@@ -325,3 +325,62 @@ async def test_payments_below_a_cent_count_until_they_make_one(database_url: str
         await b.told(_succeeded(b, payment(b.choices, [bill], amount_cents=9)))
         frozen = await b.freeze()
         assert [e["Amount"] for e in json.loads(frozen.body)["Payments"]] == [0.01], "21 in all"
+
+
+async def test_money_that_only_the_invoice_tells_of_is_posted_after_a_while(
+    database_url: str,
+) -> None:
+    """Its payment's message, come late, is taken from it; more money is posted beside it."""
+    async with books(database_url) as b:
+        [invoice] = await _posted(b)
+        paid = {
+            **invoice,
+            "payment_status": "succeeded",
+            "total_paid_amount_cents": 600,
+            "updated_at": "2026-05-04T00:00:00Z",
+        }
+        await b.told(b.said(paid, "invoice.payment_status_updated"))
+        assert (await b.ledger.freeze(b.tenants[0])).frozen is None
+        [document] = await _payments(b)
+        assert (document["state"], document["part"]) == ("waiting", "residual")
+        await b.database.execute("update document set wait_until = now() where kind = 'payment'")
+        assert await b.ledger.end_patience(10) == 1
+        frozen = await b.freeze()
+        [element] = json.loads(frozen.body)["Payments"]
+        assert (element["Amount"], element["Date"]) == (6.0, "2026-05-04")
+        assert element["Reference"].startswith("Lago ")
+        await b.accept(frozen)
+        await b.told(_succeeded(b, payment(b.choices, [invoice], amount_cents=600)))
+        states = {d["part"]: (d["state"], d["cause"]) for d in await _payments(b)}
+        assert states == {"residual": ("synced", None), "": ("skipped", "in_residual")}
+        await b.told(_succeeded(b, payment(b.choices, [invoice], amount_cents=400)))
+        [element] = json.loads((await b.freeze()).body)["Payments"]
+        assert element["Amount"] == 4.0
+
+
+async def test_a_residual_gives_way_to_a_payment_in_time_and_to_the_policy(
+    database_url: str,
+) -> None:
+    async with books(database_url) as b:
+        [invoice] = await _posted(b)
+        paid = {**invoice, "total_paid_amount_cents": 1000, "updated_at": "2026-05-04T00:00:00Z"}
+        await b.told(b.said(paid, "invoice.payment_status_updated"))
+        await b.told(_succeeded(b, payment(b.choices, [invoice])))
+        states = {d["part"]: (d["state"], d["cause"]) for d in await _payments(b)}
+        assert states == {"residual": ("skipped", "nothing_open"), "": ("ready", None)}
+        assert await b.ledger.end_patience(10) == 0
+        [stored] = (await b.connections.stored()).values()
+        ignoring = replace(stored.connection, residual_payments="ignore")
+        wish = Wish(ignoring, stored.client_id, stored.secret, CHART)
+        await b.connections.store([wish], "tests", [])
+        other = b.invoice(invoice["customer"])
+        await b.told(b.said({**other, "total_paid_amount_cents": 1000}))
+        late = await b.documents(kind="payment", target=UUID(other["lago_id"]))
+        assert [(d["state"], d["cause"]) for d in late] == [("skipped", "policy:residual@acme")]
+        await b.connections.store(
+            [Wish(stored.connection, stored.client_id, stored.secret, CHART)], "tests", []
+        )
+        while await b.ledger.release(10):
+            pass
+        late = await b.documents(kind="payment", target=UUID(other["lago_id"]))
+        assert [d["state"] for d in late] == ["waiting"]

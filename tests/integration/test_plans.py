@@ -71,7 +71,7 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "prune_bodies": (LEDGER["prune_bodies"], (timedelta(hours=1),)),
     "known": (INBOX["known"], ([b"x"],)),
     "lock_documents": (INBOX["lock_documents"], (["contact"], [uuid4()])),
-    "home_expired": (LEDGER["home_expired"], (100,)),
+    "patience_over": (LEDGER["patience_over"], (100,)),
 }
 
 

@@ -31,6 +31,7 @@ _SETTINGS = (
     "number_prefix",
     "zero_invoices",
     "voids",
+    "residual_payments",
 )
 _CONNECTION = TypeAdapter(Connection)
 _ORGANISATION = TypeAdapter(Organisation)

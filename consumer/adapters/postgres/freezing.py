@@ -36,6 +36,7 @@ from consumer.domain.objects import (
 )
 from consumer.domain.operations import OPERATIONS, DocumentKind, Operation, operation_of
 from consumer.domain.pacing import Limits, gap
+from consumer.domain.residuals import RESIDUAL, residual_money
 from consumer.domain.translate.types import Posted
 from consumer.ports import Fate, Freezing, Frozen, Sink
 
@@ -314,8 +315,9 @@ def _candidate(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
     )
 
 
-def _payment_part(row: asyncpg.Record, payment: Facts) -> PaymentPart | None:
-    money = money_of(payment)
+def _payment_part(row: asyncpg.Record, of: Facts) -> PaymentPart | None:
+    residual = row["part"] == RESIDUAL
+    money = residual_money(of, row["lago_id"], row["target"]) if residual else money_of(of)
     if money is None or row["amount_cents"] is None:
         return None
     return PaymentPart(

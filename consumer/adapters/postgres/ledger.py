@@ -45,5 +45,6 @@ class PostgresLedger:
         self.settle, self.resolve = settler.settle, settler.resolve
         self.doubtful, self.take_doubt = doubter.doubtful, doubter.take_doubt
         self.postpone = doubter.postpone
-        self.release, self.expire, self.rehome = releaser.release, releaser.expire, releaser.rehome
+        self.release, self.expire = releaser.release, releaser.expire
+        self.end_patience = releaser.end_patience
         self.block, self.park = releaser.block, releaser.park

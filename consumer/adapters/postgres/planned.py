@@ -26,6 +26,22 @@ AWAITED = ("contact", "invoice", "credit_note")
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """How long documents wait: an unlinked customer of several connections for a link, money without
+    a payment for its message, anything for what Lago has not told of."""
+
+    home: timedelta
+    residual: timedelta
+    dependency: timedelta
+
+    def with_(self, cause: str | None) -> timedelta | None:
+        """How long a document waits that ``cause`` holds; None: planning says so, or without end."""
+        if cause is not None and cause.startswith("residual:"):
+            return self.residual
+        return self.dependency if awaits_news(cause) else None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One document's row after planning; ``id`` None where it is new."""
 
@@ -44,14 +60,13 @@ async def write_documents(
     objects: Mapping[ObjectKey, Object],
     made: Mapping[int, datetime],
     now: datetime,
-    patience: timedelta,
+    patience: Patience,
 ) -> frozenset[UUID]:
     """Write what planning changes; returns the tenants with work.
 
     Args:
         objects: those that the plans were made of.
         made: when each event that changed one was appended.
-        patience: how long a document waits for what Lago has not told of.
     """
     rows = await conn.fetch(
         SQL["lock_documents"], *columns([(p.kind, p.lago_id) for p in plans], 2)
@@ -68,7 +83,7 @@ async def write_documents(
         identity = planned.kind, planned.lago_id, planned.part, planned.target
         rows_here = standing.get(identity, {})
         stands = rows_here.get(planned.connection_id) or rows_here.get(None)
-        change = _change(stands, planned, event_id, appended_at, now + patience)
+        change = _change(stands, planned, event_id, appended_at, now, patience)
         if change is not None:
             changes.append(change)
             came = stands is None or stands["connection_id"] != planned.connection_id
@@ -90,7 +105,7 @@ async def write_documents(
         await conn.execute(SQL["release_awaited"], *columns(awaited, 3))
     if turned:
         await conn.execute(LEDGER["release_waiting"], turned)
-    await wait_for_others(conn, ids, patience)
+    await wait_for_others(conn, ids, patience.dependency)
     return frozenset(
         c.planned.tenant_id
         for c in changes
@@ -146,12 +161,10 @@ def _change(
     planned: Planned,
     event_id: int | None,
     appended_at: datetime | None,
-    until: datetime,
+    now: datetime,
+    patience: Patience,
 ) -> Change | None:
-    """What planning changes of the document; None if nothing.
-
-    ``until``: when a wait that begins now for what Lago has not told of is over.
-    """
+    """What planning changes of the document; None if nothing."""
     if row is None:
         stands = Stands("waiting")
     else:
@@ -169,9 +182,10 @@ def _change(
         and planned.wanted == stands.wanted is not None
     ):
         target = Rest("waiting", stands.cause, row["wait_until"] if row is not None else None)
-    if target.state == "waiting" and awaits_news(target.cause) and planned.kind != "contact":
+    wait = patience.with_(target.cause) if target.state == "waiting" else None
+    if wait is not None and planned.kind != "contact":
         goes_on = row is not None and stands.state == "waiting" and stands.cause == target.cause
-        target = replace(target, until=row["wait_until"] if row is not None and goes_on else until)
+        target = replace(target, until=row["wait_until"] if row and goes_on else now + wait)
     same = row is not None and (
         (target.state, target.cause, planned.wanted, planned.connection_id, target.drift, xero_id)
         == (

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from uuid import UUID
 
 from consumer.adapters.postgres.configuration import Configuration
 from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.objects import lock_objects, write_objects
-from consumer.adapters.postgres.planned import write_documents
+from consumer.adapters.postgres.planned import Patience, write_documents
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.objects import Object, ObjectKey
 from consumer.domain.planning import plan_family
@@ -21,25 +21,23 @@ class Planner:
     """Plans within a transaction of the caller's, with the settings in force.
 
     Args:
-        home_patience: how long an unlinked customer of several connections waits for a link.
-        dependency_patience: how long a document waits for what Lago has not told of.
+        patience: how long documents wait, and for what.
     """
 
-    def __init__(
-        self,
-        configuration: Configuration,
-        *,
-        home_patience: timedelta,
-        dependency_patience: timedelta,
-    ) -> None:
+    def __init__(self, configuration: Configuration, patience: Patience) -> None:
         self.configuration = configuration
-        self.home_patience = home_patience
-        self.dependency_patience = dependency_patience
+        self.patience = patience
 
-    async def again(self, conn: Conn, keys: Iterable[ObjectKey]) -> frozenset[UUID]:
-        """Plan these objects with nothing new learnt of Lago; returns the tenants with work."""
+    async def again(
+        self, conn: Conn, keys: Iterable[ObjectKey], due: Collection[UUID] = ()
+    ) -> frozenset[UUID]:
+        """Plan these objects with nothing new learnt of Lago; returns the tenants with work.
+
+        Args:
+            due: the invoices whose pending residuals have waited long enough.
+        """
         known = await lock_objects(conn, keys)
-        return await self.plan(conn, known, dict(known), {}) if known else frozenset()
+        return await self.plan(conn, known, dict(known), {}, due) if known else frozenset()
 
     async def plan(
         self,
@@ -47,6 +45,7 @@ class Planner:
         known: Mapping[ObjectKey, Object],
         objects: dict[ObjectKey, Object],
         made: Mapping[int, datetime],
+        due: Collection[UUID] = (),
     ) -> frozenset[UUID]:
         """Plan ``objects`` and write all that changed; returns the tenants with work.
 
@@ -62,13 +61,14 @@ class Planner:
             (await self.configuration.at(conn, at["revision"])).connections,
             await _contacts(conn, objects),
             now=at["now"],
-            patience=self.home_patience,
+            patience=self.patience.home,
+            due=due,
         )
         objects.update(plan.objects)
         await write_objects(conn, known, objects)
         family = {**known, **objects}
         tenants = await write_documents(
-            conn, plan.documents, family, made, at["now"], self.dependency_patience
+            conn, plan.documents, family, made, at["now"], self.patience
         )
         if plan.released:
             await conn.execute(SQL["release"], list(plan.released))

@@ -17,6 +17,7 @@ from consumer.domain.batching import fault
 from consumer.domain.causes import unanswered
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Reject, Unauthorised
+from consumer.domain.residuals import RESIDUAL
 from consumer.ports import Authorisation, Fate, Sink, Unavailable
 
 SQL = statements("ledger")
@@ -47,12 +48,13 @@ class Releaser:
         """Fail what waited too long for something unknown, and prune resolved requests' bodies."""
         return await self.database.run(lambda conn: self._expire(conn, limit))
 
-    async def rehome(self, limit: int) -> int:
-        """Plan again what waited for a home long enough; returns how many documents."""
+    async def end_patience(self, limit: int) -> int:
+        """Plan again what waited long enough for a home or a payment; returns how many documents."""
 
         async def work(conn: Conn) -> int:
-            rows = await conn.fetch(SQL["home_expired"], limit)
-            await self.planner.again(conn, map(object_of_row, rows))
+            rows = await conn.fetch(SQL["patience_over"], limit)
+            due = {row["target"] for row in rows if row["part"] == RESIDUAL}
+            await self.planner.again(conn, map(object_of_row, rows), due)
             return len(rows)
 
         return await self.database.run(work)
@@ -99,7 +101,7 @@ class Releaser:
         planned = [row["id"] for row in held if not row["unplanned"]]
         rows = await conn.fetch(SQL["release_documents"], planned, cause) if planned else []
         dependent = [row["id"] for row in rows if row["kind"] != "contact"]
-        patience = self.planner.dependency_patience
+        patience = self.planner.patience.dependency
         await wait_for_others(conn, dependent, patience)
         tenants = {row["tenant_id"] for row in rows if row["tenant_id"] is not None}
         if tenants:

@@ -46,6 +46,7 @@ class ExpectedInvoice:
     currency: str
     total: Decimal
     tax: Decimal
+    paid: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +242,7 @@ class _Story:
                 currency=payload["currency"],
                 total=Decimal(payload["total_amount_cents"]) / factor,
                 tax=Decimal(payload["taxes_amount_cents"]) / factor,
+                paid=Decimal(payload["total_paid_amount_cents"]) / factor,
             )
         )
 

@@ -57,8 +57,9 @@ select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.batch_limit
        s.subunits as settled_subunits, s.cents as settled_cents
   from picked p
   join document d on d.id = p.id
-  left join object o on o.kind = case when d.kind = 'refund' then 'credit_note' else d.kind end
-                    and o.lago_id = d.lago_id
+  left join object o on o.kind = case when d.kind = 'refund' then 'credit_note'
+                                      when d.part = 'residual' then 'invoice' else d.kind end
+                    and o.lago_id = case when d.part = 'residual' then d.target else d.lago_id end
   left join object k on k.kind = 'customer' and k.lago_id = d.customer_id
   left join document c on c.kind = 'contact' and c.lago_id = d.customer_id and c.connection_id = d.connection_id
                       and c.part = '' and c.target is null
@@ -342,15 +343,15 @@ select r.id, r.tenant_id, t.authorisation_id, r.purpose, r.method, r.path, r.bod
   from request r join tenant t on t.id = r.tenant_id
  where r.id = $1;
 
--- name: home_expired
--- Documents whose wait for a home is over.
-select kind, part, lago_id, target from document
- where state = 'waiting' and cause like 'home:%' and wait_until < now()
+-- name: patience_over
+-- Documents that have waited long enough for a home or for a payment's message.
+select kind, part, lago_id, target, cause from document
+ where state = 'waiting' and (cause like 'home:%' or cause like 'residual:%') and wait_until < now()
  order by wait_until limit $1;
 
 -- name: unanswered
 -- Documents that have waited long enough for what may never come.
 select id, kind, cause from document
- where state = 'waiting' and cause not like 'home:%' and wait_until < now()
+ where state = 'waiting' and cause not like 'home:%' and cause not like 'residual:%' and wait_until < now()
  order by wait_until limit $1
    for update skip locked;

@@ -1,0 +1,105 @@
+"""Residuals: money that Lago counts on an invoice while no message tells of its payment (ACCOUNTING.md 6).
+
+A payment recorded by hand changes only the invoice's ``total_paid_amount_cents`` (lago.md 1). What
+that figure has beyond the payments known is posted after a patience, in which a payment's own
+message may still come. One that comes later is taken from what was posted so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from uuid import UUID, uuid5
+
+from consumer.domain.objects import Facet, Money, Object, Stamp, Told, invoice_of
+
+RESIDUAL = "residual"
+"""The part of a payment's document that is an invoice's residual."""
+_FACET = "residuals"
+
+
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """What was decided on an invoice so far.
+
+    ``made``: amounts and when Lago told of them, one document each. ``given``: what each payment
+    known by now was taken from them, 0 where it has a document of its own. ``pending``: another
+    amount waits for its payment's message.
+    """
+
+    made: tuple[tuple[int, datetime], ...] = ()
+    given: Mapping[UUID, int] = field(default_factory=dict)
+    pending: int = 0
+
+
+def residuals_of(invoice: Told) -> Residuals:
+    """As they stand with the invoice."""
+    value = invoice.value(_FACET)
+    if value is None:
+        return Residuals()
+    return Residuals(
+        tuple((cents, datetime.fromisoformat(at)) for cents, at in value["made"]),
+        {UUID(id): cents for id, cents in value["given"].items()},
+        value["pending"],
+    )
+
+
+def with_residuals(invoice: Object, residuals: Residuals) -> Object:
+    """The invoice with them."""
+    value = {
+        "made": [[cents, at.isoformat()] for cents, at in residuals.made],
+        "given": {str(id): cents for id, cents in residuals.given.items()},
+        "pending": residuals.pending,
+    }
+    return replace(invoice, facets={**invoice.facets, _FACET: Facet(Stamp(0), value)})
+
+
+def residual_id(invoice_id: UUID, number: int) -> UUID:
+    """What an invoice's residual goes by in place of a payment's id; ``number`` from 1."""
+    return uuid5(invoice_id, f"{RESIDUAL}:{number}")
+
+
+def decide(invoice: Object, shares: Mapping[UUID, int | None], *, due: bool) -> Residuals:
+    """What is to be posted of the invoice's money without a payment.
+
+    Args:
+        shares: what each payment that succeeded gives the invoice, the earliest first; None where
+            that is not known.
+        due: the patience with what is pending is over.
+    """
+    now = residuals_of(invoice)
+    known = {id: share for id, share in shares.items() if share is not None}
+    told = invoice.value("paid") or 0
+    unexplained = told - sum(known.values())
+    free = sum(cents for cents, _ in now.made) - sum(now.given.get(id, 0) for id in known)
+    given = dict(now.given)
+    if now.made:
+        for id, share in known.items():
+            if id not in given:
+                given[id] = max(0, min(share, free - max(0, unexplained)))
+                free -= given[id]
+    pending = unexplained - free
+    if pending <= 0 or len(known) < len(shares):
+        return Residuals(now.made, given)
+    if due:
+        at = _told_at(invoice.facets["paid"].stamp)
+        return Residuals((*now.made, (pending, at)), {**dict.fromkeys(known, 0), **given})
+    return Residuals(now.made, given, pending)
+
+
+def _told_at(stamp: Stamp) -> datetime:
+    """When Lago's figure changed, as far as is known: nothing says when the money came."""
+    seconds = stamp.at or stamp.appended / 1000
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def residual_money(invoice: Told, document_id: UUID, invoice_id: UUID) -> Money | None:
+    """The facts of one residual, as of a payment; None if it is not decided on."""
+    facts = invoice_of(invoice)
+    if facts is None or facts.currency is None:
+        return None
+    for number, (cents, at) in enumerate(residuals_of(invoice).made, 1):
+        if residual_id(invoice_id, number) == document_id:
+            return Money(cents, facts.currency, at, (invoice_id,), None, "succeeded")
+    return None
