@@ -109,7 +109,8 @@ def _residual(
     connections: Mapping[int, Connection],
 ) -> Planned:
     connection = connections.get(invoice.connection_id or 0)
-    if connection is not None and connection.residual_payments == "ignore":
+    # What was decided before the policy changed stays: payments may have been taken from it.
+    if hold is not None and connection is not None and connection.residual_payments == "ignore":
         hold = f"policy:residual@{connection.code}"
     return _on_invoice(
         invoice,
