@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
+from consumer.adapters.http import HttpServer
 from consumer.sandbox.lago import Organization
 from consumer.sandbox.services.processes import free_port
 from tests.acceptance.conftest import MakeWorld
@@ -120,6 +127,76 @@ async def test_a_forbidden_tenant_stands_still_alone(make_world: MakeWorld) -> N
         await world.settled(60)
         await world.assert_booked(shop.expected, closed)
         assert world.receiver.codes() == ["tenant_forbidden"]
+
+
+async def test_an_identity_server_that_fails_for_one_client_costs_the_others_nothing(
+    make_world: MakeWorld,
+) -> None:
+    ailing = Tenant("acme-nz", serves={"billing_entities": ["acme-nz"]})
+    healthy = Tenant("other", organization_id="2b901a90-1a90-4a90-9a90-1a901a901a90")
+    async with (
+        make_world(tenants=[ailing, healthy]) as world,
+        _identity(world.simulator.identity_url, ailing.client_id) as identity,
+    ):
+        shop = Shop(seed=26)
+        elsewhere = Shop(seed=27, organization=Organization(healthy.organization_id))
+        await world.start(xero_identity_url=identity.url)
+        await world.produce([*shop.sold(2, 4), *elsewhere.sold(2, 4)])
+
+        async def done() -> bool:
+            return await world.count("synced") == len(elsewhere.expected)
+
+        await world.until(done, "the healthy tenant is served", 30)
+        await world.assert_booked(elsewhere.expected, healthy)
+        assert await world.count("ready", "contact") == 2
+        assert world.receiver.failures == [], "it may be back at any moment: nobody must act"
+        assert 1 <= identity.refused <= 40
+        identity.ill = False
+        await world.settled(60)
+        await world.assert_booked(shop.expected, ailing)
+
+
+@dataclass
+class _Identity:
+    """An identity server before the simulated one that answers one client with 503 while ``ill``."""
+
+    url: str = ""
+    ill: bool = True
+    refused: int = 0
+
+
+@asynccontextmanager
+async def _identity(there: str, client_id: str) -> AsyncIterator[_Identity]:
+    identity = _Identity()
+    async with httpx.AsyncClient(base_url=there) as behind:
+
+        async def forward(request: Request) -> Response:
+            user = b64decode(request.headers.get("authorization", "").removeprefix("Basic "))
+            body = await request.body()
+            if identity.ill and client_id.encode() in user + body:
+                identity.refused += 1
+                return Response(status_code=503)
+            passed = {
+                name: value
+                for name, value in request.headers.items()
+                if name in ("authorization", "content-type")
+            }
+            answer = await behind.request(
+                request.method, request.url.path, content=body, headers=passed
+            )
+            return Response(answer.content, answer.status_code, media_type="application/json")
+
+        server = HttpServer(
+            Starlette(routes=[Route("/{path:path}", forward, methods=["GET", "POST"])]),
+            "127.0.0.1",
+            0,
+        )
+        await server.start()
+        identity.url = f"http://127.0.0.1:{server.port}"
+        try:
+            yield identity
+        finally:
+            await server.stop()
 
 
 async def _health(replica: Replica) -> int:
