@@ -136,7 +136,7 @@ def _digest(record: Record) -> bytes:
 def _decode(record: Record, digest: bytes) -> Incoming | None:
     """None for a message of a type that says nothing to us."""
     try:
-        event = decode(record.value, appended=record.timestamp, digest=digest.hex())
+        event = decode(record.value, appended=record.appended, digest=digest.hex())
     except Undecodable as error:
         return Incoming(record, digest, error=error)
     except Exception as error:  # noqa: BLE001 - one record must not stop the topic

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 from uuid import UUID
 
@@ -18,10 +18,15 @@ from consumer.domain.translate.types import Note
 
 # ── Kafka ─────────────────────────────────────────────────────────────────────────────────────────
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST = (datetime(9999, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
+"""The last timestamp that we take, in milliseconds since 1970."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One Kafka record, bytes as received. ``timestamp`` in milliseconds since 1970."""
+    """One Kafka record, bytes as received. ``timestamp`` in milliseconds since 1970, or what its
+    producer took for that."""
 
     topic: str
     partition: int
@@ -30,6 +35,11 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...] = ()
+
+    @property
+    def appended(self) -> int:
+        """``timestamp`` within the calendar: Kafka believes a producer any number."""
+        return min(max(self.timestamp, 0), LAST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,7 @@ class Incoming:
     @property
     def appended_at(self) -> datetime:
         """When Kafka got it."""
-        return datetime.fromtimestamp(self.record.timestamp / 1000, UTC)
+        return EPOCH + timedelta(milliseconds=self.record.appended)
 
     @property
     def lago_key(self) -> str | None:

@@ -19,6 +19,7 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.errors import KafkaError
 
 from consumer.adapters.kafka.cluster import Cluster
+from consumer.adapters.kafka.reading import read_any_header
 from consumer.adapters.kafka.watch import Watch
 from consumer.domain.errors import Halt
 from consumer.metrics import Metrics
@@ -83,6 +84,7 @@ class KafkaSource:
             Halt: Kafka cannot be reached, refuses us, or a topic does not exist.
         """
         s = self._settings
+        read_any_header()
         consumer = AIOKafkaConsumer(
             **self._cluster.options(),
             group_id=self._group_id,
