@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import structlog
+from pydantic import ValidationError
 
 from consumer.domain.errors import TooManyRejects, Undecodable
 from consumer.domain.events import Ignored, decode
@@ -21,6 +22,9 @@ RETRY = 1.0
 FAULTS_IN_A_ROW = 50
 """So many records that we, not their sender, are at fault for, and the service stops: a release
 that can decode or store nothing must not turn a topic into dead letters."""
+OF_A_VALUE = (Unstorable, ArithmeticError, ValueError, RecursionError)
+"""What the values of a single message bring about: however many such messages come in a row, their
+sender is at fault for each."""
 
 
 class Ingest:
@@ -33,7 +37,7 @@ class Ingest:
         self.inbox = inbox
         self.metrics = metrics
         self.on_work = on_work
-        self._faults = 0
+        self._faults = {"decoding": 0, "storing": 0}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop``: the batch at hand is finished or left uncommitted, never half done."""
@@ -66,13 +70,11 @@ class Ingest:
         for digest, record in by_digest.items():
             if digest in known:
                 continue
-            incoming = _decode(record, digest)
+            incoming = self._decode(record, digest)
             if incoming is None:
                 self._count("ignored", 1)
             else:
                 batch.append(incoming)
-                if incoming.error is not None and incoming.error.code == "decoder_fault":
-                    self._fault("decoder_fault")
         ingested = await self._ingest(batch) if batch else Ingested()
         self._count("merged", ingested.merged)
         self._count("dead", ingested.dead)
@@ -80,17 +82,36 @@ class Ingest:
         self.on_work()
         return ingested
 
+    def _decode(self, record: Record, digest: bytes) -> Incoming | None:
+        """None for a message of a type that says nothing to us."""
+        try:
+            event = decode(record.value, appended=record.appended, digest=digest.hex())
+        except Undecodable as error:
+            return Incoming(record, digest, error=error)
+        except Exception as error:  # noqa: BLE001 - one record must not stop the topic
+            log.error("decoder_fault", error=type(error).__name__, topic=record.topic,
+                      partition=record.partition, offset=record.offset)  # fmt: skip
+            self._judge("decoding", error)
+            fault = Undecodable(
+                "decoder_fault",
+                f"Decoding failed with {type(error).__name__}.",
+                "This is a fault of ours: report it; the record is kept and can be read again.",
+            )
+            return Incoming(record, digest, error=fault)
+        self._faults["decoding"] = 0
+        return None if isinstance(event, Ignored) else Incoming(record, digest, event=event)
+
     async def _ingest(self, batch: Sequence[Incoming]) -> Ingested:
         """Store it; a record that cannot be stored or planned is found by halving, and dead."""
         try:
             ingested = await self.inbox.ingest(batch)
             if ingested.merged:
-                self._faults = 0
+                self._faults["storing"] = 0
             return ingested
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - one record must not stop the topic
-            why = str(error) if isinstance(error, Unstorable) else type(error).__name__
+            why = _why(error)
             log.warning("batch_unstorable", why=why, events=len(batch))
             if len(batch) > 1:
                 half = len(batch) // 2
@@ -101,8 +122,7 @@ class Ingest:
                     first.tenants | second.tenants,
                 )
             [one] = batch
-            if not isinstance(error, Unstorable):
-                self._fault(why)
+            self._judge("storing", error)
             dead = Undecodable(
                 "unstorable",
                 f"This message cannot be stored ({why}).",
@@ -110,12 +130,18 @@ class Ingest:
             )
             return await self.inbox.ingest([Incoming(one.record, one.digest, error=dead)])
 
-    def _fault(self, why: str) -> None:
-        self._faults += 1
-        if self._faults >= FAULTS_IN_A_ROW:
+    def _judge(self, stage: str, error: Exception) -> None:
+        """Count a record that its sender is not at fault for.
+
+        What pydantic refuses after decoding, it took while decoding: no sender brings that about.
+        """
+        if isinstance(error, OF_A_VALUE) and not isinstance(error, ValidationError):
+            return
+        self._faults[stage] += 1
+        if self._faults[stage] >= FAULTS_IN_A_ROW:
             raise TooManyRejects(
                 "too_many_rejects",
-                f"{self._faults} messages in a row cannot be taken in ({why}).",
+                f"{self._faults[stage]} messages in a row cannot be taken in ({_why(error)}).",
                 "The fault is ours or the database's: run the version before, and report it. "
                 "Nothing is lost: reading goes on where it stopped.",
             )
@@ -133,19 +159,6 @@ def _digest(record: Record) -> bytes:
     return hashlib.sha256(place.encode()).digest()
 
 
-def _decode(record: Record, digest: bytes) -> Incoming | None:
-    """None for a message of a type that says nothing to us."""
-    try:
-        event = decode(record.value, appended=record.appended, digest=digest.hex())
-    except Undecodable as error:
-        return Incoming(record, digest, error=error)
-    except Exception as error:  # noqa: BLE001 - one record must not stop the topic
-        fault = Undecodable(
-            "decoder_fault",
-            f"Decoding failed with {type(error).__name__}.",
-            "This is a fault of ours: report it; the record is kept and can be read again.",
-        )
-        log.error("decoder_fault", error=type(error).__name__, topic=record.topic,
-                  partition=record.partition, offset=record.offset)  # fmt: skip
-        return Incoming(record, digest, error=fault)
-    return None if isinstance(event, Ignored) else Incoming(record, digest, event=event)
+def _why(error: Exception) -> str:
+    """Its kind: an error's own words may quote a message."""
+    return str(error) if isinstance(error, Unstorable) else type(error).__name__

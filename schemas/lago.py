@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -33,7 +33,17 @@ def _bounded(value: Decimal) -> Decimal:
     return value
 
 
+D = TypeVar("D", bound=date)
+
+
+def _of_an_age(value: D) -> D:
+    if not 1900 <= value.year <= 2999:
+        raise ValueError("a year between 1900 and 2999 is expected")
+    return value
+
+
 def _utc(value: datetime) -> datetime:
+    _of_an_age(value)
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
@@ -49,7 +59,10 @@ OrFalse = Annotated[bool, _or(False)]
 Version = Annotated[int, BeforeValidator(_not_bool), _or(4)]
 """Of Lago's arithmetic: 4 is today's."""
 Moment = Annotated[datetime, AfterValidator(_utc)]
-"""An instant; one without a zone is UTC, wherever we run."""
+"""An instant; one without a zone is UTC, wherever we run. Absurd years, which cannot be turned into
+every zone's time, are refused."""
+Day = Annotated[date, AfterValidator(_of_an_age)]
+"""A calendar day."""
 Number = Annotated[Decimal, BeforeValidator(_not_bool), AfterValidator(_bounded)]
 """A decimal number; NaN, infinities and absurd sizes are refused."""
 Text = Annotated[str, BeforeValidator(_text)]
@@ -59,7 +72,7 @@ Text = Annotated[str, BeforeValidator(_text)]
 class LagoModel(BaseModel):
     """A tolerant, frozen part of a Lago message."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Address(LagoModel):
@@ -140,8 +153,8 @@ class Fee(LagoModel):
     precise_coupons_amount_cents: Number | None = None
     description: Text | None = None
     invoice_display_name: Text | None = None
-    from_date: Moment | date | None = None
-    to_date: Moment | date | None = None
+    from_date: Moment | Day | None = None
+    to_date: Moment | Day | None = None
     created_at: Moment | None = None
     applied_taxes: tuple[FeeTax, ...] | None = None
 
@@ -196,8 +209,8 @@ class Invoice(LagoModel):
     payment_status: Text | None = None
     self_billed: OrFalse = False
     currency: Text | None = None
-    issuing_date: date | None = None
-    payment_due_date: date | None = None
+    issuing_date: Day | None = None
+    payment_due_date: Day | None = None
     web_url: Text | None = None
     fees_amount_cents: Cents | None = None
     taxes_amount_cents: Cents | None = None
@@ -244,7 +257,7 @@ class CreditNote(LagoModel):
     lago_invoice_id: UUID | None = None
     invoice_number: Text | None = None
     purchase_order_number: Text | None = None
-    issuing_date: date | None = None
+    issuing_date: Day | None = None
     credit_status: Text | None = None
     refund_status: Text | None = None
     reason: Text | None = None

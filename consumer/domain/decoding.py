@@ -105,7 +105,9 @@ def _refuse(error: ValidationError, path: str) -> NoReturn:
     problems = error.errors(include_input=False, include_url=False, include_context=False)
     lines = []
     for problem in problems[:5]:
-        where = ".".join([*([path] if path else []), *(str(part) for part in problem["loc"])])
+        loc = (str(part) for part in problem["loc"])
+        named = [part for part in loc if "[" not in part]  # the others are pydantic's, in a union
+        where = ".".join([*([path] if path else []), *named])
         reason = problem["msg"].partition(", invalid character")[0]  # what follows quotes it
         lines.append(f"{_safe(where)}: {reason.rstrip('.')}")
     if len(problems) > 5:

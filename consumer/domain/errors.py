@@ -71,4 +71,4 @@ class Unauthorised(Halt):
 
 
 class TooManyRejects(Halt):
-    """So many dead records in a row that the fault is more likely ours: the service stops."""
+    """So many records in a row that only we can be at fault for: the service stops."""

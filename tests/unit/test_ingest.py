@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from decimal import InvalidOperation
 from random import Random
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from pydantic import ValidationError
 
 from consumer import ingest as module
 from consumer.domain.errors import TooManyRejects, Undecodable
@@ -17,6 +19,7 @@ from consumer.ingest import Ingest
 from consumer.metrics import Metrics
 from consumer.ports import Incoming, Record
 from consumer.sandbox.lago import RandomChoices, customer_event, encode, generate_customer, updated
+from schemas import lago
 from tests.fakes.inbox import FakeInbox, unstorable
 from tests.fakes.source import FakeSource, Log
 
@@ -275,9 +278,88 @@ async def test_bad_values_never_stop_the_service() -> None:
     assert result.dead == len(values)
 
 
+def refused_again() -> Exception:
+    """What was read once is refused when it is read from the ledger: no sender can bring it about."""
+    try:
+        lago.Customer.model_validate({})
+    except ValidationError as error:
+        return error
+    raise AssertionError
+
+
+SENDERS = [OverflowError("year 0"), ValueError("year 10000"), RecursionError(), InvalidOperation()]
+OURS = [KeyError("ours"), AttributeError("ours"), AssertionError(), refused_again()]
+
+
+@pytest.mark.parametrize("error", SENDERS, ids=repr)
+async def test_no_number_of_absurd_values_stops_the_service(error: Exception) -> None:
+    """Each is dead, and the good one behind them is merged."""
+    values = [customer() for _ in range(2 * module.FAULTS_IN_A_ROW)]
+    good = customer()
+    bench = Bench(FakeInbox(poison=lambda i: error if i.record.value != good else None))
+    result = await bench.ingest.store(records(*values, good))
+    assert (result.dead, result.merged) == (len(values), 1)
+
+
+@pytest.mark.parametrize("error", SENDERS, ids=repr)
+async def test_nor_do_values_that_the_decoder_stumbles_over(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(*args: object, **named: object) -> None:
+        raise error
+
+    monkeypatch.setattr(module, "decode", stumble)
+    values = [customer() for _ in range(2 * module.FAULTS_IN_A_ROW)]
+    result = await Bench(FakeInbox()).ingest.store(records(*values))
+    assert result.dead == len(values)
+
+
+@pytest.mark.parametrize("error", OURS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("where", ["decode", "inbox"])
+async def test_a_row_of_our_own_faults_does(
+    error: Exception, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **named: object) -> None:
+        raise error
+
+    inbox = FakeInbox(poison=lambda incoming: error if where == "inbox" else None)
+    if where == "decode":
+        monkeypatch.setattr(module, "decode", fail)
+    values = [customer() for _ in range(module.FAULTS_IN_A_ROW)]
+    with pytest.raises(TooManyRejects, match=type(error).__name__):
+        await Bench(inbox).ingest.store(records(*values))
+
+
+async def test_absurd_values_between_our_faults_do_not_hide_them() -> None:
+    values = [customer() for _ in range(2 * module.FAULTS_IN_A_ROW)]
+    absurd = set(values[::2])
+
+    def poison(incoming: Incoming) -> Exception:
+        return ValueError("absurd") if incoming.record.value in absurd else KeyError("ours")
+
+    with pytest.raises(TooManyRejects):
+        await Bench(FakeInbox(poison=poison)).ingest.store(records(*values))
+
+
 async def test_faults_between_good_events_do_not_add_up() -> None:
     values = [customer() for _ in range(3 * module.FAULTS_IN_A_ROW)]
     bad = set(values[::2])
     bench = Bench(FakeInbox(poison=lambda i: KeyError("ours") if i.record.value in bad else None))
     result = await bench.ingest.store(records(*values))
     assert result.dead == len(bad)
+
+
+async def test_faults_of_the_decoder_between_good_events_do_not_add_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values = [customer() for _ in range(4 * module.FAULTS_IN_A_ROW)]
+    bad, decode = set(values[::2]), module.decode
+
+    def fail(value: bytes, **named: Any) -> object:
+        if value in bad:
+            raise KeyError("ours")
+        return decode(value, **named)
+
+    monkeypatch.setattr(module, "decode", fail)
+    result = await Bench(FakeInbox()).ingest.store(records(*values))
+    assert (result.dead, result.merged) == (len(bad), len(bad))
