@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 from uuid import UUID
@@ -13,6 +13,7 @@ from consumer.domain.chart import Chart
 from consumer.domain.errors import Unauthorised, Undecodable
 from consumer.domain.events import Event
 from consumer.domain.mapping import Connection
+from consumer.domain.objects import as_of
 from consumer.domain.operations import Method
 from consumer.domain.translate.types import Note
 
@@ -58,6 +59,15 @@ class Incoming:
     def appended_at(self) -> datetime:
         """When Kafka got it."""
         return EPOCH + timedelta(milliseconds=self.record.appended)
+
+    def as_of(self, first: datetime) -> Incoming:
+        """As if its record had been appended at ``first``, when the same value came already."""
+        appended = (first - EPOCH) // timedelta(milliseconds=1)
+        told = self.event
+        if told is not None:
+            contributions = tuple(as_of(news, appended) for news in told.contributions)
+            told = replace(told, contributions=contributions)
+        return replace(self, record=replace(self.record, timestamp=appended), event=told)
 
     @property
     def lago_key(self) -> str | None:

@@ -77,6 +77,17 @@ class Facts:
         return None if found is None else found.value
 
 
+def as_of(news: Contribution, appended: int) -> Contribution:
+    """``news`` as told at ``appended``, in Kafka's milliseconds; what has no stamp keeps none."""
+    facets = {
+        name: facet._replace(stamp=facet.stamp._replace(appended=appended))
+        if facet.stamp.digest
+        else facet
+        for name, facet in news.facets.items()
+    }
+    return replace(news, facets=facets)
+
+
 @dataclass(frozen=True, slots=True)
 class Object:
     """What Lago says now about one customer, invoice, credit note or payment.

@@ -49,40 +49,44 @@ class PostgresInbox:
             raise Unstorable(type(error).__name__) from error
 
     async def _ingest(self, conn: Conn, batch: Sequence[Incoming]) -> Ingested:
-        events, fresh = await self._store_events(conn, batch)
+        rows = await self._store_events(conn, batch)
+        told = [_as_stored(one, rows[one.digest]) for one in batch if one.digest in rows]
+        events = {digest: row["id"] for digest, row in rows.items()}
         news: dict[ObjectKey, list[tuple[Contribution, Incoming]]] = {}
-        for incoming in batch:
-            if incoming.event is not None and incoming.digest in events:
-                for contribution in incoming.event.contributions:
-                    news.setdefault(contribution.key, []).append((contribution, incoming))
+        for incoming in told:
+            for contribution in incoming.event.contributions if incoming.event else ():
+                news.setdefault(contribution.key, []).append((contribution, incoming))
         tenants = await self._merge(conn, news, events) if news else frozenset[UUID]()
-        merged = sum(1 for i in batch if i.event is not None and i.digest in events)
-        dead = sum(1 for i in batch if i.event is None and i.digest in fresh)
+        merged = sum(1 for one in told if one.event is not None)
+        dead = sum(1 for one in told if one.event is None and not rows[one.digest]["redriven"])
         return Ingested(merged=merged, dead=dead, tenants=tenants)
 
     async def _store_events(
         self, conn: Conn, batch: Sequence[Incoming]
-    ) -> tuple[dict[bytes, int], set[bytes]]:
-        """Rows and raw bytes; returns digest → id without those known meanwhile, and the new ones."""
+    ) -> dict[bytes, asyncpg.Record]:
+        """Rows and raw bytes; returns the rows by digest, without those known meanwhile."""
         ordered = sorted(batch, key=attrgetter("digest"))  # one order: no deadlock between pods
-        rows = await conn.fetch(SQL["insert_events"], *columns(map(_event_row, ordered), 14))
-        events = {row["digest"]: row["id"] for row in rows}
-        fresh = {row["digest"] for row in rows if not row["redriven"]}
+        stored = await conn.fetch(SQL["insert_events"], *columns(map(_event_row, ordered), 14))
+        rows = {row["digest"]: row for row in stored}
+        fresh = [
+            (rows[one.digest]["id"], one)
+            for one in ordered
+            if one.digest in rows and not rows[one.digest]["redriven"]
+        ]
         raw = [
-            (events[i.digest], i.record.key, i.record.value, pack_headers(i.record.headers))
-            for i in ordered
-            if i.digest in fresh
+            (id, one.record.key, one.record.value, pack_headers(one.record.headers))
+            for id, one in fresh
         ]
         if raw:
             await conn.execute(SQL["insert_raw"], *columns(raw, 4))
         dead = [
-            (events[i.digest], i.error.code, i.error.sentence, i.error.hint)
-            for i in ordered
-            if i.error is not None and i.digest in fresh
+            (id, one.error.code, one.error.sentence, one.error.hint)
+            for id, one in fresh
+            if one.error is not None
         ]
         if dead:
             await conn.execute(SQL["announce_event"], *columns(dead, 4), self.sinks)
-        return events, fresh
+        return rows
 
     async def _merge(
         self,
@@ -130,6 +134,11 @@ def _event_row(incoming: Incoming) -> tuple[Any, ...]:
         record.offset,
         incoming.appended_at,
     )
+
+
+def _as_stored(incoming: Incoming, row: asyncpg.Record) -> Incoming:
+    """A dead event that came again is as old as it was: else it would outrank what came since."""
+    return incoming.as_of(row["appended_at"]) if row["redriven"] else incoming
 
 
 def pack_headers(headers: Sequence[tuple[str, bytes | None]]) -> bytes:

@@ -5,7 +5,7 @@ select digest from event where digest = any($1::bytea[]) and outcome <> 'dead';
 select now() as now, revision from configuration;
 
 -- name: insert_events
--- A dead event that comes again is decoded again, and only then touched.
+-- A dead event that comes again is decoded again, and only then touched; it stays as old as it was.
 insert into event (digest, lago_key, organization_id, type, kind, lago_id, outcome, code, said, hint,
                    topic, partition, "offset", appended_at)
 select * from unnest($1::bytea[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[],
@@ -16,7 +16,7 @@ on conflict (digest) do update
        type = excluded.type, kind = excluded.kind, lago_id = excluded.lago_id,
        organization_id = excluded.organization_id, redriven = event.redriven + 1
  where event.outcome = 'dead'
-returning id, digest, redriven;
+returning id, digest, redriven, appended_at;
 
 -- name: insert_raw
 insert into event_raw (event_id, key, value, headers)
