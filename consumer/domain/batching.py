@@ -299,7 +299,7 @@ def _payment(candidate: Candidate, connection: Connection, chart: Chart) -> Elem
         amount_cents=part.amount_cents,
         currency=part.money.currency,
         invoice_currency=part.invoice_currency,
-        paid_at=part.money.created_at,
+        paid_at=part.money.paid_at,
         reference=part.money.reference,
         connection=connection,
         chart=chart,

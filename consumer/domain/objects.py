@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
@@ -205,6 +205,17 @@ class Money:
     status: str
     type: str | None = None
     shares: Mapping[UUID, int] | None = None
+
+    @property
+    def paid_at(self) -> datetime | date | None:
+        """An instant; or a day, which a person named when he recorded the payment by hand.
+
+        Lago takes that day as a date and tells it as its midnight in UTC (its API, ``paid_at``).
+        """
+        if self.created_at is None or self.type != "manual":
+            return self.created_at
+        at = self.created_at.astimezone(UTC)
+        return at.date() if at.time() == time(0) else at
 
 
 def money_of(payment: Told) -> Money | None:

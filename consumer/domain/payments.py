@@ -199,6 +199,6 @@ def open_before(invoice: Object, payments: Mapping[UUID, Object], but: UUID, due
 
 def payment_fingerprint(money: Money, amount: int | None) -> bytes:
     """Of what Xero gets."""
-    created = money.created_at.isoformat() if money.created_at else None
-    facts = [amount, money.currency, created, money.reference]
+    paid_at = money.paid_at.isoformat() if money.paid_at else None
+    facts = [amount, money.currency, paid_at, money.reference]
     return hashlib.blake2b(json.dumps(facts).encode(), digest_size=16).digest()

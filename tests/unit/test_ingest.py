@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from consumer import ingest as module
 from consumer.domain.errors import TooManyRejects, Undecodable
+from consumer.domain.events import decode
 from consumer.ingest import Ingest
 from consumer.metrics import Metrics
 from consumer.ports import Incoming, Record
@@ -353,7 +354,7 @@ async def test_faults_of_the_decoder_between_good_events_do_not_add_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     values = [customer() for _ in range(4 * module.FAULTS_IN_A_ROW)]
-    bad, decode = set(values[::2]), module.decode
+    bad = set(values[::2])
 
     def fail(value: bytes, **named: Any) -> object:
         if value in bad:

@@ -12,9 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.domain.chart import Chart, Organisation
 from consumer.domain.errors import Undecodable
 from consumer.domain.events import Event, Ignored, decode
 from consumer.domain.objects import Object, credit_note_of, merge_all, money_of
+from consumer.domain.payments import payment_fingerprint
+from consumer.domain.translate import local_date
 
 ORGANIZATION = str(uuid4())
 CUSTOMER, INVOICE, OTHER, NOTE, PAYMENT, REQUEST = (str(uuid4()) for _ in range(6))
@@ -104,6 +107,50 @@ def test_a_credit_note_tells_itself_its_customer_and_its_invoice() -> None:
     )  # fmt: skip
     assert facts.items is not None
     assert facts.items[0].fee.amount_cents == 1000
+
+
+MIDNIGHT = "2026-03-05T00:00:00Z"
+NOT_MIDNIGHT = ("2026-03-05T00:00:01Z", "2026-03-05T00:00:00+01:00", "2026-03-05T22:30:00Z")
+
+
+@pytest.mark.parametrize(
+    ("zone", "at_midnight", "east_of_it"),
+    [
+        ("NEWZEALANDSTANDARDTIME", "2026-03-05", "2026-03-05"),
+        ("EASTERNSTANDARDTIME", "2026-03-04", "2026-03-04"),  # 19:00 and 18:00 the day before
+        ("UTC", "2026-03-05", "2026-03-04"),
+    ],
+)
+def test_the_day_that_a_person_named_is_the_payments_in_every_timezone(
+    zone: str, at_midnight: str, east_of_it: str
+) -> None:
+    """Lago's user gives the day of a manual payment, and Lago tells its midnight in UTC."""
+
+    def dated(type: str | None, at: str) -> str:
+        money = money_of(
+            merged(event("payment.succeeded", "payment", {**PAID, "type": type, "created_at": at}))
+        )
+        assert money is not None
+        assert money.paid_at is not None
+        chart = Chart(organisation=Organisation(timezone=zone))
+        return str(local_date(money.paid_at, chart))
+
+    assert dated("manual", MIDNIGHT) == "2026-03-05"
+    for type in ("provider", None):
+        assert dated(type, MIDNIGHT) == at_midnight
+    assert dated("manual", "2026-03-05T00:00:00+01:00") == east_of_it
+    for at in NOT_MIDNIGHT:
+        assert dated("manual", at) == dated("provider", at)
+
+
+def test_what_dates_a_payment_is_in_its_fingerprint() -> None:
+    prints = {
+        payment_fingerprint(money, 1200)
+        for type in ("manual", "provider")
+        if (money := money_of(merged(event("payment.succeeded", "payment",
+                                           {**PAID, "type": type, "created_at": MIDNIGHT}))))
+    }  # fmt: skip
+    assert len(prints) == 2
 
 
 def test_a_poor_credit_note_defines_nothing() -> None:

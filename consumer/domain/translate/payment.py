@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from consumer.domain.chart import Chart
@@ -44,7 +44,7 @@ def translate_payment(
     amount_cents: int,
     currency: str,
     invoice_currency: str | None,
-    paid_at: datetime | None,
+    paid_at: datetime | date | None,
     reference: str | None,
     connection: Connection,
     chart: Chart,
@@ -56,6 +56,7 @@ def translate_payment(
     Args:
         lago_id, target: Lago's ids of the payment and the invoice; its identity.
         amount_cents: what this invoice gets, in Lago's subunits.
+        paid_at: an instant, or the day itself.
         invoice_id: the invoice in Xero.
         posted: what settled the invoice already.
 

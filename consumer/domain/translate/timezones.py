@@ -31,8 +31,13 @@ def zone_of(name: str) -> ZoneInfo | None:
         return None
 
 
-def local_date(at: datetime, chart: Chart) -> date:
-    """The calendar day in the Xero organisation's zone; an instant without an offset is UTC."""
+def local_date(at: datetime | date, chart: Chart) -> date:
+    """The calendar day in the Xero organisation's zone; an instant without an offset is UTC.
+
+    A day is itself in every zone.
+    """
+    if not isinstance(at, datetime):
+        return at
     instant = at if at.tzinfo else at.replace(tzinfo=UTC)
     return instant.astimezone(zone_of(chart.organisation.timezone) or UTC).date()
 

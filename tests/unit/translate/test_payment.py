@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
@@ -218,6 +218,11 @@ def test_instant_without_an_offset_is_utc_and_others_are_converted() -> None:
     assert f"{paid(paid_at=naive, chart=chart('NEWZEALANDSTANDARDTIME')).date}" == "2026-05-04"
     west = PAID_AT.astimezone(timezone(timedelta(hours=-7)))
     assert f"{paid(paid_at=west).date}" == "2026-05-03"
+
+
+@pytest.mark.parametrize("zone", ["NEWZEALANDSTANDARDTIME", "EASTERNSTANDARDTIME", "UTC"])
+def test_a_day_is_itself_in_every_timezone(zone: str) -> None:
+    assert f"{paid(paid_at=date(2026, 3, 5), chart=chart(zone)).date}" == "2026-03-05"
 
 
 def test_unknown_timezone_is_noted() -> None:
