@@ -6,6 +6,7 @@ A webhook names its object under the key given by ``object_type``. Lago's own to
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, TypeVar
 from uuid import UUID
@@ -44,7 +45,7 @@ class Message:
             named = " named by object_type" if self.format == "webhook" else ""
             raise Undecodable(
                 "missing_object",
-                f"The field {_safe(self.path)}{named} is not an object.",
+                f"The field {self.path}{named} is not an object.",
                 "Lago puts what the message is about there.",
             )
         return _read(model, self.payload, self.path)
@@ -88,7 +89,7 @@ def open_message(value: bytes | None) -> Message:
         "webhook",
         envelope.webhook_type,
         envelope.organization_id,
-        envelope.object_type,
+        _named(envelope.object_type),
         message.get(envelope.object_type),
     )
 
@@ -109,7 +110,7 @@ def _refuse(error: ValidationError, path: str) -> NoReturn:
         named = [part for part in loc if "[" not in part]  # the others are pydantic's, in a union
         where = ".".join([*([path] if path else []), *named])
         reason = problem["msg"].partition(", invalid character")[0]  # what follows quotes it
-        lines.append(f"{_safe(where)}: {reason.rstrip('.')}")
+        lines.append(f"{where}: {reason.rstrip('.')}")
     if len(problems) > 5:
         lines.append(f"{len(problems) - 5} more")
     missing = all(problem["type"] == "missing" for problem in problems)
@@ -127,12 +128,12 @@ def _refuse_nul(part: Any, path: str) -> None:
     if isinstance(part, dict):
         for name, value in part.items():
             _refuse_nul(name, f"{path}.(a field's name)".lstrip("."))
-            _refuse_nul(value, f"{path}.{_safe(name)}".lstrip("."))
+            _refuse_nul(value, f"{path}.{_named(name)}".lstrip("."))
     elif isinstance(part, list):
         for position, value in enumerate(part):
             _refuse_nul(value, f"{path}.{position}")
 
 
-def _safe(text: str) -> str:
-    """A field path fit for logs: printable, short."""
-    return "".join(c if c.isprintable() else "?" for c in text)[:200]
+def _named(name: str) -> str:
+    """A field's name as it may be said: one that Lago does not form so may hold anything."""
+    return name if re.fullmatch(r"[a-z][a-z0-9_]{0,59}", name) else "(unknown)"
