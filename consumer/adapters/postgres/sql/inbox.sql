@@ -102,7 +102,7 @@ update document d
 -- Documents that are ready but for another: an invoice and a credit note need their contact, what pays or
 -- allocates its invoice and its credit note. Whoever writes a cause holds the cause's row and reads it
 -- again: one that is settled meanwhile either shows its Xero id here, or its settlement waits for us and
--- then finds the cause.
+-- then finds the cause. (``offset 0``: each is looked up by index, also while nobody has counted the table.)
 with need as materialized (
   select d.id, d.connection_id, n.rank, n.kind, n.lago_id
     from document d
@@ -112,7 +112,10 @@ with need as materialized (
 ), held as materialized (
   select x.id, x.connection_id, x.kind, x.lago_id, x.state, x.xero_id
     from document x
-   where (x.kind, x.lago_id) in (select kind, lago_id from need) and x.part = '' and x.target is null
+   where x.id = any(array(select f.id from (select distinct kind, lago_id from need) n cross join lateral (
+                            select id from document
+                             where kind = n.kind and lago_id = n.lago_id and part = '' and target is null
+                            offset 0) f))
    order by x.id
      for share of x
 ), unmet as (
@@ -127,7 +130,7 @@ update document d
                     else 'doc:' || u.held end,
        wait_until = case when u.held is null then now() + $2::interval end
   from unmet u
- where d.id = u.id and d.state = 'ready' and d.wanted is not null;
+ where d.id = u.id and d.id = any($1::bigint[]) and d.state = 'ready' and d.wanted is not null;
 
 -- name: wait_for_parts
 -- An invoice is voided only once nothing of ours is allocated to it and no payment that Lago took back is
@@ -175,11 +178,16 @@ select connection_id, id, 'drift' from document where id = any($1::bigint[]);
 -- name: place_credits
 -- A credit that an invoice consumes is allocated to it or is a line of it, as was decided when the
 -- invoice was frozen: whoever changes an allocation holds its invoice's row and reads it again.
-with posted as materialized (
+with told as materialized (
+  select distinct target, connection_id from document where id = any($1::bigint[]) and kind = 'allocation'
+), posted as materialized (
   select i.lago_id, i.connection_id, i.allocated, i.state = 'sending' or i.xero_id is not null as frozen
     from document i
-   where i.kind = 'invoice' and i.part = '' and i.target is null
-     and (i.lago_id, i.connection_id) in (select target, connection_id from document where id = any($1::bigint[]))
+   where i.id = any(array(select f.id from told t cross join lateral (
+                            select id from document
+                             where kind = 'invoice' and lago_id = t.target and connection_id = t.connection_id
+                               and part = '' and target is null
+                            offset 0) f))
    order by i.id
      for share of i
 )
