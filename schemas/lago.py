@@ -22,10 +22,6 @@ def _not_bool(value: Any) -> Any:
     return value
 
 
-def _text(value: Any) -> Any:
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
 def _bounded(value: Decimal) -> Decimal:
     exponent = value.as_tuple().exponent
     if not isinstance(exponent, int) or exponent < -30 or value.adjusted() > 18:
@@ -65,14 +61,16 @@ Day = Annotated[date, AfterValidator(_of_an_age)]
 """A calendar day."""
 Number = Annotated[Decimal, BeforeValidator(_not_bool), AfterValidator(_bounded)]
 """A decimal number; NaN, infinities and absurd sizes are refused."""
-Text = Annotated[str, BeforeValidator(_text)]
-"""A string; codes that look like numbers sometimes arrive as numbers."""
+Text = str
+"""A string; codes that look like numbers sometimes arrive as numbers, which every model takes."""
 
 
 class LagoModel(BaseModel):
     """A tolerant, frozen part of a Lago message."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", hide_input_in_errors=True, coerce_numbers_to_str=True
+    )
 
 
 class Address(LagoModel):

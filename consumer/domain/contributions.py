@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -60,8 +60,8 @@ class Telling:
     digest: str
 
     def stamp(self, rank: int, at: datetime | None) -> Stamp:
-        """Rank first, then Lago's second; one without an offset is UTC, wherever we run."""
-        second = 0 if at is None else int(at.replace(tzinfo=at.tzinfo or UTC).timestamp())
+        """Rank first, then Lago's second."""
+        second = 0 if at is None else int(at.timestamp())
         return Stamp(rank, second, self.appended, self.digest)
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from consumer.domain.documents import OFFSET, Planned, before_start, fingerprint
 from consumer.domain.mapping import Connection
-from consumer.domain.objects import Object, credit_note_of, invoice_of
+from consumer.domain.objects import Object, credit_note_of
 from schemas import lago
 
 
@@ -108,12 +108,11 @@ def part_of(
 
 
 def consumed(invoice: Object) -> dict[UUID, lago.Credit]:
-    """The notes' ids that an invoice consumes, and how much of each."""
-    facts = invoice_of(invoice)
-    credits = facts.credits if facts is not None else None
+    """The notes' ids that an invoice consumes, and how much of each; none while it has no content."""
+    told = invoice.value("credits") if invoice.value("content") is not None else None
     return {
         credit.item.lago_item_id: credit
-        for credit in credits or ()
+        for credit in map(lago.Credit.model_validate, told or ())
         if credit.item is not None
         and credit.item.type == "credit_note"
         and credit.item.lago_item_id is not None

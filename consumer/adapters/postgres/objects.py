@@ -78,8 +78,9 @@ async def write_objects(
     fresh = {key: thing for key, thing in objects.items() if key not in known}
     changed = [one for key, one in sorted(objects.items()) if one is not known.get(key, one)]
     for thing in [*objects.values()]:
-        for key in _named_by([thing]) - known.keys() - objects.keys():
-            fresh[key] = Object(key, thing.organization_id)
+        for key in _named_by([thing]):
+            if key not in known and key not in objects:
+                fresh[key] = Object(key, thing.organization_id)
     if fresh:
         rows = await conn.fetch(
             SQL["insert_objects"], *columns([_row(one) for _, one in sorted(fresh.items())], 8)
