@@ -55,7 +55,7 @@ log = structlog.get_logger()
 DRAIN = 20.0
 """Seconds that calls under way get to be answered once a stop is asked for."""
 LEASE = 120
-"""Looks for work after which another pod announces what a dead one had begun to."""
+"""Seconds after which another pod announces what a dead one had begun to."""
 SAMPLE = 15.0
 
 
@@ -146,7 +146,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
             settings.dead_letter_topic,
             jitter=random.random,
             version=version("lago-xero"),
-            lease=LEASE * clocks.look_for_work,
+            lease=clocks.stretched(LEASE),
             interval=clocks.look_for_work,
         )
 

@@ -224,7 +224,7 @@ class Settings(DatabaseSettings):
 
     def clocks(self) -> Clocks:
         """All clocks, scaled."""
-        own = {f.name: getattr(self, f.name) for f in fields(Clocks) if f.name not in _XEROS}
+        own = {f.name: getattr(self, f.name) for f in fields(Clocks) if f.name not in _NOT_SET}
         return Clocks(**own).scaled(self.time_scale)
 
     def cluster(self) -> Cluster:
@@ -246,8 +246,8 @@ class Settings(DatabaseSettings):
         return Vault(_split(self.encryption_keys.get_secret_value()))
 
 
-_XEROS = ("minute", "day")
-"""Clocks that are Xero's: only the time scale changes them."""
+_NOT_SET = ("minute", "day", "scale")
+"""Xero's clocks, which only the time scale changes, and that scale."""
 _KEYS = "must be one or more Fernet keys (32 bytes, URL-safe Base64), comma-separated"
 
 

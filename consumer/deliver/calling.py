@@ -49,7 +49,7 @@ class Caller:
         While the identity server is away it is asked once in a while for each authorisation, not
         once for each of its tenants.
         """
-        pause = 5 * self.clocks.look_for_work
+        pause = self.clocks.stretched(5)
         left = self._away_until.get(authorisation_id, 0.0) - time.monotonic()
         if left > 0:
             await self.ledger.block(tenant_id, left, "identity")

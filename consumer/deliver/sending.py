@@ -132,7 +132,7 @@ class Sender:
     async def _leave(self, tenant_id: UUID) -> None:
         """A fault of ours with one tenant must not keep the others from their turn."""
         try:
-            await self.ledger.block(tenant_id, 30 * self.clocks.look_for_work, "fault")
+            await self.ledger.block(tenant_id, self.clocks.stretched(30), "fault")
         except Unavailable as error:
             log.warning("ledger_away", why=str(error))
 

@@ -31,7 +31,17 @@ class Clocks:
     """Xero's minute window; only a simulator's is another."""
     day: float = 86_400.0
     """Xero's day window; only a simulator's is another."""
+    scale: float = 1.0
+    """What all of them have been multiplied by."""
 
     def scaled(self, factor: float) -> Clocks:
         """All of them multiplied by ``factor`` (> 0)."""
         return Clocks(**{name: seconds * factor for name, seconds in asdict(self).items()})
+
+    def stretched(self, seconds: float) -> float:
+        """A delay without a clock of its own, on the same scale."""
+        return seconds * self.scale
+
+    def backoff(self, failures: int, most: float = 900.0) -> float:
+        """Seconds until the next try after so many failures: 5, 10, 20, … and at last ``most``."""
+        return self.stretched(min(most, 5.0 * 2 ** min(failures, 20)))

@@ -58,7 +58,7 @@ class Settler:
             await conn.execute(SQL["answer_request"], request_id, status, correlation)
         if reply is not None:
             await tell_limits(conn, tenant_id, reply, self.limits, self.clocks)
-        settlement = Settlement(self._backoff)
+        settlement = Settlement(self.clocks.backoff)
         look: tuple[str, float] | None = None
         if verdict is None:
             settlement.unsend(members, "not_executed", delay=self.clocks.look_for_work)
@@ -73,7 +73,7 @@ class Settler:
             elif reply is not None:
                 look = (verdict.why, self.clocks.freeze_to_first_byte)
                 failures = await conn.fetchval(SQL["failures_of"], tenant_id)
-                seconds = min(300.0, 5.0 * 2**failures) * self._scale
+                seconds = self.clocks.backoff(failures, most=300.0)
                 await conn.execute(SQL["block_tenant"], tenant_id, _s(seconds), "unavailable", 1)
         else:
             looking = await self._elements(conn, tenant_id, members, verdict, settlement)
@@ -86,13 +86,6 @@ class Settler:
             await conn.execute(SQL["close_request"], request_id, outcome)
         await conn.execute(SQL["wake"], tenant_id)
         return fates
-
-    @property
-    def _scale(self) -> float:
-        return self.clocks.look_for_work / Clocks().look_for_work
-
-    def _backoff(self, attempts: int) -> float:
-        return float(min(900.0, 5.0 * 2**attempts)) * self._scale
 
     async def _elements(
         self,
@@ -148,7 +141,7 @@ class Settler:
         if request is None or request["outcome"] is not None:
             return ()
         members = await _open_members(conn, request_id)
-        settlement = Settlement(self._backoff)
+        settlement = Settlement(self.clocks.backoff)
         adopted: list[tuple[Member, Saved]] = []
         absent = []
         for member in members:
