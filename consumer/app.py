@@ -91,6 +91,7 @@ class Service:
     metrics: Metrics
     ingest: Ingest
     sender: Sender
+    resolver: Resolver
     tender: Tender
     announcer: Announcer
 
@@ -136,7 +137,6 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
             metrics,
             clocks,
         )
-        resolver = Resolver(ledger, caller, PostgresBudget(db, limits, clocks), metrics, clocks)
         publisher = KafkaPublisher(settings.cluster(), max_bytes=settings.dead_letter_max_bytes)
         announcer = Announcer(
             PostgresOutbox(db),
@@ -156,7 +156,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
 
         tender: Tender
         sender = Sender(ledger, caller, metrics, clocks, on_accepted=lambda: tender.wake())
-        tender = Tender(ledger, resolver, metrics, clocks, on_work)
+        tender = Tender(ledger, metrics, clocks, on_work)
+        budget = PostgresBudget(db, limits, clocks)
+        resolver = Resolver(ledger, caller, budget, metrics, clocks, on_work)
         source = KafkaSource(
             settings.cluster(),
             settings.kafka_topics,
@@ -165,7 +167,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
             GroupSettings(max_poll_records=settings.kafka_max_poll_records),
         )
         ingest = Ingest(source, inbox, metrics, on_work)
-        yield Service(source, publisher, db, metrics, ingest, sender, tender, announcer)
+        yield Service(source, publisher, db, metrics, ingest, sender, resolver, tender, announcer)
 
 
 async def apply_file(settings: Settings, path: Path, *, dry_run: bool) -> Applied:
@@ -247,6 +249,7 @@ async def _run_parts(service: Service, stop: asyncio.Event) -> None:
     parts: dict[str, Awaitable[None]] = {
         "ingest": _ingest(service, stop),
         "sender": service.sender.run(stop, DRAIN),
+        "resolver": service.resolver.run(stop, DRAIN),
         "tender": service.tender.run(stop),
         "announcer": service.announcer.run(stop),
         "sampler": _sample(service, stop),

@@ -75,7 +75,8 @@ class Metrics:
         )
         self.doubts = Counter(
             "lago_xero_doubts_total",
-            "Requests whose outcome was unknown, by how it ended: resent, adopted, dissolved.",
+            "Requests whose outcome was unknown, by how it ended: resent, adopted, dissolved;"
+            " unresolved: not yet, and announced.",
             ["end"],
             registry=r,
         )

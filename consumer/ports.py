@@ -368,8 +368,15 @@ class Doubtful:
     """No answer at all came and the key still lives: send it again, unchanged."""
     why: str = "no_answer"
     members: tuple[Sent, ...] = ()
-    final: bool = True
-    """Nothing of it can still arrive at Xero: what is not there will not come."""
+    final_in: float = 0.0
+    """Seconds until nothing of it can arrive at Xero any more: what is not there will not come."""
+    looks: int = 0
+    """Look-ups so far that told nothing."""
+
+    @property
+    def final(self) -> bool:
+        """What is not in Xero now will not come."""
+        return self.final_in <= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,8 +423,11 @@ class Ledger(Protocol):
         A verdict of None says that the request was certainly not executed.
         """
 
-    async def doubtful(self, limit: int) -> Sequence[UUID]:
-        """Open requests that are due to be looked at."""
+    async def doubtful(
+        self, limit: int, each: int, without: Sequence[UUID]
+    ) -> Sequence[tuple[UUID, UUID]]:
+        """Open requests that are due to be looked at, each with its tenant: at most ``each`` of a
+        tenant, none of the tenants in ``without``."""
 
     async def take_doubt(self, request_id: UUID) -> Doubtful | None:
         """Claim one for a while; None if another pod has it or it is closed."""
@@ -427,6 +437,10 @@ class Ledger(Protocol):
 
     async def postpone(self, request_id: UUID, seconds: float) -> None:
         """Look again later."""
+
+    async def look_failed(self, request_id: UUID, why: str, wait: float) -> int:
+        """A look-up told nothing: look again after ``wait`` seconds. After many its documents are
+        announced, once; returns how many were now."""
 
     async def park(
         self, tenant_id: UUID, error: Unauthorised, authorisation: Authorisation | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,10 +12,12 @@ import structlog
 
 from consumer.deliver.calling import Caller, kind_of
 from consumer.deliver.sending import count_fates
+from consumer.deliver.stopping import drain, either
 from consumer.domain.answers import InDoubt, NotDone, Reply, Saved, classify, not_done
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, NotExecuted
 from consumer.domain.lookup import (
+    UNRESOLVED,
     Found,
     Mismatch,
     by_id_path,
@@ -47,13 +50,16 @@ from consumer.ports import (
 
 log = structlog.get_logger()
 
-AT_ONCE = 4
+AT_ONCE = 20
+"""Requests that this process looks up side by side."""
+A_TENANT = 2
+"""Of them, those of one tenant: whose answers are slow must not hold up the others."""
 SKEW = timedelta(minutes=5)
 """How far Xero's clock and the database's may be apart when a sweep asks what changed since."""
 
 
 class Postponed(Exception):
-    """The look-up could not be finished now; look again after ``seconds``."""
+    """The request cannot be looked at now, for a reason that will pass; again after ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"look again in {seconds:.1f} s")
@@ -61,41 +67,110 @@ class Postponed(Exception):
 
 
 class Resolver:
-    """Finds out what became of requests without a usable answer."""
+    """Finds out what became of requests without a usable answer.
+
+    Args:
+        on_work: told when documents have moved on or something is to be announced.
+    """
 
     def __init__(
-        self, ledger: Ledger, caller: Caller, budget: Budget, metrics: Metrics, clocks: Clocks
+        self,
+        ledger: Ledger,
+        caller: Caller,
+        budget: Budget,
+        metrics: Metrics,
+        clocks: Clocks,
+        on_work: Callable[[], None],
     ) -> None:
         self.ledger = ledger
         self.caller = caller
         self.budget = budget
         self.metrics = metrics
         self.clocks = clocks
+        self.on_work = on_work
+        self._wake = asyncio.Event()
+        self._looks: dict[asyncio.Task[None], UUID] = {}
+        """Under way, each with its tenant."""
 
-    async def run_once(self) -> int:
-        """Look at what is due; returns how many requests that were."""
-        ids = await self.ledger.doubtful(AT_ONCE)
-        await asyncio.gather(*(self._resolve(id) for id in ids))
-        return len(ids)
+    async def run(self, stop: asyncio.Event, patience: float = 20.0) -> None:
+        """Until ``stop``; look-ups under way then have ``patience`` seconds to end."""
+        while not stop.is_set():
+            self._wake.clear()
+            try:
+                await self._begin()
+            except Unavailable as error:
+                log.warning("ledger_away", why=str(error))
+            except Exception:
+                log.exception("resolving_fault")  # one bad row must not stop the service
+            await either(self._wake, stop, self.clocks.look_for_work)
+        await drain(lambda: self._looks, patience)
+
+    async def _begin(self) -> None:
+        """Look at what is due, as far as there is room for its tenant."""
+        busy = Counter(self._looks.values())
+        full = [tenant_id for tenant_id, looks in busy.items() if looks >= A_TENANT]
+        room = AT_ONCE - len(self._looks)
+        for request_id, tenant_id in await self.ledger.doubtful(room, A_TENANT, full):
+            if busy[tenant_id] < A_TENANT:
+                busy[tenant_id] += 1
+                task = asyncio.create_task(self._resolve(request_id))
+                self._looks[task] = tenant_id
+                task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        del self._looks[task]
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("resolving_fault", error=type(error).__name__)
 
     async def _resolve(self, request_id: UUID) -> None:
-        doubtful = await self.ledger.take_doubt(request_id)
-        if doubtful is None:
-            return
         try:
-            if doubtful.resend:
-                await self._resend(doubtful)
-            else:
-                findings = await self._look_up(doubtful)
-                fates = await self.ledger.resolve(request_id, findings)
-                count_fates(self.metrics, fates)
-                if len(findings) < len(doubtful.members):
-                    raise Postponed(30 * self.clocks.look_for_work)
-                self._ended(doubtful, findings)
+            doubtful = await self.ledger.take_doubt(request_id)
+            if doubtful is not None:
+                await self._take_up(doubtful)
+        except Unavailable as error:  # the claim ends by itself
+            log.warning("ledger_away", why=str(error), request_id=str(request_id))
+
+    async def _take_up(self, doubtful: Doubtful) -> None:
+        request_id = doubtful.frozen.request_id
+        try:
+            await (self._resend(doubtful) if doubtful.resend else self._find_out(doubtful))
         except Postponed as later:
             await self.ledger.postpone(request_id, later.seconds)
-        except (NotExecuted, Doubt, Unavailable) as error:
-            log.warning("look_up_failed", request_id=str(request_id), why=str(error))
+        except (NotExecuted, Doubt) as error:
+            await self._failed(doubtful, error.code)
+        except Unavailable:
+            raise
+        except Exception as error:
+            log.exception("resolving_fault", request_id=str(request_id))
+            await self._failed(doubtful, type(error).__name__)
+
+    async def _find_out(self, doubtful: Doubtful) -> None:
+        findings = await self._look_up(doubtful)
+        fates = await self.ledger.resolve(doubtful.frozen.request_id, findings)
+        count_fates(self.metrics, fates)
+        self.on_work()
+        if len(findings) == len(doubtful.members):
+            self._ended(doubtful, findings)
+        else:  # the rest may still arrive
+            raise Postponed(min(doubtful.final_in, self.clocks.stretched(60)))
+
+    async def _failed(self, doubtful: Doubtful, why: str) -> None:
+        """The look-up told nothing: the next comes later than the last one did."""
+        wait = self.clocks.backoff(doubtful.looks)
+        announced = await self.ledger.look_failed(doubtful.frozen.request_id, why, wait)
+        if announced:
+            self.metrics.doubts.labels("unresolved").inc()
+            self.metrics.failures.labels(UNRESOLVED).inc(announced)
+            self.on_work()
+        log.warning(
+            "look_up_failed",
+            request_id=str(doubtful.frozen.request_id),
+            tenant=str(doubtful.frozen.tenant_id),
+            why=why,
+            looks=doubtful.looks + 1,
+            again_in=wait,
+        )
 
     def _ended(self, doubtful: Doubtful, findings: dict[int, Finding]) -> None:
         adopted = sum(isinstance(f, Saved) for f in findings.values())
@@ -111,15 +186,22 @@ class Resolver:
     async def _resend(self, doubtful: Doubtful) -> None:
         """The same bytes under the same key: Xero answers as it did, or does it now."""
         frozen = doubtful.frozen
-        reply = await self._call(
-            doubtful, frozen.method, frozen.path, "resend", frozen.body or None
-        )
+        try:
+            reply = await self._call(
+                doubtful, frozen.method, frozen.path, "resend", frozen.body or None
+            )
+        except NotExecuted:
+            raise Postponed(self.clocks.look_for_work) from None
+        except Doubt:  # not again while this one may be under way
+            lease = self.clocks.freeze_to_first_byte + self.clocks.call_timeout
+            raise Postponed(lease) from None
         verdict = classify(reply, kind_of(frozen.purpose), frozen.count)
         if isinstance(verdict, NotDone):
             # It says nothing of the first call, which may well have been executed.
             raise Postponed(verdict.retry_after or self.clocks.look_for_work)
         fates = await self.ledger.settle(frozen.request_id, verdict, reply)
         count_fates(self.metrics, fates)
+        self.on_work()
         if not isinstance(verdict, InDoubt):
             self.metrics.doubts.labels("resent").inc()
 
@@ -208,11 +290,16 @@ class Resolver:
         return self._found(parse_found(reply, kind_of(doubtful.frozen.purpose), single=single))
 
     def _found(self, found: Found | NotDone | InDoubt) -> Found:
-        """What was found; an answer that tells nothing is asked for again later."""
+        """What was found.
+
+        Raises:
+            Postponed: the tenant may not be asked now.
+            Doubt: the answer tells nothing.
+        """
         if isinstance(found, NotDone):
             raise Postponed(found.retry_after or self.clocks.look_for_work)
         if isinstance(found, InDoubt):
-            raise Postponed(5 * self.clocks.look_for_work)
+            raise Doubt(found.why, "The look-up's answer tells nothing.")
         return found
 
     async def _call(
@@ -224,11 +311,16 @@ class Resolver:
         body: bytes | None,
         since: datetime | None = None,
     ) -> Reply:
-        """One counted call on behalf of the request."""
+        """One counted call on behalf of the request.
+
+        Raises:
+            Postponed: the tenant may not be asked now.
+            NotExecuted, Doubt: no answer came, as ``Accounting`` says.
+        """
         frozen = doubtful.frozen
         token = await self.caller.token(frozen.tenant_id, frozen.authorisation_id)
         if token is None:
-            raise Postponed(10 * self.clocks.look_for_work)
+            raise Postponed(self.clocks.stretched(10))
         began = asyncio.get_running_loop().time()
         taken = await self.budget.take(frozen.tenant_id, purpose, method, path)
         if isinstance(taken, float):
@@ -249,7 +341,7 @@ class Resolver:
             reply = await self.caller.call(call, purpose)
         except NotExecuted:
             await self.budget.answered(taken, None)
-            raise Postponed(self.clocks.look_for_work) from None
+            raise
         await self.budget.answered(taken, reply)
         if refused := not_done(reply):
             await self.caller.refused(frozen.tenant_id, frozen.authorisation_id, token, refused)

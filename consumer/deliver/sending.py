@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 
 from consumer.deliver.calling import Caller, kind_of
+from consumer.deliver.stopping import drain, either
 from consumer.domain.answers import InDoubt, NotDone, Reply, Verdict, classify
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, NotExecuted
@@ -51,8 +52,8 @@ class Sender:
         """There may be work."""
         self._wake.set()
 
-    async def run(self, stop: asyncio.Event, drain: float = 20.0) -> None:
-        """Until ``stop``; calls under way then have ``drain`` seconds to be answered and settled.
+    async def run(self, stop: asyncio.Event, patience: float = 20.0) -> None:
+        """Until ``stop``; calls under way then have ``patience`` seconds to be answered and settled.
 
         What is cut off stays an open request: whoever looks next finds out what became of it.
         """
@@ -64,20 +65,8 @@ class Sender:
                 log.warning("ledger_away", why=str(error))
                 wait = self.clocks.look_for_work
             if wait > 0 and not stop.is_set():
-                await _either(self._wake, stop, wait)
-        await self._drain(time.monotonic() + drain)
-
-    async def _drain(self, until: float) -> None:
-        """Wait for what is under way: who is being served may begin one more call meanwhile."""
-        while under_way := {*self._serving.values(), *self._calls}:
-            left = until - time.monotonic()
-            if left > 0:
-                await asyncio.wait(under_way, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                continue
-            for task in under_way:
-                task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
-            return
+                await either(self._wake, stop, wait)
+        await drain(lambda: {*self._serving.values(), *self._calls}, patience)
 
     async def _look(self, stop: asyncio.Event) -> float:
         """Serve tenants that are due; returns the seconds until it is worth looking again."""
@@ -213,13 +202,3 @@ def count_fates(metrics: Metrics, fates: Sequence[Fate]) -> None:
             metrics.failures.labels(fate.code).inc()
         if fate.accepted_after is not None:
             metrics.accepted_seconds.labels(fate.kind).observe(fate.accepted_after)
-
-
-async def _either(one: asyncio.Event, other: asyncio.Event, timeout: float) -> None:
-    """Until one of the events is set, at most ``timeout`` seconds."""
-    tasks = [asyncio.create_task(one.wait()), asyncio.create_task(other.wait())]
-    try:
-        await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()

@@ -1,4 +1,4 @@
-"""Tending: what must be looked at now and then: doubt, releases, expired waits."""
+"""Tending: what must be looked at now and then: releases and expired waits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from consumer.deliver.resolving import Resolver
 from consumer.deliver.sending import count_fates
 from consumer.domain.clocks import Clocks
 from consumer.metrics import Metrics
@@ -25,13 +24,11 @@ class Tender:
     def __init__(
         self,
         ledger: Ledger,
-        resolver: Resolver,
         metrics: Metrics,
         clocks: Clocks,
         on_work: Callable[[], None],
     ) -> None:
         self.ledger = ledger
-        self.resolver = resolver
         self.metrics = metrics
         self.clocks = clocks
         self.on_work = on_work
@@ -45,7 +42,6 @@ class Tender:
         """Until ``stop``; the transaction at hand is finished."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._every(stop, self._release, wakes=True))
-            tasks.create_task(self._every(stop, self.resolver.run_once))
             tasks.create_task(self._every(stop, self._expire))
 
     async def _every(

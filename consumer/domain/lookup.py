@@ -15,6 +15,7 @@ from uuid import UUID
 from consumer.domain.answers import InDoubt, Kind, NotDone, Reply, Saved, amount, not_done
 from consumer.domain.answers import parse as parse_json
 from consumer.domain.answers import saved as read_saved
+from consumer.domain.errors import Doubt
 
 PAGE_SIZE = 1000
 """Xero's largest page."""
@@ -29,6 +30,18 @@ _COLLECTION: Mapping[Kind, str] = {
     "refund": "Payments",
 }
 _GONE = ("VOIDED", "DELETED")
+UNRESOLVED = "doubt_unresolved"
+UNRESOLVED_AFTER = 10
+"""Look-ups that tell nothing until people hear of it: an hour or so."""
+_WHERE: Mapping[Kind, str] = {
+    "contact": "a contact that carries the customer's Lago id as its contact number",
+    "invoice": "an invoice with this number",
+    "credit_note": "a credit note with this number",
+    "allocation": "the credit note's allocations",
+    "payment": "a payment on the invoice whose reference ends in the marker “Lago …”",
+    "refund": "a payment on the credit note whose reference ends in the marker “Lago …”",
+}
+"""Where a person sees what became of a document."""
 _CENT = Decimal("0.01")
 
 
@@ -61,6 +74,21 @@ class Mismatch:
         """Both sides in plain words."""
         parts = (f"{one.field} {one.theirs}, not {one.ours}" for one in self.differences)
         return f"The document with this number in Xero has {'; '.join(parts)}."
+
+
+def unresolved(kind: Kind, why: str) -> Doubt:
+    """``doubt_unresolved``: what is announced of a document that no look-up tells of.
+
+    Args:
+        why: the code of the last look-up's end.
+    """
+    return Doubt(
+        UNRESOLVED,
+        f"Whether Xero has carried out the document's last request is not known; {UNRESOLVED_AFTER} "
+        f"look-ups told nothing (the last one: {why}).",
+        f"Look in Xero for {_WHERE[kind]}, and whether the organisation can be opened there. Enter "
+        "nothing by hand: it is looked up on and goes on by itself once Xero tells.",
+    )
 
 
 def invoice_lookup_path(numbers: Sequence[str]) -> list[str]:

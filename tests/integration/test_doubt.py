@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from consumer.domain.answers import InDoubt, Reply
+from consumer.domain.answers import InDoubt, Reply, Saved
+from consumer.domain.lookup import UNRESOLVED_AFTER
 from consumer.domain.settlement import GIVE_UP_ALONE
-from consumer.ports import Absent, Wish
+from consumer.ports import Absent, Frozen, Wish
 from tests.integration.ledger import CHART, Books, books
 
 
@@ -76,3 +78,63 @@ async def test_a_lone_document_that_xero_refuses_as_a_whole_fails_at_once(
         await b.ledger.resolve(frozen.request_id, {0: Absent()})
         [invoice] = await b.documents(kind="invoice")
         assert (invoice["state"], invoice["code"]) == ("failed", "request_refused")
+
+
+# ── Look-ups that tell nothing ────────────────────────────────────────────────────────────────────
+
+
+async def _in_doubt(b: Books, why: str = "status_500", tenant: int = 0) -> Frozen:
+    frozen = await b.freeze(tenant)
+    await b.ledger.settle(frozen.request_id, InDoubt(why), Reply(500, b"{}"))
+    await b.database.execute("update tenant set blocked_until = null")
+    await b.database.execute("update request set look_at = now() where outcome is null")
+    return frozen
+
+
+async def test_look_ups_that_tell_nothing_are_announced_once_and_go_on(database_url: str) -> None:
+    async with books(database_url) as b:
+        await _ready_invoice(b)
+        frozen = await _in_doubt(b)
+        for looks in range(UNRESOLVED_AFTER + 3):
+            doubtful = await b.ledger.take_doubt(frozen.request_id)
+            assert doubtful is not None
+            assert doubtful.looks == looks
+            announced = await b.ledger.look_failed(frozen.request_id, "status_400", 0.0)
+            assert announced == (1 if looks + 1 == UNRESOLVED_AFTER else 0)
+        [notice] = await b.outbox.claim("dead_letter", 10, 60.0)
+        assert (notice.code, notice.error_class) == ("doubt_unresolved", "Doubt")
+        assert "status_400" in notice.sentence
+        assert "an invoice with this number" in notice.hint
+        [invoice] = await b.documents(kind="invoice")
+        assert (invoice["state"], notice.document_id) == ("sending", invoice["id"])
+        await b.ledger.resolve(frozen.request_id, {0: Saved(uuid4())})
+        [invoice] = await b.documents(kind="invoice")
+        assert invoice["state"] == "synced"
+
+
+async def test_a_wait_is_no_look_and_a_failing_look_waits(database_url: str) -> None:
+    async with books(database_url) as b:
+        await _ready_invoice(b)
+        frozen = await _in_doubt(b)
+        await b.ledger.postpone(frozen.request_id, 0.0)
+        await b.ledger.look_failed(frozen.request_id, "unreadable", 320.0)
+        [row] = await b.database.fetch(
+            "select looks, extract(epoch from look_at - now())::float as wait from request "
+            "where id = $1",
+            frozen.request_id,
+        )
+        assert row["looks"] == 1
+        assert 310 < row["wait"] <= 320
+        assert await b.ledger.doubtful(10, 10, ()) == []
+
+
+async def test_a_tenant_with_many_doubts_does_not_hide_those_of_others(database_url: str) -> None:
+    async with books(database_url, tenants=2, documents=1) as b:
+        first, second = [b.customer("acme") for _ in range(5)], b.customer("acme-1")
+        await b.told(*map(b.said, first), b.said(second))
+        for _ in first:
+            await _in_doubt(b)
+        other = await _in_doubt(b, tenant=1)
+        due = await b.ledger.doubtful(3, 2, ())
+        assert [tenant for _, tenant in due] == [b.tenants[0], b.tenants[0], b.tenants[1]]
+        assert await b.ledger.doubtful(9, 2, [b.tenants[0]]) == [(other.request_id, b.tenants[1])]

@@ -213,9 +213,9 @@ async def test_in_doubt_documents_stay_sending_until_looked_up(database_url: str
         assert {d["state"] for d in await b.documents()} == {"sending"}
         await asyncio.sleep(clocks.freeze_to_first_byte * 2)
         async with asyncio.timeout(5):
-            while not (ids := await b.ledger.doubtful(5)):
+            while not (due := await b.ledger.doubtful(5, 5, ())):
                 await asyncio.sleep(0.005)
-        assert list(ids) == [frozen.request_id]
+        assert list(due) == [(frozen.request_id, b.tenants[0])]
         doubtful = await b.ledger.take_doubt(frozen.request_id)
         assert doubtful is not None
         assert not doubtful.resend, "an answer came: it is looked up, not resent"
@@ -235,7 +235,7 @@ async def test_no_answer_is_resendable_once_the_first_call_is_over(database_url:
         await b.ledger.settle(frozen.request_id, InDoubt("no_answer"), None)
         # The verdict without a reply leaves look_at where the freeze put it or moves it no earlier.
         async with asyncio.timeout(5):
-            while not await b.ledger.doubtful(5):
+            while not await b.ledger.doubtful(5, 5, ()):
                 await asyncio.sleep(0.005)
         doubtful = await b.ledger.take_doubt(frozen.request_id)
         assert doubtful is not None

@@ -77,7 +77,7 @@ async def test_a_stop_waits_for_the_call_that_was_being_frozen() -> None:
 async def test_a_stop_cuts_off_what_is_not_answered_in_time() -> None:
     ledger, xero, stop = OneTenant(), SlowXero(), asyncio.Event()
     sender = _sender(ledger, xero)
-    running = asyncio.create_task(sender.run(stop, drain=0.05))
+    running = asyncio.create_task(sender.run(stop, patience=0.05))
     ledger.let.set()
     while not ledger.frozen:
         await asyncio.sleep(0)

@@ -10,9 +10,10 @@ from uuid import UUID
 from pydantic_core import from_json, to_json
 
 from consumer.adapters.postgres.database import Conn, Database
-from consumer.adapters.postgres.sql import statements
+from consumer.adapters.postgres.sql import columns, statements
 from consumer.domain.clocks import Clocks
-from consumer.ports import Doubtful, Frozen, Sent
+from consumer.domain.lookup import UNRESOLVED_AFTER, unresolved
+from consumer.ports import Doubtful, Frozen, Sent, Sink
 
 SQL = statements("ledger")
 
@@ -20,14 +21,18 @@ SQL = statements("ledger")
 class Doubter:
     """Implements the part of ``Ledger`` that hands out doubtful requests."""
 
-    def __init__(self, database: Database, *, clocks: Clocks) -> None:
+    def __init__(self, database: Database, *, clocks: Clocks, sinks: Sequence[Sink]) -> None:
         self.database = database
         self.clocks = clocks
+        self.sinks = list(sinks)
 
-    async def doubtful(self, limit: int) -> Sequence[UUID]:
-        """Open requests that are due to be looked at."""
-        rows = await self.database.fetch(SQL["due_requests"], limit)
-        return [row["id"] for row in rows]
+    async def doubtful(
+        self, limit: int, each: int, without: Sequence[UUID]
+    ) -> Sequence[tuple[UUID, UUID]]:
+        """Open requests that are due to be looked at, each with its tenant: at most ``each`` of a
+        tenant, none of the tenants in ``without``."""
+        rows = await self.database.fetch(SQL["due_requests"], limit, each, list(without))
+        return [(row["id"], row["tenant_id"]) for row in rows]
 
     async def take_doubt(self, request_id: UUID) -> Doubtful | None:
         """Claim one until a call of ours is over; None if another pod has it or it is closed."""
@@ -36,6 +41,21 @@ class Doubter:
     async def postpone(self, request_id: UUID, seconds: float) -> None:
         """Look again later."""
         await self.database.execute(SQL["postpone_request"], request_id, timedelta(seconds=seconds))
+
+    async def look_failed(self, request_id: UUID, why: str, wait: float) -> int:
+        """A look-up told nothing: look again after ``wait`` seconds. After many its documents are
+        announced, once; returns how many were now."""
+        return await self.database.run(lambda conn: self._look_failed(conn, request_id, why, wait))
+
+    async def _look_failed(self, conn: Conn, request_id: UUID, why: str, wait: float) -> int:
+        looks = await conn.fetchval(SQL["look_failed"], request_id, timedelta(seconds=wait))
+        if looks != UNRESOLVED_AFTER:
+            return 0
+        rows = await conn.fetch(SQL["frozen_members"], request_id)
+        told = [(row["document_id"], unresolved(row["kind"], why)) for row in rows]
+        announced = [(id, type(e).__name__, e.code, e.sentence, e.hint) for id, e in told]
+        await conn.execute(SQL["announce_documents"], *columns(announced, 5), self.sinks)
+        return len(announced)
 
     async def _take(self, conn: Conn, request_id: UUID) -> Doubtful | None:
         lease = self.clocks.freeze_to_first_byte + self.clocks.call_timeout
@@ -70,7 +90,8 @@ class Doubter:
             row["resend"],
             row["doubt"] or "no_answer",
             members,
-            row["final"],
+            row["final_in"],
+            row["looks"],
         )
 
 

@@ -39,12 +39,12 @@ class PostgresLedger:
             shape=Shape(max_documents),
         )
         settler = Settler(database, limits=limits, clocks=clocks, sinks=sinks)
-        doubter = Doubter(database, clocks=clocks)
+        doubter = Doubter(database, clocks=clocks, sinks=sinks)
         releaser = Releaser(database, planner, clocks=clocks, sinks=sinks)
         self.due, self.freeze = freezer.due, freezer.freeze
         self.settle, self.resolve = settler.settle, settler.resolve
         self.doubtful, self.take_doubt = doubter.doubtful, doubter.take_doubt
-        self.postpone = doubter.postpone
         self.release, self.expire = releaser.release, releaser.expire
         self.end_patience = releaser.end_patience
+        self.postpone, self.look_failed = doubter.postpone, doubter.look_failed
         self.block, self.park = releaser.block, releaser.park

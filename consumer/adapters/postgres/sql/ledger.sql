@@ -267,19 +267,23 @@ update tenant set due_at = least(due_at, now()) where id = $1;
 update tenant set due_at = least(due_at, now()) where id = $1 and due_at < 'infinity';
 
 -- name: due_requests
-select r.id from request r join tenant t on t.id = r.tenant_id join authorisation a on a.id = t.authorisation_id
- where r.outcome is null and r.look_at <= now() and a.parked_at is null
-   and (t.blocked_until is null or t.blocked_until <= now())
- order by r.look_at limit $1;
+-- A few of each tenant, so that one with many does not hide the others'.
+select id, tenant_id
+  from (select r.id, r.tenant_id, r.look_at, row_number() over (partition by r.tenant_id order by r.look_at) as nth
+          from request r join tenant t on t.id = r.tenant_id join authorisation a on a.id = t.authorisation_id
+         where r.outcome is null and r.look_at <= now() and a.parked_at is null
+           and (t.blocked_until is null or t.blocked_until <= now()) and r.tenant_id <> all($3::uuid[])) as due
+ where nth <= $2
+ order by look_at limit $1;
 
 -- name: take_request
 -- Whoever raises look_at looks; a pod that dies meanwhile leaves it to the next.
-update request set look_at = now() + $2::interval, looks = looks + 1
+update request set look_at = now() + $2::interval
  where id = (select id from request where id = $1 and outcome is null and look_at <= now() for update skip locked)
 returning id;
 
 -- name: frozen_members
-select m.position, d.lago_id, d.xero_id
+select m.position, m.document_id, d.kind, d.lago_id, d.xero_id
   from member m join document d on d.id = m.document_id
  where m.request_id = $1 and m.outcome is null order by m.position;
 
@@ -336,10 +340,15 @@ select least(failures, 10)::int from tenant where id = $1;
 -- name: postpone_request
 update request set look_at = now() + $2::interval where id = $1 and outcome is null;
 
+-- name: look_failed
+update request set look_at = now() + $2::interval, looks = least(looks + 1, 1000)
+ where id = $1 and outcome is null
+returning looks;
+
 -- name: doubted_request
-select r.id, r.tenant_id, t.authorisation_id, r.purpose, r.method, r.path, r.body, r.started_at, r.doubt,
+select r.id, r.tenant_id, t.authorisation_id, r.purpose, r.method, r.path, r.body, r.started_at, r.doubt, r.looks,
        r.resendable and r.answered_at is null and r.started_at + $2::interval > now() as resend,
-       r.deadline_at + $3::interval < now() as final
+       greatest(0, extract(epoch from r.deadline_at + $3::interval - now()))::float as final_in
   from request r join tenant t on t.id = r.tenant_id
  where r.id = $1;
 

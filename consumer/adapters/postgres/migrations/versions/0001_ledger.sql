@@ -189,7 +189,7 @@ create table request (
   status int,
   outcome text, -- null while open; answered, not_executed, looked_up, dissolved
   look_at timestamptz, -- when an open one is looked at next
-  looks smallint not null default 0,
+  looks smallint not null default 0, -- look-ups that told nothing
   resendable boolean not null default false,
   doubt text, -- why the outcome is unknown
   correlation text
