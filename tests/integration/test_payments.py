@@ -384,3 +384,17 @@ async def test_a_residual_gives_way_to_a_payment_in_time_and_to_the_policy(
             pass
         late = await b.documents(kind="payment", target=UUID(other["lago_id"]))
         assert [d["state"] for d in late] == ["waiting"]
+@pytest.mark.parametrize(("why", "final"), [("whole_400", True), ("key_reused", False)])
+async def test_a_payment_that_is_refused_with_its_whole_request_is_absent_at_once(
+    database_url: str, why: str, final: bool
+) -> None:
+    """The call is over: what Xero has refused and does not show will not arrive later."""
+    async with books(database_url) as b:
+        [invoice] = await _posted(b)
+        await b.told(_succeeded(b, payment(b.choices, [invoice])))
+        frozen = await b.freeze()
+        refused = InDoubt(why, batch_refused=True)
+        await b.ledger.settle(frozen.request_id, refused, Reply(400, b"{}"))
+        doubtful = await b.ledger.take_doubt(frozen.request_id)
+        assert doubtful is not None
+        assert doubtful.final == final

@@ -346,9 +346,11 @@ update request set look_at = now() + $2::interval, looks = least(looks + 1, 1000
 returning looks;
 
 -- name: doubted_request
+-- A call that Xero has refused as a whole is over; any other may still arrive, or its repetition under the key.
 select r.id, r.tenant_id, t.authorisation_id, r.purpose, r.method, r.path, r.body, r.started_at, r.doubt, r.looks,
        r.resendable and r.answered_at is null and r.started_at + $2::interval > now() as resend,
-       greatest(0, extract(epoch from r.deadline_at + $3::interval - now()))::float as final_in
+       case when r.doubt like 'whole\_%' then 0
+            else greatest(0, extract(epoch from r.deadline_at + $3::interval - now())) end::float as final_in
   from request r join tenant t on t.id = r.tenant_id
  where r.id = $1;
 
