@@ -341,7 +341,10 @@ class Frozen:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What became of one document; ``accepted_after`` in seconds since Kafka got its record."""
+    """What became of one document, or ``noticed``: what else is announced of it.
+
+    ``accepted_after`` is in seconds since Kafka got its record.
+    """
 
     kind: str
     state: str

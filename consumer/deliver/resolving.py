@@ -34,7 +34,7 @@ from consumer.domain.lookup import (
     parse_found,
     payment_sweep_path,
 )
-from consumer.domain.operations import OPERATIONS
+from consumer.domain.operations import OPERATIONS, elements_of
 from consumer.metrics import Metrics
 from consumer.ports import (
     Absent,
@@ -195,7 +195,7 @@ class Resolver:
         except Doubt:  # not again while this one may be under way
             lease = self.clocks.freeze_to_first_byte + self.clocks.call_timeout
             raise Postponed(lease) from None
-        verdict = classify(reply, kind_of(frozen.purpose), frozen.count)
+        verdict = classify(reply, kind_of(frozen.purpose), elements_of(frozen.body))
         if isinstance(verdict, NotDone):
             # It says nothing of the first call, which may well have been executed.
             raise Postponed(verdict.retry_after or self.clocks.look_for_work)

@@ -14,6 +14,7 @@ from consumer.deliver.stopping import drain, either
 from consumer.domain.answers import InDoubt, NotDone, Reply, Verdict, classify
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, NotExecuted
+from consumer.domain.operations import elements_of
 from consumer.metrics import Metrics
 from consumer.ports import Call, Fate, Frozen, Ledger, Unavailable
 
@@ -156,7 +157,7 @@ class Sender:
         verdict: Verdict | None = None
         try:
             reply = await self.caller.call(call, frozen.purpose)
-            verdict = classify(reply, kind_of(frozen.purpose), frozen.count)
+            verdict = classify(reply, kind_of(frozen.purpose), elements_of(frozen.body))
         except NotExecuted:
             verdict = None
         except Doubt as doubt:
@@ -197,7 +198,8 @@ class Sender:
 def count_fates(metrics: Metrics, fates: Sequence[Fate]) -> None:
     """Documents by what became of them, failures by code, and how long acceptance took."""
     for fate in fates:
-        metrics.documents.labels(fate.kind, fate.state).inc()
+        if fate.state != "noticed":  # told of beside what became of it
+            metrics.documents.labels(fate.kind, fate.state).inc()
         if fate.code is not None and fate.state != "dissolved":
             metrics.failures.labels(fate.code).inc()
         if fate.accepted_after is not None:

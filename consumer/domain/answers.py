@@ -1,11 +1,11 @@
-"""Xero's answers: a reply and the number of elements sent in, what it means out."""
+"""Xero's answers: a reply and the elements sent in, what it means out."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Literal
@@ -13,6 +13,7 @@ from uuid import UUID
 
 from consumer.domain import refusals
 from consumer.domain.operations import DocumentKind
+from consumer.domain.pairing import ID, paired, surplus, target, uuid
 
 Kind = DocumentKind
 
@@ -95,14 +96,16 @@ class NotDone:
 class InDoubt:
     """The outcome is unknown, or a whole batch was refused and no element named.
 
-    ``why`` is a short code: ``status_500``, ``unreadable``, ``whole_400``, ``key_reused``,
-    ``no_answer``, … ``batch_refused`` tells that it was a 4xx of the whole batch; ``said`` is what
-    Xero says about the whole, redacted and bounded.
+    ``why`` is a short code: ``status_500``, ``unreadable``, ``disordered`` (other documents than
+    those sent), ``whole_400``, ``key_reused``, ``no_answer``, … ``batch_refused`` tells that it was a
+    4xx of the whole batch; ``said`` is what Xero says about the whole, redacted and bounded;
+    ``surplus`` are ids of what Xero has saved beyond what was sent.
     """
 
     why: str
     batch_refused: bool = False
     said: str = ""
+    surplus: tuple[UUID, ...] = ()
 
 
 Verdict = Answered | NotDone | InDoubt
@@ -114,14 +117,6 @@ _COLLECTION: Mapping[Kind, str] = {
     "allocation": "Allocations",
     "payment": "Payments",
     "refund": "Payments",
-}
-_ID: Mapping[Kind, str] = {
-    "contact": "ContactID",
-    "invoice": "InvoiceID",
-    "credit_note": "CreditNoteID",
-    "allocation": "AllocationID",
-    "payment": "PaymentID",
-    "refund": "PaymentID",
 }
 _FLAG: Mapping[Kind, str] = {
     "contact": "HasValidationErrors",
@@ -144,8 +139,8 @@ _KEY_REUSED = re.compile(r"idempotency key.*different request", re.IGNORECASE | 
 _OFFLINE = re.compile(r"The (?:Organisation|Xero API) is [a-z ]{1,80}")
 
 
-def classify(reply: Reply, kind: Kind, count: int) -> Verdict:
-    """What a complete answer to a write of ``count`` elements means. Never raises.
+def classify(reply: Reply, kind: Kind, sent: Sequence[Mapping[str, object]]) -> Verdict:
+    """What a complete answer to a write of these elements means. Never raises.
 
     Xero answers 200 even when every element failed (``summarizeErrors=false``). A 400 names its
     failures only, and by default the others are saved all the same: it is an answer only if it
@@ -158,13 +153,13 @@ def classify(reply: Reply, kind: Kind, count: int) -> Verdict:
         elements = _list(document, _COLLECTION[kind])
         if not elements and document.get("IsDeleted") is True:
             elements = [document]  # an allocation's deletion answers with it alone
-        return _answered(elements, kind, count, strict=False)
+        return _answered(elements, kind, sent, strict=False)
     if not 400 <= reply.status < 500 or reply.status in _NO_OUTCOME:
         return _no_outcome(reply)
     document = parse(reply.body)
     elements = _list(document, "Elements")
     if elements:
-        verdict = _answered(elements, kind, count, strict=True)
+        verdict = _answered(elements, kind, sent, strict=True)
         if isinstance(verdict, Answered):
             return verdict
     message = _text(document.get("Message")) or ""
@@ -190,22 +185,37 @@ def _no_outcome(reply: Reply) -> InDoubt:
     return InDoubt(f"status_{reply.status}", said=known[0].strip() if known else "")
 
 
-def _answered(elements: list[object], kind: Kind, count: int, *, strict: bool) -> Verdict:
+def _answered(
+    elements: list[object], kind: Kind, sent: Sequence[Mapping[str, object]], *, strict: bool
+) -> Verdict:
     """``strict``: in a 400 an element without status and complaint is no success."""
-    if len(elements) != count:
+    answered = [element for element in elements if isinstance(element, Mapping)]
+    if len(answered) > len(sent):
+        found = (saved(element, kind) for element in surplus(sent, answered, kind))
+        return InDoubt("surplus", surplus=tuple(one.xero_id for one in found if one is not None))
+    if len(answered) != len(sent):
         return InDoubt("unreadable")
-    fates = [_fate(element, kind, strict=strict) for element in elements]
+    ordered = paired(sent, answered, kind)
+    if ordered is None:
+        return InDoubt("disordered")
+    fates = [
+        _fate(element, kind, _personal(asked), strict=strict)
+        for asked, element in zip(sent, ordered, strict=True)
+    ]
     known = [fate for fate in fates if fate is not None]
     unclear = strict and all(isinstance(fate, Saved) for fate in known)
-    if unclear or len(known) != count:
+    if unclear or len(known) != len(sent):
         return InDoubt("unreadable")
     return Answered(tuple(known))
 
 
-def _fate(element: object, kind: Kind, *, strict: bool) -> Element | None:
-    """Saved is a real id without ERROR (WARNING is success); None: it cannot be told."""
-    if not isinstance(element, Mapping):
-        return None
+def _fate(
+    element: Mapping[str, object], kind: Kind, personal: Sequence[str], *, strict: bool
+) -> Element | None:
+    """Saved is a real id without ERROR (WARNING is success); None: it cannot be told.
+
+    ``personal``: what was sent about a person.
+    """
     status = element.get("StatusAttributeString")
     complaints = _messages(element, "ValidationErrors")
     if status not in ("OK", "WARNING", "ERROR"):
@@ -216,16 +226,16 @@ def _fate(element: object, kind: Kind, *, strict: bool) -> Element | None:
     keeps = saved(element, kind)
     if status != "ERROR" and keeps is not None:
         return keeps
-    if status != "ERROR" and not _text(element.get(_ID[kind])):
+    if status != "ERROR" and not _text(element.get(ID[kind])):
         return None
     rule = refusals.decide(complaints)
-    said = refusals.words(complaints, _personal(element))
+    said = refusals.words(complaints, [*personal, *_personal(element)])
     return Refusal(rule.code, said, rule.hint, rule.next)
 
 
 def saved(element: Mapping[str, object], kind: Kind) -> Saved | None:
     """An element of Xero's as it is kept there; None without an id, or with the zero GUID."""
-    xero_id = _uuid(element.get(_ID[kind]) or element.get(_ID[kind].replace("ID", "Id")))
+    xero_id = uuid(element.get(ID[kind]) or element.get(ID[kind].replace("ID", "Id")))
     if xero_id is None:
         return None
     warnings = tuple(
@@ -236,14 +246,14 @@ def saved(element: Mapping[str, object], kind: Kind) -> Saved | None:
             xero_id=xero_id,
             number=_text(element.get("ContactNumber")),
             status=_text(element.get("ContactStatus")),
-            merged_to=_uuid(element.get("MergedToContactID")),
+            merged_to=uuid(element.get("MergedToContactID")),
             warnings=warnings,
         )
     if kind == "allocation":
         return Saved(
             xero_id=xero_id,
             status="DELETED" if element.get("IsDeleted") is True else None,
-            target_id=_target(element),
+            target_id=target(element),
             total=amount(element.get("Amount")),
             warnings=warnings,
         )
@@ -252,7 +262,7 @@ def saved(element: Mapping[str, object], kind: Kind) -> Saved | None:
             xero_id=xero_id,
             number=_text(element.get("Reference")),
             status=_text(element.get("Status")),
-            target_id=_target(element),
+            target_id=target(element),
             total=amount(element.get("Amount")),
             warnings=warnings,
         )
@@ -261,7 +271,7 @@ def saved(element: Mapping[str, object], kind: Kind) -> Saved | None:
         xero_id=xero_id,
         number=_text(element.get("InvoiceNumber") or element.get("CreditNoteNumber")),
         status=_text(element.get("Status")),
-        contact_id=_uuid(contact.get("ContactID")) if isinstance(contact, Mapping) else None,
+        contact_id=uuid(contact.get("ContactID")) if isinstance(contact, Mapping) else None,
         currency=_text(element.get("CurrencyCode")),
         net=amount(element.get("SubTotal")),
         tax=amount(element.get("TotalTax")),
@@ -269,14 +279,6 @@ def saved(element: Mapping[str, object], kind: Kind) -> Saved | None:
         due=amount(element.get("AmountDue" if kind == "invoice" else "RemainingCredit")),
         warnings=warnings,
     )
-
-
-def _target(element: Mapping[str, object]) -> UUID | None:
-    for name, id_field in (("Invoice", "InvoiceID"), ("CreditNote", "CreditNoteID")):
-        target = element.get(name)
-        if isinstance(target, Mapping) and (found := _uuid(target.get(id_field))):
-            return found
-    return None
 
 
 def parse(body: bytes) -> Mapping[str, object]:
@@ -312,15 +314,6 @@ def _text(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     return value.replace("\0", "").encode("utf-8", "replace").decode()
-
-
-def _uuid(value: object) -> UUID | None:
-    """None for the zero GUID too, which Xero writes where it has none."""
-    try:
-        found = UUID(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return found if found is not None and found.int else None
 
 
 def _messages(element: Mapping[str, object], name: str) -> list[str]:

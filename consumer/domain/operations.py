@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
+
+from pydantic_core import from_json
 
 DocumentKind = Literal["contact", "invoice", "credit_note", "allocation", "payment", "refund"]
 Step = Literal["create", "update", "remove"]
@@ -92,6 +94,14 @@ OPERATIONS: Mapping[str, Operation] = {operation.name: operation for operation i
 """By name; a request's purpose is its operation's name."""
 
 _BY_STEP = {(one.kind, one.step): one for one in OPERATIONS.values()}
+
+
+def elements_of(body: bytes) -> Sequence[Mapping[str, Any]]:
+    """The elements of a request's body: those of the collection, or the body itself as the only
+    one; DELETE has none, and yet something that it is about."""
+    whole = from_json(body) if body else {}
+    first = next(iter(whole.values()), None)
+    return first if isinstance(first, list) else [whole]
 
 
 def operation_of(kind: DocumentKind, step: Step) -> Operation:

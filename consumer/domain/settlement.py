@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from itertools import product
 from typing import Any
 from uuid import UUID
 
@@ -142,6 +143,16 @@ class Settlement:
         refusal: Refusal | None = None,
     ) -> None:
         self.noticed.append(Noticed(member, answer.xero_id, finding, facts, refusal))
+
+    def surplus(self, members: Sequence[Member], xero_ids: Iterable[UUID]) -> None:
+        """Xero has answered with documents that were not sent: told beside the first that was."""
+        for member, xero_id in product(members[:1], xero_ids):
+            refusal = Refusal(
+                "surplus",
+                f"Xero answered with a document that was not sent: {xero_id}.",
+                "Look at it in Xero; what was sent is looked up before anything else is done.",
+            )
+            self.noticed.append(Noticed(member, xero_id, "surplus", {}, refusal))
 
     def _compare(self, member: Member, answer: Saved) -> None:
         """Xero's totals against those sent; a difference is synced, recorded and announced."""

@@ -39,6 +39,7 @@ from consumer.domain.lookup import (
     match_numbered,
     parse_found,
 )
+from consumer.domain.operations import elements_of
 from consumer.ports import Authorisation, Call
 from consumer.sandbox.xero import Simulator, SimulatorSettings, serve
 from schemas import xero
@@ -67,7 +68,7 @@ class Lab:
         body = b'{"%s":[%s]}' % (collection.encode(), b",".join(one.body() for one in elements))
         path = f"{collection}?summarizeErrors=false&unitdp=4"
         reply = await self._call("PUT", path, body, key or str(uuid4()), token=token)
-        return classify(reply, kind, len(elements))
+        return classify(reply, kind, elements_of(body))
 
     async def found(self, path: str, kind: Kind, *, since: datetime | None = None) -> Found:
         reply = await self._call("GET", path, since=since)

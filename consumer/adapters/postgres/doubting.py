@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.sql import columns, statements
 from consumer.domain.clocks import Clocks
 from consumer.domain.lookup import UNRESOLVED_AFTER, unresolved
+from consumer.domain.operations import elements_of
 from consumer.ports import Doubtful, Frozen, Sent, Sink
 
 SQL = statements("ledger")
@@ -70,7 +71,7 @@ class Doubter:
         )
         assert row is not None
         rows = await conn.fetch(SQL["frozen_members"], request_id)
-        elements = _elements(row["body"])
+        elements = elements_of(row["body"])
         members = tuple(
             _sent(m["position"], m["lago_id"], m["xero_id"], elements[m["position"]]) for m in rows
         )
@@ -93,13 +94,6 @@ class Doubter:
             row["final_in"],
             row["looks"],
         )
-
-
-def _elements(body: bytes) -> Sequence[Mapping[str, Any]]:
-    """Those of the collection; a body without one is the only element, and DELETE has none."""
-    whole = from_json(body) if body else {}
-    first = next(iter(whole.values()), None)
-    return first if isinstance(first, list) else [whole]
 
 
 def _sent(position: int, lago_id: UUID, xero_id: UUID | None, element: Mapping[str, Any]) -> Sent:

@@ -68,6 +68,7 @@ class Settler:
                 seconds = verdict.retry_after or self.clocks.look_for_work
                 await conn.execute(SQL["block_tenant"], tenant_id, _s(seconds), "throttled", 0)
         elif isinstance(verdict, InDoubt):
+            settlement.surplus(members, verdict.surplus)
             if verdict.batch_refused:
                 look = (verdict.why, 0.0)
             elif reply is not None:
@@ -248,7 +249,7 @@ def _fates(settlement: Settlement, now: datetime) -> list[Fate]:
         after = (now - appended).total_seconds() if appended is not None else None
         fates.append(Fate(member.kind, "synced", None, after))
     fates += [
-        Fate(n.member.kind, "synced", n.refusal.code) for n in settlement.noticed if n.refusal
+        Fate(n.member.kind, "noticed", n.refusal.code) for n in settlement.noticed if n.refusal
     ]
     fates += [Fate(one.member.kind, "dissolved", one.outcome) for one in settlement.unsent]
     fates += [Fate(member.kind, "dissolved", "linked") for member in settlement.replanned]
