@@ -19,20 +19,22 @@ from consumer.domain.errors import Doubt, NotExecuted
 from consumer.domain.lookup import (
     UNRESOLVED,
     Found,
-    Mismatch,
     by_id_path,
     contact_by_number_path,
     contact_sweep_path,
     credit_note_path,
     invoice_lookup_path,
+    parse_allocations,
+    parse_found,
+    payment_sweep_path,
+)
+from consumer.domain.matching import (
+    Mismatch,
     match_allocation,
     match_contact,
     match_numbered,
     match_payment,
     match_removed,
-    parse_allocations,
-    parse_found,
-    payment_sweep_path,
 )
 from consumer.domain.operations import OPERATIONS, elements_of
 from consumer.metrics import Metrics

@@ -17,6 +17,9 @@ from consumer.domain.pairing import ID, paired, surplus, target, uuid
 
 Kind = DocumentKind
 
+GONE = ("VOIDED", "DELETED")
+"""The statuses of what is no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

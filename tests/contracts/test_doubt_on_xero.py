@@ -31,14 +31,12 @@ from consumer.domain.answers import (
 from consumer.domain.errors import Doubt
 from consumer.domain.lookup import (
     Found,
-    Mismatch,
     contact_by_number_path,
     contact_sweep_path,
     invoice_lookup_path,
-    match_contact,
-    match_numbered,
     parse_found,
 )
+from consumer.domain.matching import Mismatch, match_contact, match_numbered
 from consumer.domain.operations import elements_of
 from consumer.ports import Authorisation, Call
 from consumer.sandbox.xero import Simulator, SimulatorSettings, serve
@@ -221,6 +219,21 @@ async def test_contacts_whose_answer_was_lost_are_swept_up(lab: Lab) -> None:
     assert all(match_contact(f"n-{i}", found.saved) for i in range(3))
     ahead = datetime.now(UTC) + timedelta(days=1)
     assert (await lab.found(contact_sweep_path(), "contact", since=ahead)).saved == ()
+
+
+async def test_a_change_between_two_pages_hides_nobody_from_a_sweep(lab: Lab) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    made = [await lab.contact(f"n-{i}", f"Kauri {i}") for i in range(4)]
+
+    async def page(n: int) -> list[Saved]:
+        path = contact_sweep_path(n).replace("pageSize=1000", "pageSize=2")
+        return list((await lab.found(path, "contact", since=before)).saved)
+
+    first = await page(1)
+    assert len(first) == 2
+    change = {"contact_id": str(first[0].xero_id), "action": "archive"}
+    await lab.control(f"books/{TENANT}/contacts", change)
+    assert {one.xero_id for one in [*first, *await page(2)]} == set(made)
 
 
 async def test_an_archived_contact_shows_its_successor(lab: Lab) -> None:

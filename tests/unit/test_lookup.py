@@ -17,16 +17,15 @@ from hypothesis import strategies as st
 from consumer.domain.answers import InDoubt, NotDone, Reply, Saved
 from consumer.domain.lookup import (
     MAX_NUMBERS,
-    Difference,
     Found,
-    Mismatch,
     contact_by_number_path,
     contact_sweep_path,
     invoice_lookup_path,
-    match_contact,
-    match_numbered,
+    parse_allocations,
     parse_found,
+    payment_sweep_path,
 )
+from consumer.domain.matching import Difference, Mismatch, match_contact, match_numbered
 
 JSON = dict[str, Any]
 ID = UUID("11111111-2222-4333-8444-555555555551")
@@ -100,10 +99,17 @@ def test_every_number_is_asked_once_whatever_its_characters(numbers: list[str]) 
 def test_contact_paths() -> None:
     assert query(contact_sweep_path(3)) == {
         "includeArchived": "true",
+        "order": "ContactID",
         "page": "3",
         "pageSize": "1000",
     }
     assert contact_by_number_path("a/b ?") == "Contacts/a%2Fb%20%3F"
+
+
+def test_sweeps_come_in_an_order_that_no_change_disturbs() -> None:
+    """What changes between two pages would move in any order by time, and hide its neighbour."""
+    assert query(contact_sweep_path())["order"] == "ContactID"
+    assert query(payment_sweep_path(2)) == {"order": "PaymentID", "page": "2", "pageSize": "1000"}
 
 
 # ── Answers ───────────────────────────────────────────────────────────────────────────────────────
@@ -149,6 +155,44 @@ def test_unreadable_answers_never_mean_absent(body: bytes) -> None:
     assert parse_found(Reply(200, body), "invoice") == InDoubt("unreadable")
 
 
+def credit_note(*allocations: Any) -> Reply:
+    return Reply(200, json.dumps({"CreditNotes": [{"Allocations": allocations}]}).encode())
+
+
+def test_allocations_of_a_credit_note_without_those_deleted() -> None:
+    there = {"AllocationID": str(ID), "Amount": 5, "Invoice": {"InvoiceID": str(OTHER)}}
+    gone = {**there, "AllocationID": str(OTHER), "IsDeleted": True}
+    kept = Saved(ID, target_id=OTHER, total=Decimal(5))
+    assert parse_allocations(credit_note(gone, {**there, "IsDeleted": False})) == Found((kept,))
+    assert parse_allocations(credit_note()) == Found(())
+    assert parse_allocations(Reply(200, b'{"CreditNotes": [{}]}')) == Found(())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"{}", b'{"CreditNotes": []}', b'{"CreditNotes": [1]}'),
+        b'{"CreditNotes": [{"Allocations": {}}]}',
+        b'{"CreditNotes": [{"Allocations": [{}]}]}',
+    ],
+)
+def test_unreadable_allocations_never_mean_absent(body: bytes) -> None:
+    assert parse_allocations(Reply(200, body)) == InDoubt("unreadable")
+
+
+@pytest.mark.parametrize(
+    ("status", "found"),
+    [
+        (404, Found(())),
+        (400, InDoubt("status_400")),
+        (503, InDoubt("status_503")),
+        (429, NotDone("throttled")),
+    ],
+)
+def test_a_note_that_is_not_shown(status: int, found: object) -> None:
+    assert parse_allocations(Reply(status, b"")) == found
+
+
 # ── Matching ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -186,8 +230,14 @@ def test_what_the_frozen_request_made_is_adopted() -> None:
     assert match_numbered(frozen(), [replace(MADE, xero_id=OTHER, number="ACM-002"), MADE]) == MADE
 
 
-def test_numbers_are_compared_without_case() -> None:
-    assert match_numbered(frozen(InvoiceNumber="acm-001"), [MADE]) == MADE
+def test_a_number_in_another_case_is_another_document() -> None:
+    """Xero finds numbers without regard to case, and may keep both."""
+    found = match_numbered(frozen(InvoiceNumber="acm-001"), [MADE])
+    assert found == Mismatch(ID, (Difference("number", "acm-001", "ACM-001"),))
+    assert "differs only in upper and lower case: ACM-001, not acm-001" in found.sentence
+    ours = replace(MADE, xero_id=OTHER, number="acm-001")
+    for order in ([MADE, ours], [ours, MADE]):
+        assert match_numbered(frozen(InvoiceNumber="acm-001"), order) == ours
 
 
 def test_paid_invoice_is_still_the_one() -> None:

@@ -1,0 +1,157 @@
+"""Matching: a frozen element and what Xero keeps in; the one that it made, or none, out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from uuid import UUID
+
+from consumer.domain.answers import GONE, Saved, amount
+from consumer.domain.answers import parse as parse_json
+
+_CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field that disagrees: ids, codes and figures, never personal data."""
+
+    field: str
+    ours: str
+    theirs: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """The number is taken in Xero by a document that is not the frozen one."""
+
+    xero_id: UUID
+    differences: tuple[Difference, ...]
+
+    @property
+    def sentence(self) -> str:
+        """Both sides in plain words."""
+        if [one.field for one in self.differences] == ["number"]:
+            [number] = self.differences
+            return (
+                "Xero has another document whose number differs only in upper and lower case: "
+                f"{number.theirs}, not {number.ours}."
+            )
+        parts = (f"{one.field} {one.theirs}, not {one.ours}" for one in self.differences)
+        return f"The document with this number in Xero has {'; '.join(parts)}."
+
+
+def match_removed(xero_id: UUID | None, found: Iterable[Saved]) -> Saved | None:
+    """The document of that id if it is voided or deleted by now."""
+    gone = (one for one in found if one.status in GONE)
+    return next((one for one in gone if one.xero_id == xero_id), None)
+
+
+def match_numbered(frozen: bytes, found: Iterable[Saved]) -> Saved | Mismatch | None:
+    """The invoice or credit note that the frozen element made: number, contact, currency, totals.
+
+    ``frozen`` is the element's JSON as sent. Nothing of that number: None. A voided or deleted
+    holder of the number is a mismatch: Xero gives the number to nobody else. So is one whose number
+    is the same but for its case, for Xero looks numbers up without regard to it.
+    """
+    sent = parse_json(frozen)
+    number = str(sent.get("InvoiceNumber") or sent.get("CreditNoteNumber") or "").strip()
+    alike = [
+        one
+        for one in found
+        if number and (one.number or "").strip().casefold() == number.casefold()
+    ]
+    same = [one for one in alike if (one.number or "").strip() == number]
+    if alike and not same:
+        case = Difference("number", number, alike[0].number or "")
+        return Mismatch(alike[0].xero_id, (case,))
+    best: Mismatch | None = None
+    for one in same:
+        differences = _differences(sent, one)
+        if not differences:
+            return one
+        if best is None or one.status not in GONE:
+            best = Mismatch(one.xero_id, differences)
+    return best
+
+
+def match_contact(contact_number: str, found: Iterable[Saved]) -> Saved | None:
+    """The contact of that ContactNumber; its status may be ARCHIVED, see ``merged_to`` then."""
+    wanted = contact_number.casefold()
+    same = [one for one in found if (one.number or "").casefold() == wanted]
+    return next((one for one in same if one.status != "ARCHIVED"), same[0] if same else None)
+
+
+def match_allocation(frozen: bytes, found: Iterable[Saved]) -> Saved | None:
+    """The allocation that the frozen element made: to the same invoice, of the same amount."""
+    sent = parse_json(frozen)
+    target = _id_of(sent, "Invoice", "InvoiceID")
+    for one in found:
+        if str(one.target_id) == target and one.total == amount(sent.get("Amount")):
+            return one
+    return None
+
+
+def match_payment(frozen: bytes, found: Iterable[Saved]) -> Saved | None:
+    """The payment that the frozen element made, by its Reference, which ends in our marker.
+
+    The amount and the document must agree as well; one that was deleted is none.
+    """
+    sent = parse_json(frozen)
+    target = _id_of(sent, "Invoice", "InvoiceID") or _id_of(sent, "CreditNote", "CreditNoteID")
+    for one in found:
+        same = one.number == sent.get("Reference") and str(one.target_id) == target
+        if same and one.total == amount(sent.get("Amount")) and one.status not in GONE:
+            return one
+    return None
+
+
+def _id_of(element: Mapping[str, object], name: str, id_field: str) -> str | None:
+    named = element.get(name)
+    value = named.get(id_field) if isinstance(named, Mapping) else None
+    return str(value).lower() if value is not None else None
+
+
+def _differences(sent: Mapping[str, object], one: Saved) -> tuple[Difference, ...]:
+    contact = sent.get("Contact")
+    contact_id = contact.get("ContactID") if isinstance(contact, Mapping) else None
+    net, tax = _totals(sent)
+    sides: tuple[tuple[str, object, object], ...] = (
+        ("contact", str(contact_id).lower(), one.contact_id and str(one.contact_id)),
+        ("currency", sent.get("CurrencyCode"), one.currency),
+        ("net", net, one.net),
+        ("tax", tax, one.tax),
+        ("total", net + tax, one.total),
+    )
+    found = [Difference(name, _shown(a), _shown(b)) for name, a, b in sides if a != b]
+    if one.status in GONE:
+        found.append(Difference("status", _shown(sent.get("Status")), _shown(one.status)))
+    return tuple(found)
+
+
+def _shown(value: object) -> str:
+    return (
+        f"{value:f}" if isinstance(value, Decimal) else "nothing" if value is None else str(value)
+    )
+
+
+def _totals(sent: Mapping[str, object]) -> tuple[Decimal, Decimal]:
+    """Net and tax of the frozen lines as Xero adds them up: each line to the cent, then the sum."""
+    lines = sent.get("LineItems")
+    priced = (
+        [line for line in lines if isinstance(line, Mapping)] if isinstance(lines, list) else []
+    )
+    tax = sum((amount(line.get("TaxAmount")) or Decimal(0) for line in priced), Decimal(0))
+    return sum((_net(line) for line in priced), Decimal(0)), tax
+
+
+def _net(line: Mapping[str, object]) -> Decimal:
+    given = amount(line.get("LineAmount"))
+    if given is not None:
+        return given
+    quantity, price, discount = (
+        amount(line.get(name)) or Decimal(0)
+        for name in ("Quantity", "UnitAmount", "DiscountAmount")
+    )
+    return (quantity * price - discount).quantize(_CENT, ROUND_HALF_UP)
