@@ -129,9 +129,12 @@ _FLAG: Mapping[Kind, str] = {
     "payment": "HasValidationErrors",
     "refund": "HasValidationErrors",
 }
-_PERSONAL = ("Name", "FirstName", "LastName", "EmailAddress", "PhoneNumber", "TaxNumber")
-_SHORTEST_PERSONAL = 4
-"""Shorter names occur inside other words; redacting them would make the text unreadable."""
+_PERSONAL = (
+    *("Name", "FirstName", "LastName", "EmailAddress", "PhoneNumber", "TaxNumber", "AttentionTo"),
+    *(f"AddressLine{number}" for number in range(1, 5)),
+)
+_SHORTEST_PERSONAL = 2
+"""A single letter tells of nobody; redacting it would make the text unreadable."""
 _DIGITS = 15
 """Digits before the point that a figure of Xero's can have."""
 _PLACES = 30
@@ -166,7 +169,7 @@ def classify(reply: Reply, kind: Kind, sent: Sequence[Mapping[str, object]]) -> 
         if isinstance(verdict, Answered):
             return verdict
     message = _text(document.get("Message")) or ""
-    said = refusals.words([message])
+    said = refusals.words([message], [text for one in sent for text in _personal(one)])
     if _KEY_REUSED.search(message):
         return InDoubt("key_reused", said=said)
     return InDoubt(f"whole_{reply.status}", batch_refused=True, said=said)

@@ -37,8 +37,8 @@ def _rule(code: str, pattern: str, hint: str, follows: Next = "fail") -> Rule:
 RULES: tuple[Rule, ...] = (
     _rule(
         "number_taken",
-        r"invoice # must be unique",
-        "Another invoice in Xero has this number: rename that one in Xero, or give the connection "
+        r"(invoice|credit note) # must be unique",
+        "Another document in Xero has this number: rename that one in Xero, or give the connection "
         "a number_prefix.",
         "look",
     ),
@@ -137,7 +137,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "discount_invalid",
-        r"discount rate .*invalid|discount must not be greater",
+        r"discount rate .*invalid|discount must not be greater|discounts cannot",
         "Compare the document's coupons with its fees in Lago and report this with its number.",
     ),
     _rule(
@@ -177,7 +177,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "document_incomplete",
-        r"invoice type must be specified|description must be specified",
+        r"(invoice|credit note) type must be specified|description must be specified",
         "Xero misses a field: report this with the document's number.",
     ),
     _rule(
@@ -192,8 +192,47 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "text_too_long",
-        r"maximum length|cannot be longer than",
+        r"maximum length|cannot be longer than|is too long",
         "Shorten the text in Lago.",
+    ),
+    _rule(
+        "document_not_open",
+        r"only be made against authorised|must be authorised to be allocated",
+        "Look at the document in Xero: it is paid, voided or not approved there. If somebody has "
+        "entered this payment by hand, remove theirs and retry, or leave it.",
+    ),
+    _rule(
+        "payment_exceeds_open",
+        r"payment amount exceeds",
+        "The document in Xero has less open than Lago tells: compare the payments and credits on "
+        "it, remove what was entered by hand, then retry.",
+    ),
+    _rule(
+        "payment_account_invalid",
+        r"account type is invalid for making a payment|account's currency must be",
+        "Map a payment account that is a bank account, or one that takes payments, in the "
+        "document's currency or the base currency.",
+    ),
+    _rule(
+        "allocation_exceeds_open",
+        r"cannot be allocated as amount is greater|allocate to has already been paid",
+        "The invoice or the credit note in Xero has less open than Lago tells: compare what is "
+        "paid and allocated there, remove what was entered by hand, then retry.",
+    ),
+    _rule(
+        "allocation_contact_differs",
+        r"must have the same contact",
+        "Invoice and credit note are on two contacts in Xero: put both on one there, then retry.",
+    ),
+    _rule(
+        "amount_invalid",
+        r"amount must be greater than zero",
+        "Xero takes no such amount: report this with the document's number.",
+    ),
+    _rule(
+        "document_missing",
+        r"(invoice|credit note|payment) could not be found|against a document that exists",
+        "The document is gone from Xero, or another organisation has it: look for it there.",
     ),
     _rule(
         "contact_name_taken",
@@ -210,7 +249,13 @@ OTHER = _rule(
 
 _NAME_CLASH = re.compile(r"(contact name ).*( is already assigned)", re.IGNORECASE | re.DOTALL)
 _EMAIL = re.compile(r"[^\s@\"'<>,;]+@[^\s@\"'<>,;]+")
-_QUOTED = re.compile(r'"[^"]*"')
+_QUOTED = re.compile(
+    r"""(?P<of>\b(?:code|rate|path|taxtype)\ )?
+        (?: (?P<single>(?<!\w)['‘].+?['’](?!\w))  # no apostrophes
+          | "[^"]*" | “[^”]*” | «[^»]*» )""",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+"""What tells of the chart or of a field (Account code '200') is no personal data."""
 _CONVERTED = re.compile(r"(convert string to \w+: ).*?(\. Path|$)", re.IGNORECASE | re.DOTALL)
 
 
@@ -226,14 +271,22 @@ def decide(messages: Iterable[str]) -> Rule:
 def redact(text: str, personal: Sequence[str] = ()) -> str:
     """The text without personal data, for logs and topics.
 
-    Gone are names, e-mail addresses, double-quoted input and every string of ``personal``.
+    Gone are names, e-mail addresses, quoted input but codes, and every string of ``personal`` where
+    it stands as a word, in any case.
     """
     text = _NAME_CLASH.sub(r"\1…\2", text)
-    for value in sorted(personal, key=len, reverse=True):
-        text = text.replace(value, "…")
+    for value in sorted(set(personal), key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "…", text, flags=re.IGNORECASE)
     text = _EMAIL.sub("…", text)
     text = _CONVERTED.sub(r"\1…\2", text)
-    return _QUOTED.sub('"…"', text)
+    return _QUOTED.sub(_mask, text)
+
+
+def _mask(quoted: re.Match[str]) -> str:
+    of, whole = quoted["of"] or "", quoted[0]
+    if of and quoted["single"]:
+        return whole
+    return f"{of}{whole[len(of)]}…{whole[-1]}"
 
 
 def words(messages: Iterable[str], personal: Sequence[str] = ()) -> str:

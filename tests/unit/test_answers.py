@@ -298,6 +298,10 @@ TEXTS = [
     ("The Date field must be specified.", "date_invalid", "fail"),
     ("The document DueDate field must be specified.", "date_invalid", "fail"),
     ("Invoice # must be unique.", "number_taken", "look"),
+    ("Credit Note # must be unique.", "number_taken", "look"),
+    ("Credit Note Type must be specified", "document_incomplete", "fail"),
+    ("Credit Note not of valid status for modification", "status_invalid", "fail"),
+    ("Payment not of valid status for modification", "status_invalid", "fail"),
     ("Invoice not of valid status for creation", "status_invalid", "fail"),
     ("Invoice not of valid status for modification", "status_invalid", "fail"),
     (
@@ -386,6 +390,40 @@ TEXTS = [
     ("Description cannot be longer than 4000 characters.", "text_too_long", "fail"),
     ("The Organisation is currently offline", "organisation_offline", "wait"),
     ("The Organisation is offline", "organisation_offline", "wait"),
+    (
+        "Payment amount exceeds the amount outstanding on this document",
+        "payment_exceeds_open",
+        "fail",
+    ),
+    ("Payments can only be made against Authorised documents", "document_not_open", "fail"),
+    ("Credit Note must be Authorised to be allocated", "document_not_open", "fail"),
+    ("Account type is invalid for making a payment to/from", "payment_account_invalid", "fail"),
+    ("The payment Amount must be greater than zero.", "amount_invalid", "fail"),
+    (
+        "Organisation accounts are locked on the specified payment date",
+        "locked_period",
+        "fail",
+    ),
+    (
+        "Credit Note cannot be allocated as amount is greater than amount outstanding",
+        "allocation_exceeds_open",
+        "fail",
+    ),
+    (
+        "The invoice you are trying to allocate to has already been paid off",
+        "allocation_exceeds_open",
+        "fail",
+    ),
+    (
+        "The Invoice and the Credit Note must have the same Contact",
+        "allocation_contact_differs",
+        "fail",
+    ),
+    ("The Invoice could not be found.", "document_missing", "fail"),
+    ("Payment must be against a document that exists.", "document_missing", "fail"),
+    ("Discounts cannot be applied to credit notes.", "discount_invalid", "fail"),
+    ("The Reference is too long.", "text_too_long", "fail"),
+    ("The specified contact details matched an archived contact.", "contact_archived", "fail"),
     ("Something nobody has seen yet", "refused_other", "fail"),
 ]
 
@@ -439,6 +477,51 @@ def test_words_carry_no_personal_data() -> None:
     assert "@" not in said
     assert "secret" not in said
     assert "is already assigned" in said
+
+
+def test_paying_what_is_paid_is_told_by_its_status() -> None:
+    """Xero says both then (xero.md 11)."""
+    both = (
+        "Payment amount exceeds the amount outstanding on this document",
+        "Payments can only be made against Authorised documents",
+    )
+    for texts in (both, both[::-1]):
+        assert refusal(failed(*texts)).code == "document_not_open"
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("The email address 'jane at kauri' is invalid.", "The email address '…' is invalid."),
+        ("Name 'O'Brien & Co' is not valid", "Name '…' is not valid"),
+        ("We know “Jane Doe”, ‘Jane’ and «Jane»", "We know “…”, ‘…’ and «…»"),
+        ("The value \"Jane 'JD' Doe\" is odd", 'The value "…" is odd'),
+        ("Write to <jane@kauri.test> or jane+x@kauri.test.", "Write to <…> or …"),
+        # What tells of the chart is no personal data, and an apostrophe is no quotation mark.
+        ("Account code '999' is not valid", "Account code '999' is not valid"),
+        ("The TaxType code 'OUTPUT' and rate '1.0'", "The TaxType code 'OUTPUT' and rate '1.0'"),
+        ("Not a number. Path 'Contacts[0].Name'", "Not a number. Path 'Contacts[0].Name'"),
+        ("The account's currency, the document's", "The account's currency, the document's"),
+    ],
+)
+def test_what_xero_quotes_is_masked_unless_it_is_a_code(message: str, said: str) -> None:
+    assert refusal(failed(message)).said == said
+    whole = classify(refused(message=message), "contact", [{}])
+    assert isinstance(whole, InDoubt)
+    assert whole.said == said
+
+
+def test_short_names_are_masked_as_words_and_in_any_case() -> None:
+    contact = {"FirstName": "Bo", "Name": "Rimu", "Addresses": [{"AddressLine1": "1 Kauri St"}]}
+    said = refusal(failed("BO of rimu at 1 kauri st, not Bob, not a board", Contact=contact)).said
+    assert said == "… of … at …, not Bob, not a board"
+
+
+def test_words_about_a_whole_batch_tell_of_none_of_its_people() -> None:
+    reply = refused(message="Jane Doe of Rimu cannot be read")
+    verdict = classify(reply, "contact", [{"Name": "Rimu"}, {"FirstName": "Jane Doe"}])
+    assert isinstance(verdict, InDoubt)
+    assert verdict.said == "… of … cannot be read"
 
 
 def test_words_are_one_bounded_line() -> None:
