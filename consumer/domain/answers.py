@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
 from consumer.domain import refusals
+from consumer.domain.elements import amount, listed, messages_of, parse, personal_of, text_of
 from consumer.domain.operations import DocumentKind
 from consumer.domain.pairing import ID, paired, surplus, target, uuid
 
@@ -129,16 +128,6 @@ _FLAG: Mapping[Kind, str] = {
     "payment": "HasValidationErrors",
     "refund": "HasValidationErrors",
 }
-_PERSONAL = (
-    *("Name", "FirstName", "LastName", "EmailAddress", "PhoneNumber", "TaxNumber", "AttentionTo"),
-    *(f"AddressLine{number}" for number in range(1, 5)),
-)
-_SHORTEST_PERSONAL = 2
-"""A single letter tells of nobody; redacting it would make the text unreadable."""
-_DIGITS = 15
-"""Digits before the point that a figure of Xero's can have."""
-_PLACES = 30
-"""Digits after it; a text like 1e-999999999 would fill the memory when it is shown."""
 _NO_OUTCOME = frozenset({408, 409, 425, 499})
 """4xx that say nothing about the elements: timeouts, and a key whose first call is in flight."""
 _KEY_REUSED = re.compile(r"idempotency key.*different request", re.IGNORECASE | re.DOTALL)
@@ -156,20 +145,20 @@ def classify(reply: Reply, kind: Kind, sent: Sequence[Mapping[str, object]]) -> 
         return refused
     if 200 <= reply.status < 300:
         document = parse(reply.body)
-        elements = _list(document, _COLLECTION[kind])
+        elements = listed(document, _COLLECTION[kind])
         if not elements and document.get("IsDeleted") is True:
             elements = [document]  # an allocation's deletion answers with it alone
         return _answered(elements, kind, sent, strict=False)
     if not 400 <= reply.status < 500 or reply.status in _NO_OUTCOME:
         return _no_outcome(reply)
     document = parse(reply.body)
-    elements = _list(document, "Elements")
+    elements = listed(document, "Elements")
     if elements:
         verdict = _answered(elements, kind, sent, strict=True)
         if isinstance(verdict, Answered):
             return verdict
-    message = _text(document.get("Message")) or ""
-    said = refusals.words([message], [text for one in sent for text in _personal(one)])
+    message = text_of(document.get("Message")) or ""
+    said = refusals.words([message], [text for one in sent for text in personal_of(one)])
     if _KEY_REUSED.search(message):
         return InDoubt("key_reused", said=said)
     return InDoubt(f"whole_{reply.status}", batch_refused=True, said=said)
@@ -205,7 +194,7 @@ def _answered(
     if ordered is None:
         return InDoubt("disordered")
     fates = [
-        _fate(element, kind, _personal(asked), strict=strict)
+        _fate(element, kind, personal_of(asked), strict=strict)
         for asked, element in zip(sent, ordered, strict=True)
     ]
     known = [fate for fate in fates if fate is not None]
@@ -223,7 +212,7 @@ def _fate(
     ``personal``: what was sent about a person.
     """
     status = element.get("StatusAttributeString")
-    complaints = _messages(element, "ValidationErrors")
+    complaints = messages_of(element, "ValidationErrors")
     if status not in ("OK", "WARNING", "ERROR"):
         failed = element.get(_FLAG[kind]) is True or bool(complaints)
         if strict and not failed:
@@ -232,10 +221,10 @@ def _fate(
     keeps = saved(element, kind)
     if status != "ERROR" and keeps is not None:
         return keeps
-    if status != "ERROR" and not _text(element.get(ID[kind])):
+    if status != "ERROR" and not text_of(element.get(ID[kind])):
         return None
     rule = refusals.decide(complaints)
-    said = refusals.words(complaints, [*personal, *_personal(element)])
+    said = refusals.words(complaints, [*personal, *personal_of(element)])
     return Refusal(rule.code, said, rule.hint, rule.next)
 
 
@@ -245,13 +234,13 @@ def saved(element: Mapping[str, object], kind: Kind) -> Saved | None:
     if xero_id is None:
         return None
     warnings = tuple(
-        refusals.words([text], _personal(element)) for text in _messages(element, "Warnings")
+        refusals.words([text], personal_of(element)) for text in messages_of(element, "Warnings")
     )
     if kind == "contact":
         return Saved(
             xero_id=xero_id,
-            number=_text(element.get("ContactNumber")),
-            status=_text(element.get("ContactStatus")),
+            number=text_of(element.get("ContactNumber")),
+            status=text_of(element.get("ContactStatus")),
             merged_to=uuid(element.get("MergedToContactID")),
             warnings=warnings,
         )
@@ -266,8 +255,8 @@ def saved(element: Mapping[str, object], kind: Kind) -> Saved | None:
     if kind in ("payment", "refund"):
         return Saved(
             xero_id=xero_id,
-            number=_text(element.get("Reference")),
-            status=_text(element.get("Status")),
+            number=text_of(element.get("Reference")),
+            status=text_of(element.get("Status")),
             target_id=target(element),
             total=amount(element.get("Amount")),
             warnings=warnings,
@@ -275,78 +264,13 @@ def saved(element: Mapping[str, object], kind: Kind) -> Saved | None:
     contact = element.get("Contact")
     return Saved(
         xero_id=xero_id,
-        number=_text(element.get("InvoiceNumber") or element.get("CreditNoteNumber")),
-        status=_text(element.get("Status")),
+        number=text_of(element.get("InvoiceNumber") or element.get("CreditNoteNumber")),
+        status=text_of(element.get("Status")),
         contact_id=uuid(contact.get("ContactID")) if isinstance(contact, Mapping) else None,
-        currency=_text(element.get("CurrencyCode")),
+        currency=text_of(element.get("CurrencyCode")),
         net=amount(element.get("SubTotal")),
         tax=amount(element.get("TotalTax")),
         total=amount(element.get("Total")),
         due=amount(element.get("AmountDue" if kind == "invoice" else "RemainingCredit")),
         warnings=warnings,
     )
-
-
-def parse(body: bytes) -> Mapping[str, object]:
-    """The JSON object of a body, numbers with a point as Decimal; empty if it is none."""
-    try:
-        value = json.loads(body, parse_float=Decimal)
-    except (ValueError, RecursionError, InvalidOperation):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def amount(value: object) -> Decimal | None:
-    """A figure in major units, never by way of float; None if it is none."""
-    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
-        return None
-    try:
-        number = Decimal(value)
-    except (InvalidOperation, ValueError):
-        return None
-    exponent = number.as_tuple().exponent
-    if not isinstance(exponent, int) or not -_PLACES <= exponent <= _DIGITS:
-        return None
-    return number if abs(number) < 10**_DIGITS else None
-
-
-def _list(document: Mapping[str, object], name: str) -> list[object]:
-    value = document.get(name)
-    return value if isinstance(value, list) else []
-
-
-def _text(value: object) -> str | None:
-    """A text that can be stored: no NUL, no lone surrogate."""
-    if not isinstance(value, str):
-        return None
-    return value.replace("\0", "").encode("utf-8", "replace").decode()
-
-
-def _messages(element: Mapping[str, object], name: str) -> list[str]:
-    """The messages of every list of that name, the element's own first, then its parts'."""
-    return [
-        text
-        for part in _parts(element)
-        for entry in _list(part, name)
-        if isinstance(entry, Mapping) and (text := _text(entry.get("Message")))
-    ]
-
-
-def _personal(element: Mapping[str, object]) -> list[str]:
-    """What the element tells about a person, so that it can be kept out of texts."""
-    found = (_text(part.get(name)) for part in _parts(element) for name in _PERSONAL)
-    return [text for text in found if text and len(text) >= _SHORTEST_PERSONAL]
-
-
-def _parts(element: Mapping[str, object]) -> list[Mapping[str, object]]:
-    """The object and all objects inside it, outermost first; no recursion, depth is not ours."""
-    found: list[Mapping[str, object]] = []
-    queue: deque[object] = deque([element])
-    while queue:
-        value = queue.popleft()
-        if isinstance(value, Mapping):
-            found.append(value)
-            queue.extend(value.values())
-        elif isinstance(value, list):
-            queue.extend(value)
-    return found

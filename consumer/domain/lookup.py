@@ -12,8 +12,8 @@ from urllib.parse import quote
 from uuid import UUID
 
 from consumer.domain.answers import GONE, InDoubt, Kind, NotDone, Reply, Saved, not_done
-from consumer.domain.answers import parse as parse_json
 from consumer.domain.answers import saved as read_saved
+from consumer.domain.elements import parse
 from consumer.domain.errors import Doubt
 
 PAGE_SIZE = 1000
@@ -132,7 +132,7 @@ def _document(reply: Reply, *, single: bool) -> Mapping[str, object] | Found | N
         return Found(())
     if not 200 <= reply.status < 300:
         return InDoubt(f"status_{reply.status}")
-    return parse_json(reply.body)
+    return parse(reply.body)
 
 
 def _found(elements: object, kind: Kind, pages: int = 1) -> Found | InDoubt:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
-from consumer.domain.answers import GONE, Saved, amount
-from consumer.domain.answers import parse as parse_json
+from consumer.domain.answers import GONE, Saved
+from consumer.domain.elements import amount, parse
 
 _CENT = Decimal("0.01")
 
@@ -55,7 +55,7 @@ def match_numbered(frozen: bytes, found: Iterable[Saved]) -> Saved | Mismatch | 
     holder of the number is a mismatch: Xero gives the number to nobody else. So is one whose number
     is the same but for its case, for Xero looks numbers up without regard to it.
     """
-    sent = parse_json(frozen)
+    sent = parse(frozen)
     number = str(sent.get("InvoiceNumber") or sent.get("CreditNoteNumber") or "").strip()
     alike = [
         one
@@ -85,7 +85,7 @@ def match_contact(contact_number: str, found: Iterable[Saved]) -> Saved | None:
 
 def match_allocation(frozen: bytes, found: Iterable[Saved]) -> Saved | None:
     """The allocation that the frozen element made: to the same invoice, of the same amount."""
-    sent = parse_json(frozen)
+    sent = parse(frozen)
     target = _id_of(sent, "Invoice", "InvoiceID")
     for one in found:
         if str(one.target_id) == target and one.total == amount(sent.get("Amount")):
@@ -98,7 +98,7 @@ def match_payment(frozen: bytes, found: Iterable[Saved]) -> Saved | None:
 
     The amount and the document must agree as well; one that was deleted is none.
     """
-    sent = parse_json(frozen)
+    sent = parse(frozen)
     target = _id_of(sent, "Invoice", "InvoiceID") or _id_of(sent, "CreditNote", "CreditNoteID")
     for one in found:
         same = one.number == sent.get("Reference") and str(one.target_id) == target

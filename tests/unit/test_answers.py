@@ -21,9 +21,9 @@ from consumer.domain.answers import (
     Reply,
     Saved,
     Verdict,
-    amount,
     classify,
 )
+from consumer.domain.elements import amount
 
 JSON = dict[str, Any]
 ONE = "11111111-2222-4333-8444-555555555551"

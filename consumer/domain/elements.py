@@ -1,0 +1,85 @@
+"""JSON of Xero's in; its figures, texts, messages and what it tells about a person out."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+
+_PERSONAL = (
+    *("Name", "FirstName", "LastName", "EmailAddress", "PhoneNumber", "TaxNumber", "AttentionTo"),
+    *(f"AddressLine{number}" for number in range(1, 5)),
+)
+_SHORTEST_PERSONAL = 2
+"""A single letter tells of nobody; redacting it would make the text unreadable."""
+_DIGITS = 15
+"""Digits before the point that a figure of Xero's can have."""
+_PLACES = 30
+"""Digits after it; a text like 1e-999999999 would fill the memory when it is shown."""
+
+
+def parse(body: bytes) -> Mapping[str, object]:
+    """The JSON object of a body, numbers with a point as Decimal; empty if it is none."""
+    try:
+        value = json.loads(body, parse_float=Decimal)
+    except (ValueError, RecursionError, InvalidOperation):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def amount(value: object) -> Decimal | None:
+    """A figure in major units, never by way of float; None if it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        return None
+    try:
+        number = Decimal(value)
+    except (InvalidOperation, ValueError):
+        return None
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or not -_PLACES <= exponent <= _DIGITS:
+        return None
+    return number if abs(number) < 10**_DIGITS else None
+
+
+def listed(document: Mapping[str, object], name: str) -> list[object]:
+    """The list of that name; empty if there is none."""
+    value = document.get(name)
+    return value if isinstance(value, list) else []
+
+
+def text_of(value: object) -> str | None:
+    """A text that can be stored: no NUL, no lone surrogate."""
+    if not isinstance(value, str):
+        return None
+    return value.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def messages_of(element: Mapping[str, object], name: str) -> list[str]:
+    """The messages of every list of that name, the element's own first, then its parts'."""
+    return [
+        text
+        for part in _parts(element)
+        for entry in listed(part, name)
+        if isinstance(entry, Mapping) and (text := text_of(entry.get("Message")))
+    ]
+
+
+def personal_of(element: Mapping[str, object]) -> list[str]:
+    """What the element tells about a person, so that it can be kept out of texts."""
+    found = (text_of(part.get(name)) for part in _parts(element) for name in _PERSONAL)
+    return [text for text in found if text and len(text) >= _SHORTEST_PERSONAL]
+
+
+def _parts(element: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """The object and all objects inside it, outermost first; no recursion, depth is not ours."""
+    found: list[Mapping[str, object]] = []
+    queue: deque[object] = deque([element])
+    while queue:
+        value = queue.popleft()
+        if isinstance(value, Mapping):
+            found.append(value)
+            queue.extend(value.values())
+        elif isinstance(value, list):
+            queue.extend(value)
+    return found
