@@ -232,12 +232,13 @@ class Settlement:
         self.replanned.append(member)
         self.closed.append((member.position, "dissolved"))
 
-    def dissolve(self, doubt: str, absent: Sequence[Member], size: int) -> None:
+    def dissolve(self, doubt: str, absent: Sequence[Member], size: int, said: str = "") -> None:
         """Xero has none of these: send again, halved if the batch itself seems to be at fault.
 
         Args:
             doubt: why the request's outcome was unknown.
             size: how many of its members were still open.
+            said: by Xero, about the whole request.
         """
         if doubt == "number_taken":
             for member in absent:
@@ -250,7 +251,7 @@ class Settlement:
         if size == 1 and (final or any(m.attempts >= GIVE_UP_ALONE for m in absent)):
             refusal = Refusal(
                 "request_refused",
-                f"Xero refuses the whole request ({doubt}) without naming a reason.",
+                f"Xero refuses the whole request ({doubt}): {said or 'it names no reason.'}",
                 "Look at the document in Lago for unusual values; Xero's support can trace it.",
             )
             for member in absent:

@@ -74,11 +74,12 @@ async def test_a_lone_document_that_xero_refuses_as_a_whole_fails_at_once(
         await _ready_invoice(b)
         frozen = await b.freeze()
         await b.ledger.settle(
-            frozen.request_id, InDoubt(why, batch_refused=True), Reply(400, b"{}")
+            frozen.request_id, InDoubt(why, True, "Something is off."), Reply(400, b"{}")
         )
         await b.ledger.resolve(frozen.request_id, {0: Absent()})
         [invoice] = await b.documents(kind="invoice")
         assert (invoice["state"], invoice["code"]) == ("failed", "request_refused")
+        assert invoice["said"] == f"Xero refuses the whole request ({why}): Something is off."
 
 
 # ── Look-ups that tell nothing ────────────────────────────────────────────────────────────────────

@@ -81,7 +81,8 @@ class Settler:
             look = ("number_taken", 0.0) if looking else None
         fates = await self._write(conn, request_id, settlement)
         if look is not None:
-            await conn.execute(SQL["doubt_request"], request_id, look[0], _s(look[1]), False)
+            said = verdict.said if isinstance(verdict, InDoubt) else ""
+            await conn.execute(SQL["doubt_request"], request_id, look[0], _s(look[1]), said or None)
         elif verdict is None or not isinstance(verdict, InDoubt):
             outcome = "answered" if isinstance(verdict, Answered) else "not_executed"
             await conn.execute(SQL["close_request"], request_id, outcome)
@@ -155,7 +156,8 @@ class Settler:
                 absent.append(member)
         how = "found" if request["doubt"] == "number_taken" else "adopted"
         await self._keep(conn, request["tenant_id"], adopted, settlement, how)
-        settlement.dissolve(request["doubt"] or "no_answer", absent, len(members))
+        doubt, said = request["doubt"] or "no_answer", request["said"] or ""
+        settlement.dissolve(doubt, absent, len(members), said)
         fates = await self._write(conn, request_id, settlement)
         if len(settlement.closed) == len(members):
             await conn.execute(SQL["close_request"], request_id, "looked_up")

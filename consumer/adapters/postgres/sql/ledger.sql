@@ -160,7 +160,7 @@ update tenant set due_at = case when $2::float is null then 'infinity'
 
 -- name: lock_request
 select r.id, r.tenant_id, r.purpose, r.method, r.path, r.body, r.outcome, r.started_at, r.answered_at,
-       r.status, r.doubt, r.resendable, r.looks, t.authorisation_id
+       r.status, r.doubt, r.said, r.resendable, r.looks, t.authorisation_id
   from request r join tenant t on t.id = r.tenant_id
  where r.id = $1 for update of r;
 
@@ -183,7 +183,8 @@ update request
 update request set outcome = $2, look_at = null where id = $1;
 
 -- name: doubt_request
-update request set doubt = $2, look_at = statement_timestamp() + $3::interval, resendable = resendable and $4
+update request
+   set doubt = $2, look_at = statement_timestamp() + $3::interval, resendable = false, said = $4
  where id = $1;
 
 -- name: close_members

@@ -192,6 +192,7 @@ create table request (
   looks smallint not null default 0, -- look-ups that told nothing
   resendable boolean not null default false,
   doubt text, -- why the outcome is unknown
+  said text, -- by Xero, about the whole request
   correlation text
 );
 
