@@ -94,8 +94,8 @@ def _both(
 
 
 def _name(element: Element, kind: DocumentKind) -> object:
-    """The number, without the spaces around it; for what has none the document that it is on."""
+    """The number, however it is spaced; for what has none the document that it is on."""
     if kind not in _NUMBER:
         return target(element)
     number = element.get(_NUMBER[kind])
-    return number.strip() or None if isinstance(number, str) else None
+    return " ".join(number.split()) or None if isinstance(number, str) else None

@@ -81,6 +81,13 @@ def test_what_cannot_be_paired_is_a_doubt(elements: list[JSON]) -> None:
     assert answered("invoice", sent, *elements) == InDoubt("disordered")
 
 
+def test_a_number_that_xero_spaces_anew_is_the_same() -> None:
+    verdict = answered(
+        "invoice", [{"InvoiceNumber": "A  1 "}], {"InvoiceID": ONE, "InvoiceNumber": "A 1"}
+    )
+    assert ids(verdict) == [ONE]
+
+
 def test_an_answer_that_names_nothing_is_taken_in_order() -> None:
     sent = [{"InvoiceNumber": "A"}, {"InvoiceNumber": "B"}]
     verdict = answered("invoice", sent, {"InvoiceID": ONE}, {"InvoiceID": TWO})
