@@ -384,6 +384,8 @@ async def test_a_residual_gives_way_to_a_payment_in_time_and_to_the_policy(
             pass
         late = await b.documents(kind="payment", target=UUID(other["lago_id"]))
         assert [d["state"] for d in late] == ["waiting"]
+
+
 @pytest.mark.parametrize(("why", "final"), [("whole_400", True), ("key_reused", False)])
 async def test_a_payment_that_is_refused_with_its_whole_request_is_absent_at_once(
     database_url: str, why: str, final: bool
