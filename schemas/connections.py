@@ -132,6 +132,7 @@ class Policies(Part):
     """What to do where more than one way is right."""
 
     zero_invoices: Literal["post", "skip"] = "post"
+    locked_period: Literal["hold", "first_open_day", "fail"] = "hold"
     residual_payments: Literal["post", "ignore"] = "post"
     voids: Literal["sync", "report"] = "sync"
 

@@ -23,6 +23,7 @@ from consumer.domain.translate.allocation import translate_allocation
 from consumer.domain.translate.contact import name_key, name_suffix, translate_contact
 from consumer.domain.translate.credit_note import translate_credit_note
 from consumer.domain.translate.invoice import translate_invoice
+from consumer.domain.translate.locks import check_removal, unlocked
 from consumer.domain.translate.payment import translate_payment, translate_refund
 from consumer.domain.translate.portions import NOTHING
 from consumer.domain.translate.types import Note, Posted, Totals
@@ -75,6 +76,7 @@ class Candidate:
     xero_status: str | None = None
     contact_id: UUID | None = None
     """The Xero id of the document's contact."""
+    dated: date | None = None
     suffix: str = ""
     batch_limit: int | None = None
 
@@ -199,12 +201,13 @@ def _element(
     names: set[str],
 ) -> tuple[Element | None, Sequence[Note]]:
     """The document's part of the request; None if its facts are not the wanted ones."""
-    if operation.step == "remove":
-        return Element(candidate.id, None, _removal(candidate, operation)), ()
     connection = connections[candidate.connection_id]
+    chart = charts.get(connection.tenant_id, Chart())
+    if operation.step == "remove":
+        check_removal(candidate.dated, chart.organisation, connection)
+        return Element(candidate.id, None, _removal(candidate, operation)), ()
     if _left_out(candidate, operation, connection):
         return None, ()
-    chart = charts.get(connection.tenant_id, Chart())
     if operation.kind == "contact":
         return _contact(candidate, names), ()
     if operation.kind == "payment":
@@ -212,9 +215,9 @@ def _element(
     if operation.kind == "credit_note":
         return _credit_note(candidate, connection, chart)
     if operation.kind == "refund":
-        return _refund(candidate, connection), ()
+        return _refund(candidate, connection, chart), ()
     if operation.kind == "allocation":
-        return _allocation(candidate), ()
+        return _allocation(candidate, connection, chart), ()
     return _invoice(candidate, connection, chart)
 
 
@@ -252,11 +255,12 @@ def _credit_note(
     made = translate_credit_note(
         note, entity=entity or "", connection=connection, chart=chart, contact_id=contact_id
     )
-    number, body = made.payload.credit_note_number, made.payload.body()
+    body = unlocked(made.payload, chart.organisation, connection).body()
+    number = made.payload.credit_note_number
     return Element(candidate.id, candidate.wanted, body, "", number, made.totals), made.notes
 
 
-def _refund(candidate: Candidate, connection: Connection) -> Element | None:
+def _refund(candidate: Candidate, connection: Connection, chart: Chart) -> Element | None:
     note, amount, source_id = candidate.note, candidate.amount_cents, candidate.source_id
     if note is None or amount is None or source_id is None:
         return None
@@ -267,11 +271,12 @@ def _refund(candidate: Candidate, connection: Connection) -> Element | None:
         credit_note_id=source_id,
         posted=candidate.settled,
     )
+    body = unlocked(made, chart.organisation, connection).body()
     totals = Totals(made.amount, ZERO, made.amount)
-    return Element(candidate.id, candidate.wanted, made.body(), totals=totals)
+    return Element(candidate.id, candidate.wanted, body, totals=totals)
 
 
-def _allocation(candidate: Candidate) -> Element | None:
+def _allocation(candidate: Candidate, connection: Connection, chart: Chart) -> Element | None:
     part = candidate.allocation
     if part is None or part.invoice_id is None or candidate.source_id is None:
         return None
@@ -283,8 +288,9 @@ def _allocation(candidate: Candidate) -> Element | None:
         invoice_id=part.invoice_id,
         posted=candidate.settled,
     )
+    body = unlocked(made, chart.organisation, connection).body()
     totals = Totals(made.amount, ZERO, made.amount)
-    return Element(candidate.id, candidate.wanted, made.body(), totals=totals)
+    return Element(candidate.id, candidate.wanted, body, totals=totals)
 
 
 def _payment(candidate: Candidate, connection: Connection, chart: Chart) -> Element | None:
@@ -306,8 +312,9 @@ def _payment(candidate: Candidate, connection: Connection, chart: Chart) -> Elem
         invoice_id=part.invoice_id,
         posted=candidate.settled,
     )
+    body = unlocked(made, chart.organisation, connection).body()
     totals = Totals(made.amount, ZERO, made.amount)
-    return Element(candidate.id, candidate.wanted, made.body(), totals=totals)
+    return Element(candidate.id, candidate.wanted, body, totals=totals)
 
 
 def _contact(candidate: Candidate, names: set[str]) -> Element | None:
@@ -338,7 +345,8 @@ def _invoice(
         chart=chart,
         contact_id=contact_id,
     )
-    number, body = made.payload.invoice_number, made.payload.body()
+    body = unlocked(made.payload, chart.organisation, connection).body()
+    number = made.payload.invoice_number
     return Element(candidate.id, candidate.wanted, body, "", number, made.totals, left), made.notes
 
 

@@ -80,6 +80,8 @@ def _cause(cause: str | None) -> str:
             return f"no message about the invoice {key} has come yet"
         case "split":
             return "Lago's messages do not tell yet how the payment is split among its invoices"
+        case "lock":
+            return f"its date lies in a period that Xero has locked{where}"
         case "home":
             return f"no connection serves customer {key} yet"
         case "lago":

@@ -91,6 +91,7 @@ class Connection:
     number_prefix: str = ""
     zero_invoices: Literal["post", "skip"] = "post"
     voids: Literal["sync", "report"] = "sync"
+    locked_period: Literal["hold", "first_open_day", "fail"] = "hold"
     residual_payments: Literal["post", "ignore"] = "post"
     mappings: Mapping[MappingKey, Target] = field(default_factory=dict)
 

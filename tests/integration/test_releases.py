@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
+from consumer.domain.chart import Organisation
 from consumer.ports import Wish
 from consumer.sandbox.lago import Tax
 from tests.integration.ledger import CHART, Books, books
@@ -124,3 +125,25 @@ async def test_a_code_of_any_length_is_a_cause(database_url: str) -> None:
         [failed] = await b.documents(state="failed")
         assert failed["cause"].startswith("tax:")
         assert len(failed["cause"]) < 250
+
+
+async def test_what_a_lock_date_holds_goes_out_once_it_moves(database_url: str) -> None:
+    async with books(database_url) as b:
+
+        async def lock(day: date) -> None:
+            [stored] = (await b.connections.stored()).values()
+            chart = replace(CHART, organisation=Organisation(period_lock_date=day))
+            wish = Wish(stored.connection, stored.client_id, stored.secret, chart)
+            await b.connections.store([wish], "tests", [])
+
+        await lock(date(2026, 5, 1))
+        who = b.customer()
+        await b.told(b.said(who), b.said(b.invoice(who)))
+        await b.accept(await b.freeze())
+        await _release_all(b)
+        assert (await b.ledger.freeze(b.tenants[0])).frozen is None
+        [held] = await b.documents(kind="invoice")
+        assert (held["state"], held["code"]) == ("failed", "locked_period")
+        await lock(date(2026, 4, 30))
+        await _release_all(b)
+        assert (await b.freeze()).purpose == "invoice_create"

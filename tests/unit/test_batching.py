@@ -214,7 +214,9 @@ def test_an_update_names_its_contact() -> None:
 def test_what_lago_took_back_is_voided_by_its_id_and_a_draft_deleted() -> None:
     posted = [Candidate(n, BOOKS.id, None, xero_id=uuid4(), xero_status=s) for n, s in
               enumerate(("AUTHORISED", "DRAFT"), 1)]  # fmt: skip
-    batch = assemble(posted, OPERATIONS["invoice_void"], {}, {}, max_elements=50, max_bytes=ROOMY)
+    batch = assemble(
+        posted, OPERATIONS["invoice_void"], {BOOKS.id: BOOKS}, {}, max_elements=50, max_bytes=ROOMY
+    )
     assert [json.loads(e.body) for e in batch.elements] == [
         {"InvoiceID": str(posted[0].xero_id), "Status": "VOIDED"},
         {"InvoiceID": str(posted[1].xero_id), "Status": "DELETED"},

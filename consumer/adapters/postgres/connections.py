@@ -32,6 +32,7 @@ _SETTINGS = (
     "zero_invoices",
     "voids",
     "residual_payments",
+    "locked_period",
 )
 _CONNECTION = TypeAdapter(Connection)
 _ORGANISATION = TypeAdapter(Organisation)

@@ -310,6 +310,7 @@ def _candidate(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
         xero_id=row["xero_id"],
         xero_status=row["xero_status"],
         contact_id=row["contact_id"],
+        dated=row["dated"],
         suffix=row["suffix"],
         batch_limit=row["batch_limit"],
     )

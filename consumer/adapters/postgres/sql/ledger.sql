@@ -51,7 +51,7 @@ with picked as materialized (
    limit $4 for update skip locked
 )
 select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.batch_limit, d.suffix, d.xero_id,
-       d.xero_status, d.target, d.amount_cents, d.currency, o.facts::text as facts,
+       d.xero_status, d.target, d.amount_cents, d.currency, d.dated, o.facts::text as facts,
        k.facts::text as customer_facts, c.xero_id as contact_id, i.xero_id as target_id,
        i.currency as target_currency, i.dated as target_dated, n.xero_id as source_id, n.dated as source_dated,
        s.subunits as settled_subunits, s.cents as settled_cents
