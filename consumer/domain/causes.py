@@ -8,6 +8,8 @@ from consumer.domain.errors import Inconsistent
 
 LONGEST = 200
 """Characters: causes are looked up by an index, and a code of Lago's may be any length."""
+PLANNING = "plan:"
+"""Begins the causes of what waits for nothing but being planned again."""
 _NEWS = ("lago_invoice:", "content:", "split:")
 """Causes that only a message of Lago's can end."""
 
@@ -23,6 +25,15 @@ def bounded(name: str) -> str:
 def awaits_news(cause: str | None) -> bool:
     """Whether only a message of Lago's can end this wait, which may never come."""
     return cause is not None and cause.startswith(_NEWS)
+
+
+def not_asked_for() -> Inconsistent:
+    """What a document fails with that was to be planned again, but is in no plan any more."""
+    return Inconsistent(
+        "not_asked_for",
+        "Lago's messages no longer ask for this document.",
+        "Compare the object in Lago with Xero, and correct Xero by hand if anything is left there.",
+    )
 
 
 def unanswered(cause: str) -> Inconsistent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.objects import lock_objects, write_objects
 from consumer.adapters.postgres.planned import Patience, write_documents
 from consumer.adapters.postgres.sql import statements
+from consumer.domain.documents import Planned
 from consumer.domain.objects import Object, ObjectKey
 from consumer.domain.planning import plan_family
 
@@ -30,14 +31,17 @@ class Planner:
 
     async def again(
         self, conn: Conn, keys: Iterable[ObjectKey], due: Collection[UUID] = ()
-    ) -> frozenset[UUID]:
-        """Plan these objects with nothing new learnt of Lago; returns the tenants with work.
+    ) -> Sequence[Planned]:
+        """Plan these objects with nothing new learnt of Lago; returns all that they ask for.
 
         Args:
             due: the invoices whose pending residuals have waited long enough.
         """
         known = await lock_objects(conn, keys)
-        return await self.plan(conn, known, dict(known), {}, due) if known else frozenset()
+        if not known:
+            return ()
+        documents, _ = await self._plan(conn, known, dict(known), {}, due)
+        return documents
 
     async def plan(
         self,
@@ -45,7 +49,6 @@ class Planner:
         known: Mapping[ObjectKey, Object],
         objects: dict[ObjectKey, Object],
         made: Mapping[int, datetime],
-        due: Collection[UUID] = (),
     ) -> frozenset[UUID]:
         """Plan ``objects`` and write all that changed; returns the tenants with work.
 
@@ -53,6 +56,17 @@ class Planner:
             known: the locked rows, as they were.
             made: when each event that changed an object was appended.
         """
+        _, tenants = await self._plan(conn, known, objects, made, ())
+        return tenants
+
+    async def _plan(
+        self,
+        conn: Conn,
+        known: Mapping[ObjectKey, Object],
+        objects: dict[ObjectKey, Object],
+        made: Mapping[int, datetime],
+        due: Collection[UUID],
+    ) -> tuple[Sequence[Planned], frozenset[UUID]]:
         at = await conn.fetchrow(SQL["now"])
         assert at is not None
         plan = plan_family(
@@ -74,7 +88,7 @@ class Planner:
             await conn.execute(SQL["release"], list(plan.released))
         if tenants:
             await conn.execute(SQL["wake_tenants"], list(tenants))
-        return tenants
+        return plan.documents, tenants
 
 
 async def _contacts(conn: Conn, keys: Iterable[ObjectKey]) -> dict[UUID, list[int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from operator import attrgetter, itemgetter
 from uuid import UUID
 
 import asyncpg
@@ -14,7 +15,7 @@ from consumer.adapters.postgres.planned import object_of_row, wait_for_others
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.sql import columns, statements
 from consumer.domain.batching import fault
-from consumer.domain.causes import unanswered
+from consumer.domain.causes import PLANNING, not_asked_for, unanswered
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Reject, Unauthorised
 from consumer.domain.residuals import RESIDUAL
@@ -22,6 +23,8 @@ from consumer.ports import Authorisation, Fate, Sink, Unavailable
 
 SQL = statements("ledger")
 INBOX = statements("inbox")
+
+_IDENTITY = ("kind", "lago_id", "part", "target", "connection_id")
 
 log = structlog.get_logger()
 
@@ -96,22 +99,34 @@ class Releaser:
         cause = release["cause"]
         held = await conn.fetch(SQL["held_by"], cause, release["after"], release["page"])
         unplanned = {object_of_row(row) for row in held if row["unplanned"]}
-        if unplanned:
-            await self.planner.again(conn, unplanned)
-        planned = [row["id"] for row in held if not row["unplanned"]]
-        rows = await conn.fetch(SQL["release_documents"], planned, cause) if planned else []
+        asked = await self.planner.again(conn, unplanned) if unplanned else ()
+        if cause.startswith(PLANNING):
+            # Planning leaves alone what is to be as it was, and what nobody asks for any more.
+            planned = set(map(attrgetter(*_IDENTITY), asked))
+            free = [row["id"] for row in held if itemgetter(*_IDENTITY)(row) in planned]
+        else:
+            free = [row["id"] for row in held if not row["unplanned"]]
+        rows = await conn.fetch(SQL["release_documents"], free, cause) if free else []
         dependent = [row["id"] for row in rows if row["kind"] != "contact"]
         patience = self.planner.patience.dependency
         await wait_for_others(conn, dependent, patience)
         tenants = {row["tenant_id"] for row in rows if row["tenant_id"] is not None}
         if tenants:
             await conn.execute(INBOX["wake_tenants"], list(tenants))
+        if cause.startswith(PLANNING):
+            await self._give_up(conn, [row["id"] for row in held], cause)
         # Planned again, some may be held as before: the next page begins behind them.
         if len(held) == release["page"]:
             await conn.execute(SQL["release_on"], release["id"], held[-1]["id"])
         else:
             await conn.execute(SQL["forget_release"], release["id"])
         return True
+
+    async def _give_up(self, conn: Conn, ids: Sequence[int], cause: str) -> None:
+        """Those that still wait to be planned after it are in no plan."""
+        rows = await conn.fetch(SQL["unplanned"], ids, cause)
+        if rows:
+            await self._fail(conn, rows, [not_asked_for()] * len(rows), [None] * len(rows))
 
     async def _step_over(self, conn: Conn, release: asyncpg.Record, error: Reject) -> None:
         """A page that failed is tried in smaller ones; alone, the document itself fails."""
@@ -122,7 +137,8 @@ class Releaser:
         if not held:
             await conn.execute(SQL["forget_release"], release["id"])
             return
-        await self._fail(conn, held, [error], [release["cause"]])
+        cause = None if release["cause"].startswith(PLANNING) else release["cause"]
+        await self._fail(conn, held, [error], [cause])
         await conn.execute(SQL["release_on"], release["id"], held[0]["id"])
 
     async def _fail(
@@ -130,7 +146,7 @@ class Releaser:
         conn: Conn,
         rows: Sequence[asyncpg.Record],
         errors: Sequence[Reject],
-        causes: Sequence[str],
+        causes: Sequence[str | None],
     ) -> None:
         ids = [row["id"] for row in rows]
         said = columns([(e.code, e.sentence, e.hint) for e in errors], 3)

@@ -294,8 +294,8 @@ select id, cause, after, page from release order by id limit 1 for update skip l
 -- name: held_by
 -- The documents that have this cause, a page at a time; only planning can release some of them: those
 -- without a home, skipped ones, those to be removed, and those whose plan is out of date.
-select id, kind, part, lago_id, target, connection_id is null or state = 'skipped' or wanted is null
-       or cause like 'plan:%' as unplanned
+select id, kind, part, lago_id, target, connection_id,
+       connection_id is null or state = 'skipped' or wanted is null or cause like 'plan:%' as unplanned
   from document where cause = $1 and id > $2 order by id limit $3;
 
 -- name: release_documents
@@ -306,6 +306,9 @@ update document d
        code = null, said = null, hint = null
   from chosen where d.id = chosen.id
 returning d.id, d.kind, d.tenant_id;
+
+-- name: unplanned
+select id, kind from document where id = any($1::bigint[]) and cause = $2 and state = 'waiting' order by id for update;
 
 -- name: release_on
 update release set after = $2 where id = $1;

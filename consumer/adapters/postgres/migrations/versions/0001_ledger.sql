@@ -167,7 +167,7 @@ create unique index document_xero on document (tenant_id, kind, xero_id) where k
 create index document_ready on document (tenant_id, kind, step, lane, ready_at, id) where state = 'ready';
 create index document_cause on document (cause, id) where cause is not null;
 create index document_until on document (wait_until) where state = 'waiting' and wait_until is not null;
-create index document_failed on document (connection_id, code) where state = 'failed';
+create index document_failed on document (id) where state = 'failed';
 create index document_lago on document (lago_id);
 create index document_number on document (number) where number is not null;
 create index document_contact on document (tenant_id, xero_id) where kind = 'contact' and xero_id is not null;
