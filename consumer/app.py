@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -170,8 +169,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
         yield Service(source, publisher, db, metrics, ingest, sender, resolver, tender, announcer)
 
 
-async def apply_file(settings: Settings, path: Path, *, dry_run: bool) -> Applied:
-    """Apply a connections file; ``who`` in the audit is the operating system's user.
+async def apply_file(settings: Settings, path: Path, who: str, *, dry_run: bool) -> Applied:
+    """Apply a connections file; ``who`` is for the audit.
 
     Raises:
         Mistakes: what is wrong with the file, all at once.
@@ -187,7 +186,7 @@ async def apply_file(settings: Settings, path: Path, *, dry_run: bool) -> Applie
             ClientCredentials(client, settings.xero_identity_url, settings.xero_api_url),
             PostgresBudget(db, limits_of(settings), settings.clocks()),
         )
-        return await use_case.run(file, secrets, getpass.getuser(), dry_run=dry_run)
+        return await use_case.run(file, secrets, who, dry_run=dry_run)
 
 
 def _asked(path: Path) -> tuple[File, list[str]]:

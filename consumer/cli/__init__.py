@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from consumer.cli import reading, sandbox
+from consumer.cli import documents, reading, retrying, sandbox
 
 EPILOG = (
     "Exit codes: 0 done · 1 unexpected error · 2 wrong usage · 3 refused or invalid input · "
@@ -28,6 +28,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"lago-xero {version('lago-xero')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Tell the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
@@ -91,8 +111,9 @@ def apply(
 
     from consumer import config
     from consumer.app import apply_file
+    from consumer.cli.person import person
 
-    applied = asyncio.run(apply_file(config.load(), file, dry_run=dry_run))
+    applied = asyncio.run(apply_file(config.load(), file, person(), dry_run=dry_run))
     for line in applied.lines:
         typer.echo(line)
     if not applied.changed:
@@ -101,11 +122,15 @@ def apply(
         typer.echo("dry run: nothing was stored" if dry_run else "stored", err=True)
 
 
+app.command(epilog="Example: lago-xero retry --code locked_period --reason 'lock date moved'")(
+    retrying.retry
+)
 app.command(epilog="Example: lago-xero connections --json")(reading.connections)
 app.command(epilog="Example: lago-xero documents --state failed --connection acme-nz")(
-    reading.documents
+    documents.documents
 )
-app.command(epilog="Example: lago-xero show INV-001")(reading.show)
+app.command(epilog="Example: lago-xero show INV-001")(documents.show)
+app.command(epilog="Example: lago-xero dead --limit 10 --json")(reading.dead)
 app.command(epilog="Example: lago-xero status")(reading.status)
 app.command(epilog="Example: lago-xero healthcheck --port 8080")(reading.healthcheck)
 app.add_typer(sandbox.app, name="sandbox")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 _HELD = {
     "self_billed": "Lago marks it as self-billed; such invoices are not posted",
     "partner": "the customer is a partner account; partners are not posted",
@@ -56,6 +59,19 @@ def explain(
             return f"It is not posted: document {cause.partition(':')[2]} is not posted either."
         return f"It is not posted: {_cause(cause)}."
     return f"It waits: {_cause(cause)}."
+
+
+def explain_finding(name: str, facts: Mapping[str, Any]) -> str:
+    """What a finding of that class tells a person; ``facts`` as they are recorded with it."""
+    match name:
+        case "drift":
+            return "Lago changed it after it was posted; Xero keeps it as it was"
+        case "linked_elsewhere":
+            return f"made in vain: Lago links the customer to contact {facts.get('linked')}"
+        case "totals_differ":
+            pairs = (f"{part} {b} instead of {a}" for part, (a, b) in sorted(facts.items()))
+            return f"Xero saved it with {', '.join(pairs)}"
+    return name.replace("_", " ")
 
 
 def _cause(cause: str | None) -> str:

@@ -9,10 +9,11 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -20,13 +21,14 @@ import yaml
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from cryptography.fernet import Fernet
 
+from consumer.adapters.postgres.database import database
 from consumer.sandbox.services import KafkaService, PostgresService
 from consumer.sandbox.xero import Simulator
 from tests.acceptance.harness import MAPPINGS
 from tests.integration.ledger import books
 
 COMMAND = str(Path(sys.executable).with_name("lago-xero"))
-READING = ("connections", "documents", "status")
+READING = ("connections", "documents", "dead", "status")
 OK, UNEXPECTED, USAGE, REFUSED, UNREACHABLE, NOT_FOUND = range(6)
 
 
@@ -126,17 +128,12 @@ def write(path: Path, mappings: dict[str, Any]) -> None:
 # ── Help, usage, settings ─────────────────────────────────────────────────────────────────────────
 
 
-async def test_help_teaches() -> None:
+async def test_help_and_version_need_nothing() -> None:
     top = await Shell()("--help")
     assert top.code == OK
     assert "Exit codes" in top.out
-    commands = [[c] for c in (*READING, "run", "migrate", "apply", "show", "healthcheck")]
-    for command in [*commands, ["sandbox", "up"], ["sandbox", "produce"]]:
-        shown = await Shell()(*command, "--help")
-        assert shown.code == OK
-        _, _, example = shown.out.partition("Example: ")
-        assert f"lago-xero {' '.join(command)}" in example
-        assert command[0] in top.out
+    told = await Shell()("--version")
+    assert (told.code, told.out) == (OK, f"lago-xero {version('lago-xero')}\n")
 
 
 @pytest.mark.parametrize(
@@ -147,6 +144,10 @@ async def test_help_teaches() -> None:
         ["show"],
         ["documents", "--state", "lost"],
         ["documents", "--limit", "0"],
+        ["retry"],
+        ["retry", "--reason", "no filter"],
+        ["retry", "--all", "--code", "locked_period"],
+        ["retry", "--all", "INV-1"],
         ["sandbox", "up", "--only", "redis"],
     ],
 )
@@ -154,9 +155,9 @@ async def test_wrong_usage(arguments: Sequence[str]) -> None:
     assert (await Shell()(*arguments)).code == USAGE
 
 
-@pytest.mark.parametrize("command", [*READING, "migrate", "run"])
+@pytest.mark.parametrize("command", [*READING, "migrate", "run", "retry --all"])
 async def test_settings_that_are_missing(command: str) -> None:
-    ended = await Shell()(command)
+    ended = await Shell()(*command.split())
     assert ended.code == REFUSED
     assert "LAGO_XERO_DATABASE_URL is missing." in ended.err
     assert "hint: " in ended.err
@@ -168,9 +169,9 @@ async def test_debug_adds_the_traceback() -> None:
     assert "LAGO_XERO_DATABASE_URL is missing." in ended.err
 
 
-@pytest.mark.parametrize("command", [*READING, "migrate"])
+@pytest.mark.parametrize("command", [*READING, "migrate", "retry --all"])
 async def test_a_database_that_is_not_there(command: str) -> None:
-    ended = await Shell(DATABASE_URL="postgresql://u:hunter2@127.0.0.1:1/x")(command)
+    ended = await Shell(DATABASE_URL="postgresql://u:hunter2@127.0.0.1:1/x")(*command.split())
     assert ended.code == UNREACHABLE
     assert "LAGO_XERO_DATABASE_URL" in ended.err
     assert "hunter2" not in ended.err
@@ -183,7 +184,8 @@ async def test_a_database_that_is_not_migrated(
     try:
         fresh = shell.having(DATABASE_URL=url)
         asked = [[command] for command in (*READING, "run")]
-        for arguments in [*asked, ["show", "INV-1"], ["apply", "-f", str(file)]]:
+        asked += [["show", "INV-1"], ["retry", "--all"], ["apply", "-f", str(file)]]
+        for arguments in asked:
             ended = await fresh(*arguments)
             assert (ended.code, "lago-xero migrate" in ended.err) == (REFUSED, True), arguments
         first, second = await fresh("migrate"), await fresh("migrate")
@@ -257,6 +259,28 @@ class Filled:
     customer: str
     posted: str
     failed: str
+    url: str
+    dead: int = field(default=1000)
+
+    async def execute(self, query: str, *args: Any) -> None:
+        """A statement in the same database."""
+        async with database(self.url, max_size=1) as db:
+            await db.execute(query, *args)
+
+    async def die(self, value: str) -> None:
+        """A record that could not be read; their ids and offsets begin with 1000."""
+        await self.execute(
+            """with made as (
+                 insert into event (id, digest, outcome, code, said, hint, topic, partition, "offset",
+                                    appended_at)
+                 overriding system value
+                 values ($1, decode(lpad(to_hex($1::bigint), 64, '0'), 'hex'), 'dead', 'undecodable', 'No.',
+                         'Mend it.', 'lago.webhooks', 3, $1, now()) returning id)
+               insert into event_raw (event_id, value) select id, $2 from made""",
+            self.dead,
+            value.encode(),
+        )
+        self.dead += 1
 
 
 @pytest.fixture
@@ -279,7 +303,7 @@ async def ledger(database_url: str) -> Filled:
         await ledger.database.execute(
             """update tenant set organisation = '{"short_code": "!Ab12c"}'"""
         )
-        return Filled(customer["lago_id"], posted["lago_id"], failed["lago_id"])
+        return Filled(customer["lago_id"], posted["lago_id"], failed["lago_id"], database_url)
 
 
 async def test_documents_by_state_and_kind(shell: Shell, ledger: Filled) -> None:
@@ -294,6 +318,11 @@ async def test_documents_by_state_and_kind(shell: Shell, ledger: Filled) -> None
         (["--kind", "contact"], [ledger.customer]),
         (["--connection", "acme", "--limit", "1"], [ledger.failed]),
         (["--connection", "other"], []),
+        (["--code", "tax_unmapped"], [ledger.failed]),
+        (["--code", "tax"], []),
+        (["--cause", "tax:"], [ledger.failed]),
+        (["--cause", "tax:%"], []),
+        (["--cause", "doc:"], []),
     ):
         rows = (await shell("documents", "--json", *arguments)).json
         assert [row["lago_id"] for row in rows] == ids
@@ -326,11 +355,210 @@ async def test_show_tells_why_and_what_to_do(shell: Shell, ledger: Filled) -> No
     assert "Map vat_7." in shown
 
 
-@pytest.mark.parametrize("ref", ["INV-404", str(uuid4())])
+DOCUMENT = {
+    "id", "connection", "kind", "part", "lago_id", "target", "number", "state", "cause", "code", "said",
+    "hint", "attempts", "failed_at", "currency", "dated", "net", "tax", "total", "xero_net", "xero_tax",
+    "xero_total", "xero_id", "xero_status", "drift", "short_code", "explanation", "link",
+}  # fmt: skip
+
+
+async def test_json_has_these_keys(shell: Shell, ledger: Filled) -> None:
+    """Programs read them: keys may come, none may go."""
+    await ledger.execute(
+        """insert into finding (document_id, class)
+           select id, 'drift' from document where number = 'INV-1'"""
+    )
+    await ledger.execute(
+        "insert into outbox (sink, class, code, said) values ('webhook', '', '', '')"
+    )
+    assert all(row.keys() == DOCUMENT for row in (await shell("documents", "--json")).json)
+    [shown] = (await shell("show", "INV-1", "--json")).json
+    assert shown.keys() == DOCUMENT | {"findings"}
+    assert shown["findings"][0].keys() == {"class", "facts", "xero_id", "first_seen"}
+    [connection] = (await shell("connections", "--json")).json
+    assert connection.keys() == {
+        "code", "name", "organization_id", "tenant_id", "client_id", "settings", "mappings", "parked_at",
+        "parked_why",
+    }  # fmt: skip
+    found = (await shell("status", "--json")).json
+    assert found["states"][0].keys() == {"connection", "kind", "state", "count"}
+    assert found["outbox"] == [{"sink": "webhook", "count": 1}]
+    assert found["tenants"][0].keys() == {
+        "tenant", "connections", "parked_at", "parked_why", "blocked_until", "blocked_why", "calls_today",
+        "in_doubt", "oldest_ready_seconds",
+    }  # fmt: skip
+
+
+async def test_show_lists_all_documents_of_an_object(shell: Shell, ledger: Filled) -> None:
+    [posted] = (await shell("show", "INV-1", "--json")).json
+    by_id = (await shell("show", str(posted["id"]), "--json")).json
+    assert [posted] == by_id == (await shell("show", f"doc:{posted['id']}", "--json")).json
+    payment, elsewhere = uuid4(), uuid4()
+    await ledger.execute(
+        """insert into document (kind, lago_id, part, target, state)
+           values ('payment', $1, 'residual', $2, 'waiting'), ('payment', $3, '', $2, 'waiting'),
+                  ('invoice', $2, '', null, 'waiting')""",
+        payment, UUID(ledger.posted), elsewhere,
+    )  # fmt: skip
+    rows = (await shell("show", "INV-1", "--json")).json
+    assert {(row["kind"], row["lago_id"]) for row in rows} == {
+        ("invoice", ledger.posted),
+        ("payment", str(payment)),
+    }
+    assert len(rows) == 3, "that of the other connection too"
+
+
+async def test_a_number_counts_before_a_documents_id(shell: Shell, ledger: Filled) -> None:
+    await ledger.execute("update document set number = '1' where number = 'INV-1'")
+    [shown] = (await shell("show", "1", "--json")).json
+    assert shown["lago_id"] == ledger.posted
+    [shown] = (await shell("show", "doc:1", "--json")).json
+    assert shown["lago_id"] == ledger.customer
+
+
+async def test_show_tells_what_a_person_should_see(shell: Shell, ledger: Filled) -> None:
+    await ledger.execute(
+        """insert into finding (document_id, class, facts)
+           select id, 'totals_differ', '{"net": ["10.00", "9.99"]}' from document where number = 'INV-1'"""
+    )
+    await ledger.execute(
+        """insert into finding (document_id, class, closed_at)
+           select id, 'drift', now() from document where number = 'INV-1'"""
+    )
+    [shown] = (await shell("show", "INV-1", "--json")).json
+    [finding] = shown["findings"]
+    assert finding["class"] == "totals_differ"
+    assert finding["facts"] == {"net": ["10.00", "9.99"]}
+    told = (await shell("show", "INV-1")).out
+    assert "finding    Xero saved it with net 9.99 instead of 10.00" in told
+
+
+@pytest.mark.parametrize("ref", ["INV-404", "404", "doc:404", "9" * 40, str(uuid4())])
 async def test_show_of_what_is_not_there(shell: Shell, ref: str) -> None:
     ended = await shell("show", ref)
     assert ended.code == NOT_FOUND
-    assert ref in ended.err
+    assert f"There is no document of {ref}: not as a number, a Lago id" in ended.err
+
+
+async def test_show_of_what_only_a_dead_record_names(shell: Shell, ledger: Filled) -> None:
+    lost = uuid4()
+    await ledger.die(f'{{"invoice": {{"lago_id": "{lost}"}}}}')
+    ended = await shell("show", str(lost).upper())
+    assert ended.code == NOT_FOUND
+    assert "Dead record 1000 names it: undecodable: No." in ended.err
+    assert "hint: Mend it." in ended.err
+    assert "Dead record" not in (await shell("show", str(lost)[:8])).err
+
+
+async def test_show_of_what_messages_only_name(shell: Shell, ledger: Filled) -> None:
+    named = uuid4()
+    await ledger.execute(
+        """insert into object (kind, lago_id, organization_id, facts)
+           values ('invoice', $1, $1, '{}'), ('payment', $1, $1, '{"money": []}')""",
+        named,
+    )
+    ended = await shell("show", str(named))
+    assert "name the invoice, but none has told of it itself yet" in ended.err
+    assert "name the payment, but no document follows from it" in ended.err
+
+
+# ── dead ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_dead_records_are_listed_by_pages(shell: Shell, ledger: Filled) -> None:
+    assert (await shell("dead", "--json")).json == []
+    for _ in range(3):
+        await ledger.die("{}")
+    rows = (await shell("dead", "--json", "--limit", "2")).json
+    assert [row["id"] for row in rows] == [1002, 1001]
+    assert set(rows[0]) == {
+        "id", "digest", "lago_key", "received_at", "appended_at", "topic", "partition", "offset",
+        "code", "said", "hint", "redriven",
+    }  # fmt: skip
+    place = rows[0]["topic"], rows[0]["partition"], rows[0]["offset"], rows[0]["digest"]
+    assert place == ("lago.webhooks", 3, 1002, f"{1002:064x}")
+    assert [row["id"] for row in (await shell("dead", "--json", "--before", "1001")).json] == [1000]
+    shown = (await shell("dead")).out
+    assert "undecodable" in shown
+    assert "Mend it." in shown
+
+
+# ── retry ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_retry_releases_what_failed_and_tells_how_many(shell: Shell, ledger: Filled) -> None:
+    dry = await shell("retry", "--code", "tax_unmapped", "--dry-run", "--json")
+    expected = {
+        "dry_run": True,
+        "documents": 1,
+        "by_code": [{"code": "tax_unmapped", "count": 1}],
+        "not_failed": [],
+    }
+    assert dry.json == expected
+    assert "dry run" in dry.err
+    assert "tax_unmapped" in (await shell("show", ledger.failed)).out
+
+    ended = await shell("retry", "--all", "--reason", "mapped by hand")
+    assert (ended.code, "tax_unmapped" in ended.out) == (OK, True)
+    assert ended.err == "1 documents released; the running service tries them again\n"
+    shown = (await shell("show", ledger.failed)).out
+    assert "It waits: it is being planned again." in shown
+    again = await shell("retry", "--all", "--json")
+    assert (again.code, again.json["documents"]) == (OK, 0)
+    assert again.err == "no failed document fits: nothing to retry\n"
+
+
+@pytest.mark.parametrize("named", ["lago_id", "id", "doc", "number"])
+async def test_retry_takes_what_show_takes(shell: Shell, ledger: Filled, named: str) -> None:
+    [row] = (await shell("show", ledger.failed, "--json")).json
+    ref = f"doc:{row['id']}" if named == "doc" else str(row[named])
+    assert (await shell("retry", ref, "--json")).json["documents"] == 1
+
+
+async def test_retry_of_a_documents_id_means_that_one(shell: Shell, ledger: Filled) -> None:
+    await ledger.execute(
+        """insert into document (kind, lago_id, target, state, code)
+           values ('invoice', $1, $1, 'failed', 'locked_period')""",
+        UUID(ledger.failed),
+    )
+    first, second = (await shell("show", ledger.failed, "--json")).json
+    ended = await shell("retry", str(first["id"]), "--json")
+    assert ended.json["by_code"] == [{"code": first["code"], "count": 1}]
+    ended = await shell("retry", ledger.failed, "--json")
+    assert ended.json["by_code"] == [{"code": second["code"], "count": 1}]
+
+
+async def test_retry_tells_what_had_not_failed_and_why(shell: Shell, ledger: Filled) -> None:
+    ended = await shell("retry", "INV-1", ledger.failed, "--json")
+    assert ended.json["documents"] == 1
+    [other] = ended.json["not_failed"]
+    assert set(other) == {
+        "ref", "id", "connection", "kind", "lago_id", "number", "state", "explanation"
+    }  # fmt: skip
+    assert (other["ref"], other["state"]) == ("INV-1", "synced")
+    told = await shell("retry", "INV-1")
+    assert told.code == OK
+    assert "invoice INV-1, has not failed. Xero has it as Lago says." in told.out
+
+
+@pytest.mark.parametrize("arguments", [["INV-404"], ["--connection", "other"]])
+async def test_retry_of_what_is_not_there_releases_nothing(
+    shell: Shell, ledger: Filled, arguments: list[str]
+) -> None:
+    ended = await shell("retry", ledger.failed, *arguments)
+    assert (ended.code, arguments[-1] in ended.err) == (NOT_FOUND, True)
+    [row] = (await shell("show", ledger.failed, "--json")).json
+    assert row["state"] == "failed"
+
+
+async def test_a_large_retry_tells_how_far_it_is(shell: Shell, ledger: Filled) -> None:
+    await ledger.execute(
+        """insert into document (kind, lago_id, state, code)
+           select 'contact', gen_random_uuid(), 'failed', 'locked_period' from generate_series(1, 1200)"""
+    )
+    ended = await shell("retry", "--kind", "contact", "--json")
+    assert ended.json["documents"] == 1200
+    assert "500 documents released …\n1000 documents released …\n" in ended.err
 
 
 async def test_status(shell: Shell, ledger: Filled) -> None:
@@ -341,6 +569,10 @@ async def test_status(shell: Shell, ledger: Filled) -> None:
     [tenant] = found["tenants"]
     assert tenant["calls_today"] == 2
     assert tenant["connections"] == "acme"
+    assert found["dead"] == 0
+    assert set(found) == {"states", "tenants", "outbox", "dead"}
+    await ledger.die("{}")
+    assert "dead records: 1 (lago-xero dead lists them)" in (await shell("status")).out
     assert "acme" in (await shell("status")).out
 
 

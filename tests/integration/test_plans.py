@@ -14,6 +14,7 @@ from tests.integration.ledger import Books, books
 
 DOCUMENTS = 20_000
 LEDGER, INBOX, OUTBOX = statements("ledger"), statements("inbox"), statements("outbox")
+READING, RETRYING = statements("reading"), statements("retrying")
 
 
 async def _fill(b: Books) -> None:
@@ -84,6 +85,10 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "patience_over": (LEDGER["patience_over"], (100,)),
     "wait_for_others": (INBOX["wait_for_others"], (list(range(500)), timedelta(days=1))),
     "place_credits": (INBOX["place_credits"], (list(range(500)),)),
+    "object_documents": (READING["object_documents"], ("INV-1", uuid4(), 7)),
+    "failed": (RETRYING["failed"], (None, "acme", None, "locked_period", 0, 500)),
+    "failed_of_ids": (RETRYING["failed"], ([1, 2, 3], None, None, None, 0, 500)),
+    "count_failed": (RETRYING["count"], (None, None, None, None)),
 }
 
 

@@ -207,7 +207,8 @@ async def test_what_lago_asks_for_no_more_fails_again_and_says_so(database_url: 
         await _refused(b)
         [failed] = await b.documents(state="failed")
         await b.database.execute(
-            """insert into document (connection_id, tenant_id, kind, lago_id, part, target, wanted, state, code)
+            """insert into document (connection_id, tenant_id, kind, lago_id, part, target, wanted,
+                                     state, code)
                values (1, $1, 'payment', $2, 'residual', $3, 'x', 'failed', 'locked_period')""",
             b.tenants[0], uuid4(), failed["lago_id"],
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consumer.domain.explain import explain
+from consumer.domain.explain import explain, explain_finding
 
 CAUSES = {
     "doc:7": "document 7 must be in Xero first",
@@ -60,3 +60,12 @@ def test_only_what_agrees_is_said_to_agree() -> None:
     assert explain("synced", "syncs:invoices@acme") == (
         "Xero has it, though invoices are switched off in connection acme."
     )
+
+
+def test_findings_have_words() -> None:
+    assert explain_finding("totals_differ", {"tax": ["1", "2"], "net": ["10", "9"]}) == (
+        "Xero saved it with net 9 instead of 10, tax 2 instead of 1"
+    )
+    assert "contact c1" in explain_finding("linked_elsewhere", {"linked": "c1"})
+    assert "Lago changed it after" in explain_finding("drift", {})
+    assert explain_finding("excess_payment", {}) == "excess payment"

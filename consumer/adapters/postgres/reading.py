@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
+
+from pydantic_core import from_json, to_json
 
 from consumer.adapters.postgres.database import Database
 from consumer.adapters.postgres.sql import statements
@@ -24,25 +28,64 @@ async def documents(
     state: str | None = None,
     kind: str | None = None,
     connection: str | None = None,
+    code: str | None = None,
+    cause: str | None = None,
     limit: int = 50,
 ) -> list[Row]:
-    """The newest documents that fit."""
-    rows = await database.fetch(SQL["documents"], state, kind, connection, limit)
+    """The newest documents that fit; ``cause`` is how theirs begins."""
+    rows = await database.fetch(SQL["documents"], state, kind, connection, code, cause, limit)
     return [dict(row) for row in rows]
 
 
-async def document(database: Database, ref: str) -> list[Row]:
-    """The documents of a Lago id, or of a number as Xero has it (with the connection's prefix)."""
-    try:
-        lago_id = UUID(ref)
-    except ValueError:
-        lago_id = None
-    return [dict(row) for row in await database.fetch(SQL["document"], ref, lago_id)]
+async def object_documents(database: Database, ref: str) -> list[Row]:
+    """All documents of the object that ``ref`` names, in every connection and part.
+
+    It is a number as Xero has it (with the connection's prefix), a Lago id, or a document's id,
+    plain or as ``doc:7``; a number counts before an id. ``by_id`` marks the document of that id.
+    """
+    id = ref.removeprefix("doc:")
+    known_as = int(id) if re.fullmatch(r"[0-9]{1,18}", id) else None
+    rows = await database.fetch(SQL["object_documents"], ref, _lago_id(ref), known_as)
+    return [dict(row) for row in rows]
 
 
-async def status(database: Database) -> dict[str, list[Row]]:
-    """Documents by state, tenants, announcements not yet made."""
-    return {
+async def findings(database: Database, ids: Sequence[int]) -> dict[int, list[Row]]:
+    """The open findings of these documents, the oldest first."""
+    found: dict[int, list[Row]] = {}
+    for row in await database.fetch(SQL["findings"], list(ids)):
+        finding = {**row, "facts": from_json(row["facts"])}
+        found.setdefault(finding.pop("document_id"), []).append(finding)
+    return found
+
+
+async def objects(database: Database, ref: str) -> list[Row]:
+    """What Lago's messages name by this id; ``told`` where one was about it."""
+    return [dict(row) for row in await database.fetch(SQL["objects"], _lago_id(ref))]
+
+
+async def dead_naming(database: Database, ref: str) -> list[Row]:
+    """The newest dead records in which ``ref`` is some value; at most three."""
+    needle = to_json(str(_lago_id(ref) or ref))
+    return [dict(row) for row in await database.fetch(SQL["dead_naming"], needle)]
+
+
+async def dead(database: Database, *, before: int | None = None, limit: int = 50) -> list[Row]:
+    """The newest dead records, of those older than ``before``."""
+    return [dict(row) for row in await database.fetch(SQL["dead"], before, limit)]
+
+
+async def status(database: Database) -> dict[str, Any]:
+    """Documents by state, tenants, announcements not yet made, and how many records are dead."""
+    found: dict[str, Any] = {
         name: [dict(row) for row in await database.fetch(SQL[name])]
         for name in ("states", "tenants", "outbox")
     }
+    [dead] = await database.fetch(SQL["dead_count"])
+    return {**found, "dead": dead["count"]}
+
+
+def _lago_id(ref: str) -> UUID | None:
+    try:
+        return UUID(ref)
+    except ValueError:
+        return None

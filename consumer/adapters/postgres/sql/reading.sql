@@ -6,24 +6,63 @@ select c.code, c.name, c.organization_id, c.tenant_id, a.client_id, c.settings::
  where c.removed_at is null order by c.code;
 
 -- name: documents
-select d.id, c.code as connection, d.kind, d.lago_id, d.number, d.state, d.cause, d.code, d.said, d.hint,
-       d.attempts, d.currency, d.dated, d.net, d.tax, d.total, d.xero_net, d.xero_tax, d.xero_total, d.xero_id,
-       d.xero_status, d.drift, t.organisation ->> 'short_code' as short_code
+select d.id, c.code as connection, d.kind, d.part, d.lago_id, d.target, d.number, d.state, d.cause, d.code,
+       d.said, d.hint, d.attempts, d.failed_at, d.currency, d.dated, d.net, d.tax, d.total, d.xero_net, d.xero_tax,
+       d.xero_total, d.xero_id, d.xero_status, d.drift, t.organisation ->> 'short_code' as short_code
   from document d
   left join connection c on c.id = d.connection_id left join tenant t on t.id = d.tenant_id
  where ($1::text is null or d.state = $1) and ($2::text is null or d.kind = $2)
-   and ($3::text is null or c.code = $3)
- order by d.id desc limit $4;
+   and ($3::text is null or c.code = $3) and ($4::text is null or d.code = $4)
+   and ($5::text is null or starts_with(d.cause, $5))
+ order by d.id desc limit $6;
 
--- name: document
--- By number or Lago id: two indexed conditions.
-select d.id, c.code as connection, d.kind, d.lago_id, d.number, d.state, d.cause, d.code, d.said, d.hint,
-       d.attempts, d.currency, d.dated, d.net, d.tax, d.total, d.xero_net, d.xero_tax, d.xero_total, d.xero_id,
-       d.xero_status, d.drift, t.organisation ->> 'short_code' as short_code
+-- name: object_documents
+-- By number, Lago id or document id, with what is made of an invoice under ids of its own. Each is looked
+-- up by its index.
+with numbered as materialized (
+  select lago_id from document where number = $1
+), meant as materialized (
+  select lago_id from numbered
+  union select $2::uuid where $2 is not null
+  union select lago_id from document where id = $3 and not exists (select from numbered)
+), made as materialized (
+  select id from document where lago_id = any(array(select lago_id from meant))
+  union
+  select id from document
+   where target = any(array(select lago_id from meant))
+     and (kind = 'allocation' and part = '' or kind = 'payment' and part = 'residual')
+)
+select d.id, c.code as connection, d.kind, d.part, d.lago_id, d.target, d.number, d.state, d.cause, d.code,
+       d.said, d.hint, d.attempts, d.failed_at, d.currency, d.dated, d.net, d.tax, d.total, d.xero_net, d.xero_tax,
+       d.xero_total, d.xero_id, d.xero_status, d.drift, t.organisation ->> 'short_code' as short_code,
+       d.id = $3 is true and not exists (select from numbered) as by_id
   from document d
   left join connection c on c.id = d.connection_id left join tenant t on t.id = d.tenant_id
- where d.number = $1 or d.lago_id = $2
- order by d.id desc limit 50;
+ where d.id = any(array(select id from made))
+ order by d.id desc limit 1000;
+
+-- name: findings
+select document_id, class, facts::text as facts, xero_id, first_seen
+  from finding where document_id = any($1::bigint[]) and closed_at is null order by id;
+
+-- name: objects
+select kind, facts::text <> '{}' as told from object where lago_id = $1;
+
+-- name: dead
+select id, encode(digest, 'hex') as digest, lago_key, received_at, appended_at, topic, partition, "offset", code,
+       said, hint, redriven
+  from event where outcome = 'dead' and ($1::bigint is null or id < $1) order by id desc limit $2;
+
+-- name: dead_count
+select count(*) from event where outcome = 'dead';
+
+-- name: dead_naming
+-- Of the newest dead records those that hold this text.
+select e.id, e.code, e.said, e.hint
+  from (select id, code, said, hint from event where outcome = 'dead' order by id desc limit 10000) e
+  join event_raw r on r.event_id = e.id
+ where position($1::bytea in r.value) > 0
+ order by e.id desc limit 3;
 
 -- name: states
 select coalesce(c.code, '(no connection)') as connection, d.kind, d.state, count(*)

@@ -92,6 +92,8 @@ create table event (
   redriven int not null default 0
 );
 
+create index event_dead on event (id) where outcome = 'dead';
+
 create table event_raw (
   event_id bigint primary key references event on delete cascade,
   key bytea,

@@ -1,0 +1,167 @@
+"""Commands that read documents: filters or a name in; each with a sentence that explains it out."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
+
+import typer
+
+from consumer.cli.output import AsJson, Row, ask, print_json, print_rows
+from consumer.domain.documents import State
+from consumer.domain.operations import DocumentKind
+
+if TYPE_CHECKING:
+    from consumer.adapters.postgres.database import Database
+    from consumer.cli.errors import Failure
+
+
+def documents(
+    state: Annotated[
+        State | None, typer.Option(help="Only those in this state.", case_sensitive=False)
+    ] = None,
+    kind: Annotated[DocumentKind | None, typer.Option(help="Only this kind.")] = None,
+    connection: Annotated[str | None, typer.Option(help="A connection's code.")] = None,
+    code: Annotated[str | None, typer.Option(help="Only those that failed with this code.")] = None,
+    cause: Annotated[
+        str | None, typer.Option(help="What they wait for, or how it begins: tax:, doc:7.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List documents, the newest first."""
+    from consumer.adapters.postgres import reading
+
+    rows = ask(
+        lambda db: reading.documents(
+            db, state=state, kind=kind, connection=connection, code=code, cause=cause, limit=limit
+        )
+    )
+    for row in rows:
+        explain_row(row)
+    columns = ("id", "connection", "kind", "number", "state", "currency", "total", "explanation")
+    print_rows(rows, columns, as_json)
+
+
+def show(
+    ref: Annotated[str, typer.Argument(help="A Lago id, a number or a document's id.")],
+    as_json: AsJson = False,
+) -> None:
+    """Explain an object's documents in every connection: state, what each waits for, both totals.
+
+    With them come findings (what a person should see) and the links to Xero.
+    """
+    rows = ask(lambda db: _documents_of(db, ref))
+    for row in rows:
+        explain_row(row)
+        del row["by_id"]
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        _print_document(row)
+
+
+async def _documents_of(db: Database, ref: str) -> list[Row]:
+    from consumer.adapters.postgres import reading
+
+    rows = await reading.object_documents(db, ref)
+    if not rows:
+        raise await not_found(db, ref)
+    findings = await reading.findings(db, [row["id"] for row in rows])
+    for row in rows:
+        row["findings"] = findings.get(row["id"], [])
+    return rows
+
+
+async def not_found(db: Database, ref: str) -> Failure:
+    """Where it was looked for, and what else names it: an object without documents, dead records."""
+    from consumer.adapters.postgres import reading
+    from consumer.cli.errors import NOT_FOUND, Failure
+
+    sentences = [f"There is no document of {ref}: not as a number, a Lago id or a document's id."]
+    hint = "lago-xero documents lists documents"
+    for thing in await reading.objects(db, ref):
+        what = "no document follows from it" if thing["told"] else "none has told of it itself yet"
+        sentences.append(f"Lago's messages name the {thing['kind']}, but {what}.")
+    for record in await reading.dead_naming(db, ref):
+        sentences.append(f"Dead record {record['id']} names it: {record['code']}: {record['said']}")
+        hint = record["hint"] or "lago-xero dead lists dead records"
+    return Failure(NOT_FOUND, "\n".join(sentences), hint)
+
+
+def explain_row(row: Row) -> None:
+    """Adds the sentence and the link, and makes amounts readable."""
+    from consumer.domain.explain import explain
+
+    row["explanation"] = explain(
+        row["state"], row["cause"], row["code"], row["said"], drift=row["drift"]
+    )
+    row["link"] = _link(row)
+    for name in ("net", "tax", "total"):
+        row[name], row[f"xero_{name}"] = _amount(row[name]), _amount(row[f"xero_{name}"])
+
+
+def title(row: Row) -> str:
+    """Kind and number, or Lago id."""
+    return f"{row['kind']} {row['number'] or row['lago_id']}"
+
+
+def _print_document(row: Row) -> None:
+    from consumer.domain.explain import explain_finding
+
+    typer.echo(f"{title(row)}: {row['explanation']}")
+    failed = row["state"] == "failed"
+    lines = [
+        ("document", row["id"]),
+        ("connection", row["connection"]),
+        ("Lago id", row["lago_id"]),
+        ("state", row["state"]),
+        ("failed at", row["failed_at"] if failed else None),
+        ("attempts", row["attempts"]),
+        ("sent", _totals(row, "")),
+        ("Xero", _totals(row, "xero_")),
+        *(("finding", explain_finding(f["class"], f["facts"])) for f in row["findings"]),
+        ("hint", row["hint"]),
+        ("retry", f"lago-xero retry doc:{row['id']}" if failed else None),
+        ("link", row["link"]),
+    ]
+    for name, value in lines:
+        if value not in (None, ""):
+            typer.echo(f"  {name:<11}{value}")
+
+
+_PAGES = {"contact": "contacts/contact", "invoice": "invoicing/view"}
+_OLD_PAGES = {
+    "credit_note": "/AccountsReceivable/ViewCreditNote.aspx?creditNoteID",
+    "payment": "/Bank/ViewTransaction.aspx?bankTransactionID",
+    "refund": "/Bank/ViewTransaction.aspx?bankTransactionID",
+}
+
+
+def _link(row: Row) -> str | None:
+    """The page of the document in Xero (xero.md 8)."""
+    if row["xero_id"] is None or not row["short_code"]:
+        return None
+    code, xero_id = quote(row["short_code"], safe=""), row["xero_id"]
+    if row["kind"] in _PAGES:
+        return f"https://go.xero.com/app/{code}/{_PAGES[row['kind']]}/{xero_id}"
+    old = _OLD_PAGES.get(row["kind"])
+    login = "https://go.xero.com/organisationlogin/default.aspx"
+    return f"{login}?shortcode={code}&redirecturl={old}={xero_id}" if old else None
+
+
+def _amount(value: Decimal | None) -> str | None:
+    """With two decimals at least, so that Lago's and Xero's look alike."""
+    if value is None:
+        return None
+    cents = value.quantize(Decimal("0.01"))
+    return str(cents if cents == value else value)
+
+
+def _totals(row: Row, side: str) -> str | None:
+    if row[f"{side}total"] is None:
+        return None
+    net, tax, total = (row[f"{side}{name}"] for name in ("net", "tax", "total"))
+    return f"net {net}, tax {tax}, total {total} {row['currency'] or ''}".rstrip()

@@ -1,0 +1,57 @@
+"""Output: what a query of the database gives in; a table for people or JSON for programs out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+T = TypeVar("T")
+Row = dict[str, Any]
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
+
+
+def ask(query: Callable[[Any], Awaitable[T]]) -> T:
+    """What ``query`` gives of the database that the settings name."""
+    from consumer import config
+    from consumer.adapters.postgres.database import database
+
+    async def work() -> T:
+        url = config.load_database().database_url.get_secret_value()
+        async with database(url, max_size=1, statement_cache=0) as db:
+            return await query(db)
+
+    return asyncio.run(work())
+
+
+def print_rows(rows: list[Row], columns: Iterable[str], as_json: bool) -> None:
+    """All that is in the rows as JSON, or these columns as a table."""
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, tuple(columns))
+
+
+def print_json(value: Any) -> None:
+    """On stdout, as text that people can read too."""
+    typer.echo(json.dumps(value, default=str, ensure_ascii=False, indent=2))
+
+
+def print_table(rows: list[Row], columns: tuple[str, ...]) -> None:
+    """On stdout; a name with brackets is a name, not markup."""
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*("" if row[c] is None else str(row[c]) for c in columns))
+    width = None if sys.stdout.isatty() else 160
+    Console(width=width, markup=False, emoji=False, highlight=False).print(table)

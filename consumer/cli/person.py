@@ -1,0 +1,14 @@
+"""The person who runs a command: nothing in, a name for the audit out."""
+
+from __future__ import annotations
+
+import getpass
+import os
+
+
+def person() -> str:
+    """The operating system's user, or his number where a container gives him no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return f"uid {os.getuid()}"
