@@ -154,6 +154,22 @@ class Settlement:
             )
             self.noticed.append(Noticed(member, xero_id, "surplus", {}, refusal))
 
+    def late(self, member: Member, answer: Saved) -> None:
+        """Xero saved it, and says so after the request was given up: it may be there twice.
+
+        Where Xero keeps numbers apart, a document that is still to be sent will find this one.
+        """
+        posted = member.stands.xero_id
+        if member.sent is None or posted == answer.xero_id:
+            return
+        if posted is not None or member.kind in REMADE:
+            refusal = Refusal(
+                "surplus",
+                f"Xero saved {answer.xero_id} after its request had been given up.",
+                "Look whether Xero has it twice, and remove the one that is too much.",
+            )
+            self._notice(member, answer, "surplus", {}, refusal)
+
     def _compare(self, member: Member, answer: Saved) -> None:
         """Xero's totals against those sent; a difference is synced, recorded and announced."""
         theirs = {"net": answer.net, "tax": answer.tax, "total": answer.total}

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -400,3 +400,20 @@ async def test_a_payment_that_is_refused_with_its_whole_request_is_absent_at_onc
         doubtful = await b.ledger.take_doubt(frozen.request_id)
         assert doubtful is not None
         assert doubtful.final == final
+
+
+async def test_an_answer_to_a_payment_that_was_given_up_is_told(database_url: str) -> None:
+    """Its process stood still too long; meanwhile the payment was made once more."""
+    async with books(database_url) as b:
+        [invoice] = await _posted(b)
+        await b.told(_succeeded(b, payment(b.choices, [invoice])))
+        first = await b.freeze()
+        await b.ledger.settle(first.request_id, None, None)
+        await b.database.execute("update document set ready_at = now() where state = 'ready'")
+        await b.accept(await b.freeze())
+        answer = Answered((Saved(uuid4()),))
+        for _ in range(2):
+            await b.ledger.settle(first.request_id, answer, Reply(200, b""))
+        [document] = await _payments(b)
+        assert document["state"] == "synced"
+        assert [r["code"] for r in await b.database.fetch("select code from outbox")] == ["surplus"]

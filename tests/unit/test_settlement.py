@@ -141,3 +141,21 @@ def test_a_document_alone_without_an_outcome_is_tried_a_few_times() -> None:
     assert [(one.delay, one.batch_limit) for one in s.unsent] == [(2.0, 1)]
     s.dissolve("status_500", [member(attempts=GIVE_UP_ALONE)], 1)
     assert len(s.failed) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "posted", "told"),
+    [
+        ("payment", None, True),
+        ("payment", THERE, True),
+        ("payment", HERE, False),
+        ("invoice", None, False),
+        ("invoice", THERE, True),
+    ],
+)
+def test_an_answer_after_the_end_tells_of_what_is_too_much(
+    kind: str, posted: UUID | None, told: bool
+) -> None:
+    s = settlement()
+    s.late(member(kind, stands=Stands("ready", None, A, None, posted)), Saved(HERE))
+    assert [n.finding for n in s.noticed] == ["surplus"] * told

@@ -48,8 +48,10 @@ class Settler:
         self, conn: Conn, request_id: UUID, verdict: Verdict | None, reply: Reply | None
     ) -> Sequence[Fate]:
         request = await conn.fetchrow(SQL["lock_request"], request_id)
-        if request is None or request["outcome"] is not None:
+        if request is None:
             return ()
+        if request["outcome"] is not None:
+            return await self._late(conn, request_id, verdict)
         tenant_id = request["tenant_id"]
         members = await _open_members(conn, request_id)
         if reply is not None or not isinstance(verdict, InDoubt):
@@ -88,6 +90,20 @@ class Settler:
             await conn.execute(SQL["close_request"], request_id, outcome)
         await conn.execute(SQL["wake"], tenant_id)
         return fates
+
+    async def _late(self, conn: Conn, request_id: UUID, verdict: Verdict | None) -> Sequence[Fate]:
+        """An answer to what was settled without it: all that it can tell is that there is too much."""
+        if not isinstance(verdict, Answered):
+            return ()
+        settlement = Settlement(self.clocks.backoff)
+        members = await _open_members(conn, request_id, closed=True)
+        rows = await conn.fetch(SQL["surplus"], [member.document_id for member in members])
+        told = {row["xero_id"] for row in rows}
+        for member in members:
+            answer = verdict.elements[member.position]
+            if isinstance(answer, Saved) and answer.xero_id not in told:
+                settlement.late(member, answer)
+        return await self._write(conn, request_id, settlement)
 
     async def _elements(
         self,
@@ -200,9 +216,9 @@ class Settler:
         return _fates(settlement, datetime.now(UTC))
 
 
-async def _open_members(conn: Conn, request_id: UUID) -> list[Member]:
-    """The members without an outcome, their documents locked, by document."""
-    return [_member(row) for row in await conn.fetch(SQL["open_members"], request_id)]
+async def _open_members(conn: Conn, request_id: UUID, *, closed: bool = False) -> list[Member]:
+    """The members without an outcome (``closed``: all), their documents locked, by document."""
+    return [_member(row) for row in await conn.fetch(SQL["open_members"], request_id, closed)]
 
 
 def _member(row: asyncpg.Record) -> Member:

@@ -165,12 +165,13 @@ select r.id, r.tenant_id, r.purpose, r.method, r.path, r.body, r.outcome, r.star
  where r.id = $1 for update of r;
 
 -- name: open_members
+-- Those without an outcome; all of them if $2.
 select m.position, m.document_id, m.sent, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.attempts,
        d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id, d.batch_limit, c.code as connection_code,
        k.facts::text as customer_facts
   from member m join document d on d.id = m.document_id join connection c on c.id = d.connection_id
   left join object k on d.kind = 'contact' and k.kind = 'customer' and k.lago_id = d.lago_id
- where m.request_id = $1 and m.outcome is null
+ where m.request_id = $1 and (m.outcome is null or $2)
  order by d.id
    for update of d;
 
@@ -228,6 +229,9 @@ insert into finding (connection_id, document_id, xero_id, class, facts)
 select d.connection_id, d.id, u.xero_id, u.class, u.facts
   from unnest($1::bigint[], $2::uuid[], $3::text[], $4::jsonb[]) as u (id, xero_id, class, facts)
   join document d on d.id = u.id;
+
+-- name: surplus
+select xero_id from finding where document_id = any($1::bigint[]) and class = 'surplus';
 
 -- name: block_tenant
 update tenant
