@@ -35,9 +35,7 @@ demo: $(READY) ## the whole service against a simulated Xero; KEEP=1 leaves it u
 
 bench: $(READY) ## measure on this machine, in ten minutes: events a second, latency, the quota's share
 	$(BIN)/python -m tests.bench.ingest
-	$(BIN)/python -m tests.bench.ingest_stages
 	$(BIN)/python -m tests.bench.latency
-	$(BIN)/python -m tests.bench.quota
 	$(BIN)/pytest -q -s -m bench
 
 schemas: $(READY) ## write schemas/json from the models
