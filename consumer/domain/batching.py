@@ -181,7 +181,7 @@ def fault(error: Exception) -> Refused:
     return Refused(
         "translator_fault",
         f"Planning or translating the document failed with {type(error).__name__}.",
-        "This is a fault of ours: report it with the document's number; a new version retries it.",
+        "This is a fault of ours: report it with the document's number; retry it with a new version.",
     )
 
 

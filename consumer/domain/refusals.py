@@ -246,6 +246,18 @@ OTHER = _rule(
     r"",
     "Read what Xero says, correct the cause in Lago or Xero, then retry the document.",
 )
+OF_THE_CHART = frozenset(
+    {
+        "account_archived",
+        "account_invalid",
+        "account_missing",
+        "currency_not_subscribed",
+        "item_invalid",
+        "tax_amount_invalid",
+        "tax_type_invalid",
+    }
+)
+"""Refusals that another mapping, or a change in Xero's chart, may end."""
 
 _NAME_CLASH = re.compile(r"(contact name ).*( is already assigned)", re.IGNORECASE | re.DOTALL)
 _EMAIL = re.compile(r"[^\s@\"'<>,;]+@[^\s@\"'<>,;]+")

@@ -68,6 +68,28 @@ async def test_an_unmapped_tax_is_announced_once_and_released_by_its_mapping(acm
     assert len(await acme.dead_letter_records()) == 1
 
 
+async def test_what_xero_refused_is_retried_under_way_once_its_cause_is_mended(acme: World) -> None:
+    shop = Shop()
+    customer = shop.customer()
+    [tenant] = acme.tenants
+    await acme.order(f"lock_dates/{tenant.tenant_id}", {"period_lock_date": "2099-12-31"})
+    await acme.start(2)
+    await acme.produce(
+        [shop.told(customer), *(shop.billed(shop.invoice(customer)) for _ in range(3))]
+    )
+    await acme.settled()
+    assert await acme.count("failed") == 3
+    assert acme.receiver.codes() == ["locked_period"] * 3
+
+    await acme.order(f"lock_dates/{tenant.tenant_id}", {})
+    assert "locked_period" in await acme.command("retry", "--all", "--reason", "lock date moved")
+    await acme.command("retry", "--all")
+    await acme.settled()
+    await acme.assert_booked(shop.expected)
+    assert len(await acme.dead_letter_records()) == 3
+    assert await acme.value("select count(*) from audit where action = 'retry'") == 1
+
+
 async def test_undecodable_records_are_dead_lettered_and_the_rest_goes_on(acme: World) -> None:
     shop = Shop()
     customer = shop.customer()

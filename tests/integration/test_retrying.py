@@ -12,9 +12,11 @@ import pytest
 
 from consumer.adapters.postgres.retrying import Which, count, retry
 from consumer.domain.answers import Answered, Refusal
+from consumer.domain.chart import Account, Chart
 from consumer.domain.documents import State
+from consumer.domain.mapping import MappingKey, Target
 from consumer.ports import Wish
-from tests.integration.ledger import CHART, Books, books
+from tests.integration.ledger import CHART, MAPPINGS, Books, books
 
 REFUSAL = Refusal("locked_period", "The document cannot be posted.", "Move the lock date.")
 ALL = Which()
@@ -52,11 +54,11 @@ async def _refused(b: Books, invoices: int = 1, refusal: Refusal = REFUSAL) -> l
     return told
 
 
-async def _settings(b: Books, **changed: Any) -> None:
-    """Apply other settings of the connection."""
-    stored = (await b.connections.stored())["acme"]
+async def _settings(b: Books, code: str = "acme", chart: Chart = CHART, **changed: Any) -> None:
+    """Apply other settings of a connection."""
+    stored = (await b.connections.stored())[code]
     asked = replace(stored.connection, **changed)
-    await b.connections.store([Wish(asked, stored.client_id, stored.secret, CHART)], "tests", [])
+    await b.connections.store([Wish(asked, stored.client_id, stored.secret, chart)], "tests", [])
 
 
 async def test_what_xero_refused_is_sent_again(database_url: str) -> None:
@@ -248,3 +250,49 @@ async def test_planned_again_after_a_switch_went_off_and_on_it_is_ready(database
         await _release_all(b)
         [ready] = await b.documents(kind="invoice")
         assert (ready["state"], ready["cause"]) == ("ready", None)
+
+
+# ── apply ─────────────────────────────────────────────────────────────────────────────────────────
+
+ACCOUNT = Refusal("account_invalid", "Account code '200' is not a valid code.", "Map another.")
+CHANGES: dict[str, dict[str, Any]] = {
+    "a mapping": {"mappings": {**MAPPINGS, MappingKey("", "fallback_item"): Target("LAGO", "260")}},
+    "the chart": {"chart": replace(CHART, accounts={"200": Account("200", "REVENUE", "OTHER")})},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_what_xero_refused_for_its_mapping_is_tried_with_another(
+    database_url: str, change: str
+) -> None:
+    async with books(database_url) as b:
+        await _refused(b, 2, ACCOUNT)
+        await _settings(b, **CHANGES[change])
+        assert [d["state"] for d in await b.documents(kind="invoice")] == ["waiting", "waiting"]
+        await _release_all(b)
+        body = (await b.freeze()).body
+        assert body.count(b'"AccountCode":"260"') == (2 if change == "a mapping" else 0)
+
+
+async def test_other_changes_release_no_refusals(database_url: str) -> None:
+    async with books(database_url, tenants=2) as b:
+        await _refused(b, 1, ACCOUNT)
+        await _settings(b, name="Acme Ltd")
+        await _settings(b, "acme-1", **CHANGES["a mapping"])
+        assert len(await b.documents(state="failed")) == 1
+        await b.database.execute(
+            "update document set code = 'locked_period' where state = 'failed'"
+        )
+        await _settings(b, **CHANGES["a mapping"])
+        assert len(await b.documents(state="failed")) == 1
+
+
+async def test_what_is_ready_goes_out_with_the_settings_of_its_call(database_url: str) -> None:
+    async with books(database_url) as b:
+        [told] = await _ready(b)
+        await _settings(b, number_prefix="NZ-", **CHANGES["a mapping"])
+        body = (await b.freeze()).body
+        assert f'"InvoiceNumber":"NZ-{told["number"]}"'.encode() in body
+        assert b'"AccountCode":"260"' in body
+        [sent] = await b.documents(kind="invoice")
+        assert sent["number"] == f"NZ-{told['number']}"

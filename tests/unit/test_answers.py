@@ -444,6 +444,7 @@ def test_taken_number_decides_over_all_else_and_a_taken_name_over_nothing() -> N
 def test_every_code_is_reached_by_some_text() -> None:
     reached = {code for _, code, _ in TEXTS} - {refusals.OTHER.code}
     assert {rule.code for rule in refusals.RULES} == reached
+    assert reached >= refusals.OF_THE_CHART
 
 
 def test_words_are_kept_of_the_element_its_contact_and_its_lines() -> None:

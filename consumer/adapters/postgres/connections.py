@@ -13,12 +13,15 @@ from pydantic_core import from_json, to_json
 from consumer.adapters.postgres.configuration import Snapshot
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.sql import statements
+from consumer.domain.causes import PLANNING
 from consumer.domain.chart import Account, Chart, Item, Organisation, TaxRate
 from consumer.domain.errors import Halt
 from consumer.domain.mapping import Connection, MappingKey, Target
+from consumer.domain.refusals import OF_THE_CHART
 from consumer.ports import Authorisation, Stored, Wish
 
 SQL = statements("connections")
+RETRYING = statements("retrying")
 
 _SETTINGS = (
     "customers",
@@ -156,7 +159,9 @@ class PostgresConnections:
         self, conn: Conn, wishes: Sequence[Wish], who: str, changes: Sequence[str]
     ) -> None:
         authorisations = set()
-        before = {c.code: c for c in (await load_snapshot(conn)).connections.values()}
+        snapshot = await load_snapshot(conn)
+        before = {c.code: c for c in snapshot.connections.values()}
+        remapped, redrawn = [], []
         for wish in wishes:
             asked = wish.connection
             authorisation_id = await conn.fetchval(
@@ -182,11 +187,18 @@ class PostgresConnections:
             old = before[asked.code].mappings if asked.code in before else {}
             await self._store_mappings(conn, connection_id, old, asked.mappings, who)
             await self._store_chart(conn, asked.tenant_id, wish.chart)
+            if asked.mappings != old:
+                remapped.append(connection_id)
+            if wish.chart != snapshot.charts.get(asked.tenant_id):
+                redrawn.append(asked.tenant_id)
         await conn.execute(SQL["wake_authorisations"], list(authorisations))
-        await conn.execute(SQL["raise_revision"])
+        revision = await conn.fetchval(SQL["raise_revision"])
         codes = [wish.connection.code for wish in wishes]
         organizations = list({wish.connection.organization_id for wish in wishes})
         await conn.execute(SQL["release_causes"], codes, organizations)
+        rows = await conn.fetch(SQL["refused"], sorted(OF_THE_CHART), remapped, redrawn)
+        refused = [row["id"] for row in rows]
+        await conn.execute(RETRYING["plan_again"], refused, f"{PLANNING}apply:{revision}")
         await conn.execute(SQL["audit"], who, ", ".join(codes), "\n".join(changes)[:10_000])
 
     async def _store_mappings(

@@ -65,7 +65,7 @@ update chart set gone_at = now()
    and (kind, code) not in (select * from unnest($2::text[], $3::text[]));
 
 -- name: raise_revision
-update configuration set revision = revision + 1;
+update configuration set revision = revision + 1 returning revision;
 
 -- name: release_causes
 -- Everything that these connections' documents wait or failed for, and homes that may now be found.
@@ -75,6 +75,12 @@ select distinct cause from document
    and (exists (select from unnest($1::text[]) as c (code) where right(cause, length(code) + 1) = '@' || code)
         or cause like 'home:%' and customer_id in (
              select customer_id from object where kind = 'customer' and organization_id = any($2::uuid[])));
+
+-- name: refused
+-- Documents of these connections or tenants that Xero refused for such a reason; nobody else is at work.
+select id from document
+ where state = 'failed' and code = any($1::text[]) and (connection_id = any($2::bigint[]) or tenant_id = any($3::uuid[]))
+ order by id for update;
 
 -- name: audit
 insert into audit (who, action, subject, reason) values ($1, 'apply', $2, $3);
