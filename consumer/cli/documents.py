@@ -122,7 +122,10 @@ def _print_document(row: Row) -> None:
         ("attempts", row["attempts"]),
         ("sent", _totals(row, "")),
         ("Xero", _totals(row, "xero_")),
-        *(("finding", explain_finding(f["class"], f["facts"])) for f in row["findings"]),
+        *(
+            ("finding", explain_finding(one["class"], one["facts"], one["xero_id"]))
+            for one in row["findings"]
+        ),
         ("hint", row["hint"]),
         ("retry", f"lago-xero retry doc:{row['id']}" if failed else None),
         ("link", row["link"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 _HELD = {
     "self_billed": "Lago marks it as self-billed; such invoices are not posted",
@@ -61,13 +62,14 @@ def explain(
     return f"It waits: {_cause(cause)}."
 
 
-def explain_finding(name: str, facts: Mapping[str, Any]) -> str:
-    """What a finding of that class tells a person; ``facts`` as they are recorded with it."""
+def explain_finding(name: str, facts: Mapping[str, Any], xero_id: UUID | None = None) -> str:
+    """What a finding of that class tells a person; ``facts`` and Xero's id as recorded with it."""
     match name:
         case "drift":
             return "Lago changed it after it was posted; Xero keeps it as it was"
         case "linked_elsewhere":
-            return f"made in vain: Lago links the customer to contact {facts.get('linked')}"
+            linked = facts.get("linked")
+            return f"contact {xero_id} is left in Xero: Lago links the customer to contact {linked}"
         case "totals_differ":
             pairs = (f"{part} {b} instead of {a}" for part, (a, b) in sorted(facts.items()))
             return f"Xero saved it with {', '.join(pairs)}"

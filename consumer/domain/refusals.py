@@ -253,6 +253,7 @@ OF_THE_CHART = frozenset(
         "account_missing",
         "currency_not_subscribed",
         "item_invalid",
+        "payment_account_invalid",
         "tax_amount_invalid",
         "tax_type_invalid",
     }

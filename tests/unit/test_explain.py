@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from consumer.domain.explain import explain, explain_finding
@@ -66,6 +68,9 @@ def test_findings_have_words() -> None:
     assert explain_finding("totals_differ", {"tax": ["1", "2"], "net": ["10", "9"]}) == (
         "Xero saved it with net 9 instead of 10, tax 2 instead of 1"
     )
-    assert "contact c1" in explain_finding("linked_elsewhere", {"linked": "c1"})
+    left = UUID(int=7)
+    assert explain_finding("linked_elsewhere", {"linked": "c1"}, left) == (
+        f"contact {left} is left in Xero: Lago links the customer to contact c1"
+    )
     assert "Lago changed it after" in explain_finding("drift", {})
     assert explain_finding("excess_payment", {}) == "excess payment"
