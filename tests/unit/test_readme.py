@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -39,3 +40,11 @@ def test_what_it_links_to_exists() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_what_make_runs_is_there() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    modules = set(re.findall(r"python -m ([\w.]+)", makefile)) - {"venv"}
+    assert {"consumer.sandbox.demo", "tests.bench.ingest"} <= modules
+    missing = [name for name in sorted(modules) if importlib.util.find_spec(name) is None]
+    assert missing == []
