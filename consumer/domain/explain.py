@@ -70,6 +70,8 @@ def explain_finding(name: str, facts: Mapping[str, Any], xero_id: UUID | None = 
         case "linked_elsewhere":
             linked = facts.get("linked")
             return f"contact {xero_id} is left in Xero: Lago links the customer to contact {linked}"
+        case "surplus":
+            return f"Xero has {xero_id} beside what was asked for: remove what is too much there"
         case "totals_differ":
             pairs = (f"{part} {b} instead of {a}" for part, (a, b) in sorted(facts.items()))
             return f"Xero saved it with {', '.join(pairs)}"
