@@ -46,7 +46,9 @@ select d.kind,
   join request r on r.id = m.request_id and r.outcome = 'answered'
  where d.appended_at >= $1 and d.accepted_at is not null
 """
-LEFT = "select count(*) from document where appended_at >= $1 and accepted_at is null"
+LEFT = """
+select count(*) from document where appended_at >= $1 and accepted_at is null and state <> 'skipped'
+"""
 CALLS = """
 select count(*) as calls, count(*) filter (where status = 429) as throttled
   from request where started_at >= $1
