@@ -42,7 +42,7 @@ def accounting(base_url: str, access_token: str) -> AccountingApi:
         "access_token": access_token,
         "expires_in": 1800,
         "token_type": "Bearer",
-        "scope": ["accounting.invoices", "accounting.contacts"],
+        "scope": ["accounting.invoices", "accounting.payments", "accounting.contacts"],
     }
     client.oauth2_token_getter(lambda: token)
     client.oauth2_token_saver(lambda new: None)

@@ -159,6 +159,12 @@ def unauthorized(detail: str) -> Answer:
     return _problem(401, "Unauthorized", detail)
 
 
+def insufficient_scope() -> Answer:
+    """401: the token lacks the scope; the misspelling is Xero's."""
+    header = ("WWW-Authenticate", 'Bearer error="insufficent_scope"')
+    return _problem(401, "Unauthorized", "AuthorizationUnsuccessful", header)
+
+
 def forbidden() -> Answer:
     """403: the tenant is missing, wrong or disconnected."""
     return _problem(403, "Forbidden", "AuthenticationUnsuccessful")

@@ -23,6 +23,8 @@ from consumer.sandbox.xero.arithmetic import cents
 from consumer.sandbox.xero.batches import Outcome
 from consumer.sandbox.xero.books import Books
 from consumer.sandbox.xero.call import Call
+from consumer.sandbox.xero.consents import Choice
+from consumer.sandbox.xero.grants import USER
 from consumer.sandbox.xero.world import World
 
 Order = Callable[[World, Request, Json], Any]
@@ -34,6 +36,8 @@ def routes(world: World) -> list[Route]:
         ("POST", "/sandbox/tenants", _open_tenant),
         ("GET", "/sandbox/tenants", _tenants),
         ("POST", "/sandbox/clients", _register),
+        ("POST", "/sandbox/consents/{client_id}", _order_consent),
+        ("DELETE", "/sandbox/consents/{client_id}", _end_consent),
         ("POST", "/sandbox/faults", _order_fault),
         ("GET", "/sandbox/faults", _faults),
         ("DELETE", "/sandbox/faults", _clear_faults),
@@ -87,12 +91,33 @@ def _register(world: World, request: Request, body: Json) -> Json:
         world.books[tenant_id]
     custom = body.get("custom_connection", True)
     client = world.identity.register(
-        body["client_id"], body["client_secret"], tenants, world.at(), custom=custom
+        body["client_id"],
+        body["client_secret"],
+        tenants,
+        world.at(),
+        custom=custom,
+        redirect_uris=tuple(body.get("redirect_uris", ())),
     )
     shown: Json = {"client_id": client.client_id, "tenant_ids": tenants}
     if not custom:
         shown["refresh_token"] = world.identity.consent(client, world.clock())
     return shown
+
+
+def _order_consent(world: World, request: Request, body: Json) -> Json:
+    """``tenant_ids`` that a ``user`` chooses when asked to let the client in; or ``denied``."""
+    client = world.identity.clients[request.path_params["client_id"]]
+    tenants = tuple(str(one).lower() for one in body.get("tenant_ids", ()))
+    for tenant_id in tenants:
+        world.books[tenant_id]
+    choice = Choice(tenants, body.get("user", USER), bool(body.get("denied", False)))
+    world.identity.consents.order(client.client_id, choice)
+    return asdict(choice)
+
+
+def _end_consent(world: World, request: Request, body: Json) -> Json:
+    """As if the user had disconnected the app for good: refresh tokens end, access tokens do not."""
+    return {"ended": world.identity.revoke(request.path_params["client_id"])}
 
 
 def _order_fault(world: World, request: Request, body: Json) -> Json:

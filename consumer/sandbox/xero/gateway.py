@@ -18,13 +18,17 @@ from consumer.sandbox.xero.answers import Answer, ApiError
 from consumer.sandbox.xero.arrivals import Arrival
 from consumer.sandbox.xero.call import Call, parse_query
 from consumer.sandbox.xero.faults import Fault
+from consumer.sandbox.xero.grants import Grant
 from consumer.sandbox.xero.idempotency import METHODS, fingerprint
-from consumer.sandbox.xero.identity import Client, Session
+from consumer.sandbox.xero.identity import Session
 from consumer.sandbox.xero.limits import Admission
+from consumer.sandbox.xero.scopes import permitted
 from consumer.sandbox.xero.settings import IDEMPOTENCY_LIFE, MAX_BODY_BYTES
 from consumer.sandbox.xero.world import World
 
 API = "/api.xro/2.0/"
+AUTHORIZE = "/identity/connect/authorize"
+TOKEN = "/connect/token"  # noqa: S105
 TRANSPORT = "transport"
 """Where the server leaves the connection's transport in the scope's state."""
 _DRIPS_PER_SECOND = 100
@@ -126,14 +130,14 @@ class Visit:
     async def _decide(self) -> Answer:
         path = self.request.scope["path"]
         session: Session | None = None
-        client: Client | None = None
+        grant: Grant | None = None
         world = self._world
-        if path != "/connect/token":
+        if path not in (TOKEN, AUTHORIZE):
             authorization = self.request.headers.get("authorization")
-            client = world.identity.bearer(authorization, world.clock())
-            self._arrival.client_id = client.client_id
-        if client is not None and path.startswith(API):
-            session = self._enter(client)
+            grant = world.identity.bearer(authorization, world.clock())
+            self._arrival.client_id = grant.client.client_id
+        if grant is not None and path.startswith(API):
+            session = self._enter(grant, path)
         self.fault = world.faults.take(
             session.tenant_id if session else None, self._arrival.method, path
         )
@@ -145,14 +149,17 @@ class Visit:
         if session is not None:
             return await self._api(session, body)
         await self._wait("slow")
-        answer = self._identity(client, path, body)
+        answer = self._identity(grant, path, body)
         await self._wait("slow_after")
         return answer
 
-    def _enter(self, client: Client) -> Session:
+    def _enter(self, grant: Grant, path: str) -> Session:
         world = self._world
+        collection = path.removeprefix(API).partition("/")[0]
+        if not permitted(grant.scope, self.request.method, collection):
+            raise ApiError(answers.insufficient_scope())
         tenant = self.request.headers.get("xero-tenant-id")
-        session = world.identity.session(client, tenant)
+        session = world.identity.session(grant, tenant)
         self._arrival.tenant_id = session.tenant_id
         if session.tenant_id not in world.books:
             raise ApiError(answers.forbidden())
@@ -186,30 +193,39 @@ class Visit:
         make = _INSTEAD.get(self.fault.kind)
         return make() if make else None
 
-    def _identity(self, client: Client | None, path: str, body: bytes) -> Answer:
-        world = self._world
-        method = self.request.method
+    def _identity(self, grant: Grant | None, path: str, body: bytes) -> Answer:
         if self.fault is not None and self.fault.kind in ("500_before", "whole_400"):
             return self._broken()
-        if client is None:
-            if method != "POST":
-                raise ApiError(answers.not_found())
-            answer = world.identity.token(
+        answer = self._open(path, body) if grant is None else self._connections(grant, path)
+        return answers.server_error() if self._fails_after else answer
+
+    def _open(self, path: str, body: bytes) -> Answer:
+        """What needs no token: it is how one comes by a token."""
+        world, request = self._world, self.request
+        if (request.method, path) == ("POST", TOKEN):
+            return world.identity.token(
                 world.settings,
                 body,
-                self.request.headers.get("authorization"),
+                request.headers.get("authorization"),
                 world.clock(),
                 world.wall(),
             )
-        elif method == "GET" and path == "/connections":
+        if (request.method, path) == ("GET", AUTHORIZE):
+            identity = world.identity
+            return identity.consents.authorise(
+                identity.clients, request.query_params, world.books, world.clock(), world.at()
+            )
+        raise ApiError(answers.not_found())
+
+    def _connections(self, grant: Grant, path: str) -> Answer:
+        world, method = self._world, self.request.method
+        if method == "GET" and path == "/connections":
             names = {key: books.organisation.name for key, books in world.books.items()}
             event = parse_query(self._arrival.query).get("autheventid")
-            answer = answers.json_answer(200, world.identity.connections(client, names, event))
-        elif method == "DELETE" and path.startswith("/connections/"):
-            answer = world.identity.disconnect(client, path.removeprefix("/connections/"))
-        else:
-            raise ApiError(answers.not_found())
-        return answers.server_error() if self._fails_after else answer
+            return answers.json_answer(200, world.identity.connections(grant, names, event))
+        if method == "DELETE" and path.startswith("/connections/"):
+            return world.identity.disconnect(grant, path.removeprefix("/connections/"))
+        raise ApiError(answers.not_found())
 
     @property
     def _fails_after(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 MINUTE = 60.0
 DAY = 86_400.0
+CODE_LIFE = 300.0
 ACCESS_TOKEN_LIFE = 1_800.0
 REFRESH_TOKEN_LIFE = 60 * DAY
 REFRESH_GRACE = 1_800.0
