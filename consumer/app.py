@@ -12,18 +12,16 @@ from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
+import httpx
 import structlog
 
 from consumer.adapters.http import HttpServer, application
 from consumer.adapters.kafka.publisher import KafkaPublisher
 from consumer.adapters.kafka.source import GroupSettings, KafkaSource
+from consumer.adapters.postgres.authorisations import PostgresAuthorisations
 from consumer.adapters.postgres.budget import PostgresBudget
 from consumer.adapters.postgres.configuration import Configuration
-from consumer.adapters.postgres.connections import (
-    PostgresAuthorisations,
-    PostgresConnections,
-    load_snapshot,
-)
+from consumer.adapters.postgres.connections import PostgresConnections, load_snapshot
 from consumer.adapters.postgres.database import Database, Timeouts, database
 from consumer.adapters.postgres.inbox import PostgresInbox
 from consumer.adapters.postgres.ledger import PostgresLedger
@@ -34,7 +32,7 @@ from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.sampling import sample
 from consumer.adapters.webhook import HttpWebhook
 from consumer.adapters.xero import XeroAccounting, open_client
-from consumer.adapters.xero_auth import ClientCredentials
+from consumer.adapters.xero_auth import IdentityServer, XeroTokens
 from consumer.announce import Announcer
 from consumer.apply import Applied, Apply, read_secrets
 from consumer.config import Settings
@@ -61,6 +59,20 @@ SAMPLE = 15.0
 def limits_of(settings: Settings) -> Limits:
     """Xero's limits as configured."""
     return Limits(settings.xero_minute_limit, settings.xero_day_limit, settings.xero_concurrency)
+
+
+def authorisations_of(settings: Settings, db: Database) -> PostgresAuthorisations:
+    """Secrets and tokens, opened with the settings' keys."""
+    vault = settings.vault()
+    return PostgresAuthorisations(db, vault.encrypt, vault.decrypt)
+
+
+def xero_tokens(
+    settings: Settings, client: httpx.AsyncClient, store: PostgresAuthorisations
+) -> XeroTokens:
+    """Tokens of either kind of authorisation."""
+    identity = IdentityServer(client, settings.xero_identity_url, settings.xero_api_url)
+    return XeroTokens.over(identity, store, settings.xero_login_url)
 
 
 @asynccontextmanager
@@ -128,10 +140,11 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
             db, configuration, planner, limits=limits, clocks=clocks, sinks=sinks,
             max_documents=settings.batch_documents,
         )  # fmt: skip
+        authorisations = authorisations_of(settings, db)
         caller = Caller(
             XeroAccounting(client, settings.xero_api_url),
-            ClientCredentials(client, settings.xero_identity_url, settings.xero_api_url),
-            PostgresAuthorisations(db, settings.vault().decrypt),
+            xero_tokens(settings, client, authorisations),
+            authorisations,
             ledger,
             metrics,
             clocks,
@@ -155,7 +168,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
 
         tender: Tender
         sender = Sender(ledger, caller, metrics, clocks, on_accepted=lambda: tender.wake())
-        tender = Tender(ledger, metrics, clocks, on_work)
+        tender = Tender(ledger, caller, metrics, clocks, on_work)
         budget = PostgresBudget(db, limits, clocks)
         resolver = Resolver(ledger, caller, budget, metrics, clocks, on_work)
         source = KafkaSource(
@@ -179,11 +192,11 @@ async def apply_file(settings: Settings, path: Path, who: str, *, dry_run: bool)
     file, secrets = _asked(path)
     vault = settings.vault()
     async with open_database(settings) as db, open_client() as client:
-        await _must_be_migrated(db)
+        await must_be_migrated(db)
         use_case = Apply(
             PostgresConnections(db, vault.encrypt, vault.decrypt),
             XeroAccounting(client, settings.xero_api_url),
-            ClientCredentials(client, settings.xero_identity_url, settings.xero_api_url),
+            xero_tokens(settings, client, authorisations_of(settings, db)),
             PostgresBudget(db, limits_of(settings), settings.clocks()),
         )
         return await use_case.run(file, secrets, who, dry_run=dry_run)
@@ -209,7 +222,7 @@ async def run(settings: Settings) -> int:
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
     async with assemble(settings) as service:
-        await _must_be_migrated(service.database)
+        await must_be_migrated(service.database)
         server = HttpServer(
             application(
                 _live(service, settings.liveness_after), _ready(service), service.metrics.registry
@@ -324,7 +337,8 @@ async def _revision(db: Database) -> str | None:
     return str((await db.fetch("select version_num from alembic_version"))[0]["version_num"])
 
 
-async def _must_be_migrated(db: Database) -> None:
+async def must_be_migrated(db: Database) -> None:
+    """Halt: the schema is not this version's."""
     found = await _revision(db)
     if found != newest():
         raise Halt(

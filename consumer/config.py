@@ -120,6 +120,11 @@ class Settings(DatabaseSettings):
         pattern=r"^https?://\S+$",
         description="Base of Xero's identity server.",
     )
+    xero_login_url: str = Field(
+        "https://login.xero.com",
+        pattern=r"^https?://\S+$",
+        description="Base of the page where people consent.",
+    )
     xero_minute_limit: Count = Field(60, description="Calls a minute and tenant.")
     xero_day_limit: Count = Field(5_000, description="Calls a day and tenant.")
     xero_concurrency: Count = Field(5, description="Calls at a time and tenant.")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 from uuid import UUID
 
 from consumer.domain.answers import Reply, Saved, Verdict
 from consumer.domain.chart import Chart
+from consumer.domain.consent import Request
 from consumer.domain.errors import Unauthorised, Undecodable
 from consumer.domain.events import Event
 from consumer.domain.mapping import Connection
@@ -178,16 +179,50 @@ class MessageTooLarge(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """The token set of a consent when it was read, in clear: never log this. Times in seconds.
+
+    ``generation`` grows with each set that is saved. Without tokens nobody has consented.
+    """
+
+    generation: int
+    access_token: str = ""
+    refresh_token: str = ""
+    life: float = 0.0
+    """Of the access token when it was new."""
+    good_for: float = 0.0
+    """What was left of it."""
+
+    def __repr__(self) -> str:
+        return f"Consent(generation={self.generation})"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSet:
+    """A token set that Xero has just given, in clear: never log this. Times in seconds."""
+
+    access_token: str
+    refresh_token: str
+    life: float
+    good_for: float
+
+    def __repr__(self) -> str:
+        return "TokenSet()"
+
+
+@dataclass(frozen=True, slots=True)
 class Authorisation:
     """One OAuth2 client of ours at Xero. ``client_secret`` is in clear: never log this.
 
-    ``stored`` is the secret as it is kept: it tells whether somebody has applied it anew since.
+    ``stored`` is secret and tokens as they are kept: it tells whether they are others since. A custom
+    connection has no ``consent``; a client that proves itself by PKCE alone has no secret.
     """
 
     id: int
     client_id: str
     client_secret: str
     stored: bytes = b""
+    consent: Consent | None = None
 
     def __repr__(self) -> str:
         return f"Authorisation(id={self.id})"
@@ -206,6 +241,9 @@ class Tokens(Protocol):
 
     def forget(self, authorisation: Authorisation, token: str) -> None:
         """``token`` was refused with 401: the next call fetches another."""
+
+    async def renew(self, authorisation: Authorisation) -> None:
+        """Renew a consent's token set whatever it is worth; raises as ``token`` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,10 +503,23 @@ class Ledger(Protocol):
 
 
 class Authorisations(Protocol):
-    """The clients we act through, with their secrets."""
+    """The clients we act through, with their secrets and tokens; one transaction a method."""
 
     async def get(self, id: int) -> Authorisation:
         """Decrypted; read again when the connections change."""
+
+    async def claim(self, id: int, generation: int, lease: float) -> bool:
+        """The right to renew that generation for ``lease`` seconds, unless another has it."""
+
+    async def unclaim(self, id: int, generation: int, *, done: bool) -> None:
+        """Give it up; not ``done`` says that Xero may have answered what we never got."""
+
+    async def save(self, id: int, generation: int, tokens: TokenSet) -> bool:
+        """Replace that generation; False if another set was saved meanwhile, which then counts."""
+
+    async def resting(self, idle: float, limit: int) -> Sequence[tuple[UUID, int]]:
+        """(a tenant, authorisation) of consents that nobody renewed for ``idle`` seconds, or whose
+        renewal somebody left unfinished."""
 
 
 # ── Connections ───────────────────────────────────────────────────────────────────────────────────
@@ -476,10 +527,11 @@ class Authorisations(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TenantRef:
-    """A Xero organisation that an authorisation reaches."""
+    """A Xero organisation that an authorisation reaches; ``link`` is the connection's id there."""
 
     id: UUID
     name: str
+    link: str = field(default="", compare=False)
 
 
 class Tenants(Tokens, Protocol):
@@ -488,16 +540,36 @@ class Tenants(Tokens, Protocol):
     async def tenants(self, authorisation: Authorisation) -> Sequence[TenantRef]:
         """All of them; raises as ``token`` does."""
 
+    async def disconnect(self, authorisation: Authorisation, link: str) -> None:
+        """End one connection at Xero, if it is there; raises as ``token`` does."""
+
+
+class Consenting(Protocol):
+    """How a person lets us in."""
+
+    def consent_url(self, request: Request) -> str:
+        """The page at which he consents."""
+
+    async def redeem(self, request: Request, client_secret: str, code: str) -> TokenSet:
+        """The token set that a consent's code gives, once; raises as ``token`` does."""
+
+    async def reached(self, tokens: TokenSet) -> Sequence[TenantRef]:
+        """The organisations it reaches; raises as ``token`` does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A connection as it stands; ``secret`` in clear: never log this."""
+    """A connection as it stands; ``secret`` in clear: never log this.
+
+    ``authorisation`` is that of a consent, None of a custom connection.
+    """
 
     connection: Connection
     client_id: str
     secret: str
     parked: bool
     chart: Chart | None
+    authorisation: Authorisation | None = None
 
     def __repr__(self) -> str:
         return f"Stored({self.connection.code})"
@@ -505,12 +577,18 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A connection as it shall stand; ``secret`` in clear: never log this."""
+    """A connection as it shall stand; ``secret`` in clear: never log this.
+
+    Without a chart its tenant is parked: nobody has let us into it. ``consent`` tells that the client
+    is let in by persons, ``authorised`` that one has.
+    """
 
     connection: Connection
     client_id: str
     secret: str
-    chart: Chart
+    chart: Chart | None
+    consent: bool = False
+    authorised: bool = True
 
     def __repr__(self) -> str:
         return f"Wish({self.connection.code})"
@@ -522,5 +600,21 @@ class Connections(Protocol):
     async def stored(self) -> Mapping[str, Stored]:
         """All of them by code."""
 
-    async def store(self, wishes: Sequence[Wish], who: str, changes: Sequence[str]) -> None:
-        """All or nothing; what failed or waits for want of them is released."""
+    async def store(
+        self,
+        wishes: Sequence[Wish],
+        who: str,
+        changes: Sequence[str],
+        tokens: TokenSet | None = None,
+    ) -> None:
+        """All or nothing; what failed or waits for want of them is released.
+
+        ``tokens`` are those of a consent to the wishes' client, which is one then.
+        """
+
+    async def park(self, code: str, who: str) -> None:
+        """Nothing more is sent to the connection's tenant: somebody disconnects it."""
+
+    async def forget_tokens(self, code: str) -> bool:
+        """Forget the tokens behind the connection, unless they serve a tenant that is not
+        disconnected; tells whether they are gone."""

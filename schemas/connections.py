@@ -106,11 +106,16 @@ class SecretSource(Part):
 
 
 class XeroClient(Part):
-    """A tenant and the client it is reached through; connections may share a client."""
+    """A tenant and the client it is reached through; connections may share a client.
+
+    A custom connection has a secret. With ``consent`` a person lets the client in (``lago-xero
+    connect``); it needs no secret if it is one that proves itself by PKCE alone.
+    """
 
     tenant_id: UUID | None = None
     client_id: Text
-    client_secret: SecretSource
+    client_secret: SecretSource | None = None
+    consent: bool = False
 
 
 class Serves(Part):
@@ -233,8 +238,13 @@ def parse(text: str) -> File:
         for i, code in enumerate(codes)
         if codes.index(code) < i
     ]
-    if twice:
-        raise Mistakes(twice)
+    bare = [
+        Mistake(f"connections[{i}].xero.client_secret", "is missing", _NEEDED["client_secret"])
+        for i, connection in enumerate(file.connections)
+        if connection.xero.client_secret is None and not connection.xero.consent
+    ]
+    if twice or bare:
+        raise Mistakes([*twice, *bare])
     return file
 
 
@@ -296,6 +306,7 @@ def _twice(node: yaml.Node, at: tuple[str | int, ...], seen: set[int]) -> Iterab
 # ── Mistakes ──────────────────────────────────────────────────────────────────────────────────────
 
 _NEEDED = {
+    "client_secret": "say where it is, {env: NAME}; only with consent: true may it be left out",
     "fallback_item": 'it takes what no other mapping covers: {item: LAGO, account: "200"}',
     "payment_account": 'payments are booked there: "880", or {default: "880", EUR: "881"}',
     "no_tax": "the Xero tax type of fees that Lago does not tax, such as ZERORATED",

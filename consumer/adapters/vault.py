@@ -1,6 +1,6 @@
 """Secrets at rest: bytes in, encrypted bytes out, and back with any key that ever encrypted.
 
-To rotate, put a new key in front; rows are encrypted anew when they are next written.
+To rotate, put a new key in front; ``renewed`` is what rows are encrypted anew with.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Vault:
             fernets = []
         if not fernets:
             raise ValueError("must be one or more Fernet keys (32 bytes, URL-safe Base64)")
+        self._first = fernets[0]
         self._fernet = MultiFernet(fernets)
 
     def encrypt(self, clear: bytes) -> bytes:
@@ -43,3 +44,11 @@ class Vault:
                 "A stored secret cannot be decrypted with any of the encryption keys.",
                 "Add the key that encrypted it to the end of LAGO_XERO_ENCRYPTION_KEYS.",
             ) from None
+
+    def renewed(self, stored: bytes) -> bytes | None:
+        """The same with the first key; None if that encrypted it already. Halt as ``decrypt``."""
+        try:
+            self._first.decrypt(stored)
+        except InvalidToken:
+            return self.encrypt(self.decrypt(stored))
+        return None

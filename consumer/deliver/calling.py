@@ -16,6 +16,10 @@ from consumer.ports import Accounting, Authorisation, Authorisations, Call, Ledg
 
 log = structlog.get_logger()
 
+RESTING_DAYS = 30
+"""Half of what Xero allows: there is a month left to find out why it does not work."""
+RENEWALS = 20
+
 
 def kind_of(purpose: str) -> DocumentKind:
     """The kind of document that a request of this purpose carries."""
@@ -64,6 +68,20 @@ class Caller:
         except Unauthorised as error:
             await self._park(tenant_id, error, authorisation)
         return None
+
+    async def renew_resting(self) -> int:
+        """Renew consents that would end unused (xero.md 1: after 60 days), and finish renewals that
+        somebody left unfinished, while Xero still takes the old token (30 minutes); how many."""
+        resting = await self.authorisations.resting(RESTING_DAYS * self.clocks.day, RENEWALS)
+        for tenant_id, authorisation_id in resting:
+            authorisation = await self.authorisations.get(authorisation_id)
+            try:
+                await self.tokens.renew(authorisation)
+            except Throttled as error:
+                log.warning("token_unavailable", code=error.code, authorisation=authorisation_id)
+            except Unauthorised as error:
+                await self._park(tenant_id, error, authorisation)
+        return len(resting)
 
     async def call(self, call: Call, purpose: str) -> Reply:
         """One call, counted in the metrics by its outcome; raises as ``Accounting`` does."""

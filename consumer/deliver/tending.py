@@ -1,4 +1,4 @@
-"""Tending: what must be looked at now and then: releases and expired waits."""
+"""Tending: what must be looked at now and then: releases, expired waits, resting consents."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from consumer.deliver.calling import Caller
 from consumer.deliver.sending import count_fates
 from consumer.domain.clocks import Clocks
 from consumer.metrics import Metrics
@@ -16,6 +17,8 @@ log = structlog.get_logger()
 
 CAUSES = 20
 WAITS = 200
+RENEW_LOOKS = 60
+"""Looks for work between two looks for consents to renew."""
 
 
 class Tender:
@@ -24,11 +27,13 @@ class Tender:
     def __init__(
         self,
         ledger: Ledger,
+        caller: Caller,
         metrics: Metrics,
         clocks: Clocks,
         on_work: Callable[[], None],
     ) -> None:
         self.ledger = ledger
+        self.caller = caller
         self.metrics = metrics
         self.clocks = clocks
         self.on_work = on_work
@@ -43,9 +48,15 @@ class Tender:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._every(stop, self._release, wakes=True))
             tasks.create_task(self._every(stop, self._expire))
+            tasks.create_task(self._every(stop, self._renew, rests=RENEW_LOOKS))
 
     async def _every(
-        self, stop: asyncio.Event, work: Callable[[], Awaitable[int]], *, wakes: bool = False
+        self,
+        stop: asyncio.Event,
+        work: Callable[[], Awaitable[int]],
+        *,
+        wakes: bool = False,
+        rests: int = 1,
     ) -> None:
         while not stop.is_set():
             more = 0
@@ -63,7 +74,7 @@ class Tender:
                 waiting.append(asyncio.ensure_future(self._wake.wait()))
             await asyncio.wait(
                 waiting,
-                timeout=self.clocks.look_for_work,
+                timeout=rests * self.clocks.look_for_work,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             for task in waiting:
@@ -73,6 +84,10 @@ class Tender:
 
     async def _release(self) -> int:
         return await self.ledger.release(CAUSES)
+
+    async def _renew(self) -> int:
+        await self.caller.renew_resting()
+        return 0  # what could not be renewed now is not tried again at once
 
     async def _expire(self) -> int:
         fates = await self.ledger.expire(WAITS)

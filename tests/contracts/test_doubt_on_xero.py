@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from consumer.adapters.xero import XeroAccounting, open_client
-from consumer.adapters.xero_auth import ClientCredentials
+from consumer.adapters.xero_auth import ClientCredentials, IdentityServer
 from consumer.domain.answers import (
     Answered,
     Element,
@@ -106,7 +106,9 @@ async def lab() -> AsyncIterator[Lab]:
         await lab.control("tenants", organisation)
         app = {"client_id": "app", "client_secret": "secret", "tenant_ids": [str(TENANT)]}
         await lab.control("clients", app)
-        tokens = ClientCredentials(client, simulator.identity_url, simulator.api_url)
+        tokens = ClientCredentials(
+            IdentityServer(client, simulator.identity_url, simulator.api_url)
+        )
         lab.token = await tokens.token(Authorisation(1, "app", "secret"))
         yield lab
 

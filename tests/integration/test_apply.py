@@ -12,16 +12,13 @@ import pytest
 import yaml
 from cryptography.fernet import Fernet
 
+from consumer.adapters.postgres.authorisations import PostgresAuthorisations
 from consumer.adapters.postgres.budget import PostgresBudget
-from consumer.adapters.postgres.connections import (
-    PostgresAuthorisations,
-    PostgresConnections,
-    load_snapshot,
-)
+from consumer.adapters.postgres.connections import PostgresConnections, load_snapshot
 from consumer.adapters.postgres.database import Conn, Database, database
 from consumer.adapters.vault import Vault
 from consumer.adapters.xero import XeroAccounting, open_client
-from consumer.adapters.xero_auth import ClientCredentials
+from consumer.adapters.xero_auth import IdentityServer, XeroTokens
 from consumer.apply import Applied, Apply
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Halt
@@ -55,15 +52,25 @@ class Office:
     async def apply(self, *connections: Json, dry_run: bool = False) -> Applied:
         """Apply these connections; each secret is what its ``env`` says."""
         file = parse(yaml.safe_dump({"connections": list(connections)}))
-        secrets = [str(c.xero.client_secret.env) for c in file.connections]
-        identity = ClientCredentials(self.http, self.simulator.identity_url, self.simulator.api_url)
+        places = [c.xero.client_secret for c in file.connections]
+        secrets = [str(place.env) if place else "" for place in places]
         use_case = Apply(
             PostgresConnections(self.db, self.vault.encrypt, self.vault.decrypt),
             XeroAccounting(self.http, self.simulator.api_url),
-            identity,
+            self.tokens(),
             PostgresBudget(self.db, self.limits, Clocks()),
         )
         return await use_case.run(file, secrets, "ann", dry_run=dry_run)
+
+    def store(self) -> PostgresAuthorisations:
+        """Secrets and tokens."""
+        return PostgresAuthorisations(self.db, self.vault.encrypt, self.vault.decrypt)
+
+    def tokens(self) -> XeroTokens:
+        """As a new process has them: nothing is remembered."""
+        simulator = self.simulator
+        identity = IdentityServer(self.http, simulator.identity_url, simulator.api_url)
+        return XeroTokens.over(identity, self.store(), simulator.identity_url)
 
     async def refused(self, *connections: Json) -> list[str]:
         """The lines that these are refused with; nothing of them may be stored."""
@@ -165,7 +172,7 @@ async def test_the_secret_is_encrypted(office: Office) -> None:
     await office.apply(office.acme())
     assert b"secret" not in await office.value("select secret from authorisation")
     id = await office.value("select id from authorisation")
-    found = await PostgresAuthorisations(office.db, office.vault.decrypt).get(id)
+    found = await office.store().get(id)
     assert (found.client_id, found.client_secret) == ("client", "secret")
 
 

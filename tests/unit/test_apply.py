@@ -14,7 +14,7 @@ import yaml
 from consumer.apply import Apply, read_secrets
 from consumer.domain.answers import Reply
 from consumer.domain.errors import Halt
-from consumer.ports import Authorisation, Call, Stored, TenantRef, Wish
+from consumer.ports import Authorisation, Call, Stored, TenantRef, TokenSet, Wish
 from schemas.connections import File, Mistakes, parse
 from tests.unit.test_charting import ANSWERS
 
@@ -30,8 +30,20 @@ class Nothing:
     async def stored(self) -> Mapping[str, Stored]:
         return {}
 
-    async def store(self, wishes: Sequence[Wish], who: str, changes: Sequence[str]) -> None:
+    async def store(
+        self,
+        wishes: Sequence[Wish],
+        who: str,
+        changes: Sequence[str],
+        tokens: TokenSet | None = None,
+    ) -> None:
         self.wishes = wishes
+
+    async def park(self, code: str, who: str) -> None:
+        raise AssertionError("nothing is disconnected")
+
+    async def forget_tokens(self, code: str) -> bool:
+        raise AssertionError("nothing is disconnected")
 
 
 class Xero:
@@ -42,6 +54,12 @@ class Xero:
 
     def forget(self, authorisation: Authorisation, token: str) -> None:
         raise AssertionError("no token is refused")
+
+    async def renew(self, authorisation: Authorisation) -> None:
+        raise AssertionError("nothing is renewed")
+
+    async def disconnect(self, authorisation: Authorisation, link: str) -> None:
+        raise AssertionError("nothing is disconnected")
 
     async def tenants(self, authorisation: Authorisation) -> Sequence[TenantRef]:
         return [TenantRef(TENANT, "Acme")]

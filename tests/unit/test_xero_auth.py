@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -12,7 +13,14 @@ from uuid import UUID
 import httpx
 import pytest
 
-from consumer.adapters.xero_auth import EARLY, SCOPES, ClientCredentials
+from consumer.adapters.xero_auth import (
+    SCOPES,
+    ClientCredentials,
+    Consented,
+    IdentityServer,
+    XeroTokens,
+)
+from consumer.adapters.xero_auth.identity import EARLY
 from consumer.domain.errors import ConsumerError, Throttled, Unauthorised
 from consumer.ports import Authorisation, TenantRef
 from tests.unit.simulator import CLIENT, TENANT, simulated
@@ -62,14 +70,20 @@ def identity() -> Identity:
 
 
 @pytest.fixture
-async def tokens(clock: Clock, identity: Identity) -> AsyncIterator[ClientCredentials]:
+async def tokens(clock: Clock, identity: Identity) -> AsyncIterator[XeroTokens]:
     async with httpx.AsyncClient(transport=httpx.MockTransport(identity)) as client:
-        yield ClientCredentials(
-            client, "https://identity.test/", "https://api.test/api.xro/2.0", clock=clock
-        )
+        server = IdentityServer(client, "https://identity.test/", "https://api.test/api.xro/2.0")
+        yield custom(server, clock)
 
 
-async def test_the_request(tokens: ClientCredentials, identity: Identity) -> None:
+def custom(server: IdentityServer, clock: Callable[[], float] = time.monotonic) -> XeroTokens:
+    """Tokens of custom connections alone."""
+    nothing_stored: Any = None
+    credentials = ClientCredentials(server, clock=clock)
+    return XeroTokens(server, credentials, Consented(server, nothing_stored))
+
+
+async def test_the_request(tokens: XeroTokens, identity: Identity) -> None:
     await tokens.token(Authorisation(1, "an id", "a+b%"))
     (request,) = identity.requests
     assert (request.method, str(request.url)) == ("POST", "https://identity.test/connect/token")
@@ -83,7 +97,7 @@ async def test_the_request(tokens: ClientCredentials, identity: Identity) -> Non
 
 @pytest.mark.parametrize(("life", "kept"), [(1800, 1680.0), (360, 240.0), (30, 20.0), (0.9, 0.6)])
 async def test_a_token_is_kept_and_renewed_early(
-    tokens: ClientCredentials, identity: Identity, clock: Clock, life: float, kept: float
+    tokens: XeroTokens, identity: Identity, clock: Clock, life: float, kept: float
 ) -> None:
     """Two minutes before its end, but never more than a third of a life that is scaled down."""
     identity.answer = lambda n: issued(f"token-{n}", life)
@@ -95,7 +109,7 @@ async def test_a_token_is_kept_and_renewed_early(
 
 
 async def test_life_is_reckoned_from_the_asking(
-    tokens: ClientCredentials, identity: Identity, clock: Clock
+    tokens: XeroTokens, identity: Identity, clock: Clock
 ) -> None:
     def after_a_while(number: int) -> httpx.Response:
         clock.now += 25
@@ -108,7 +122,7 @@ async def test_life_is_reckoned_from_the_asking(
     assert await tokens.token(ACME) == "token-2"
 
 
-async def test_one_fetch_for_all_who_wait(tokens: ClientCredentials, identity: Identity) -> None:
+async def test_one_fetch_for_all_who_wait(tokens: XeroTokens, identity: Identity) -> None:
     identity.gate.clear()
     waiting = [asyncio.create_task(tokens.token(ACME)) for _ in range(5)]
     await identity.arrived.wait()
@@ -118,7 +132,7 @@ async def test_one_fetch_for_all_who_wait(tokens: ClientCredentials, identity: I
 
 
 async def test_authorisations_do_not_wait_for_each_other(
-    tokens: ClientCredentials, identity: Identity
+    tokens: XeroTokens, identity: Identity
 ) -> None:
     identity.gate.clear()
     first = asyncio.create_task(tokens.token(ACME))
@@ -132,7 +146,7 @@ async def test_authorisations_do_not_wait_for_each_other(
 
 
 async def test_one_who_gives_up_does_not_spoil_it_for_the_others(
-    tokens: ClientCredentials, identity: Identity
+    tokens: XeroTokens, identity: Identity
 ) -> None:
     identity.gate.clear()
     first = asyncio.create_task(tokens.token(ACME))
@@ -146,9 +160,7 @@ async def test_one_who_gives_up_does_not_spoil_it_for_the_others(
         assert await second == "token-2"
 
 
-async def test_a_refused_token_is_forgotten_once(
-    tokens: ClientCredentials, identity: Identity
-) -> None:
+async def test_a_refused_token_is_forgotten_once(tokens: XeroTokens, identity: Identity) -> None:
     old = await tokens.token(ACME)
     tokens.forget(ACME, old)
     new = await tokens.token(ACME)
@@ -168,7 +180,7 @@ async def test_a_refused_token_is_forgotten_once(
     ],
 )
 async def test_a_refusal_is_for_a_person(
-    tokens: ClientCredentials, identity: Identity, answer: httpx.Response
+    tokens: XeroTokens, identity: Identity, answer: httpx.Response
 ) -> None:
     identity.answer = lambda n: answer
     error = await failure(tokens)
@@ -178,7 +190,7 @@ async def test_a_refusal_is_for_a_person(
 
 
 async def test_a_refusal_names_the_error_but_repeats_no_free_text(
-    tokens: ClientCredentials, identity: Identity
+    tokens: XeroTokens, identity: Identity
 ) -> None:
     identity.answer = lambda n: httpx.Response(400, json={"error": "invalid_scope"})
     assert "invalid_scope" in (await failure(tokens)).sentence
@@ -207,7 +219,7 @@ async def test_a_refusal_names_the_error_but_repeats_no_free_text(
     ],
 )
 async def test_anything_else_passes(
-    tokens: ClientCredentials, identity: Identity, answer: httpx.Response
+    tokens: XeroTokens, identity: Identity, answer: httpx.Response
 ) -> None:
     identity.answer = lambda n: answer
     assert isinstance(await failure(tokens), Throttled)
@@ -216,14 +228,14 @@ async def test_anything_else_passes(
 
 
 async def test_redirects_do_not_carry_the_secret_away(
-    tokens: ClientCredentials, identity: Identity
+    tokens: XeroTokens, identity: Identity
 ) -> None:
     identity.answer = lambda n: httpx.Response(307, headers={"Location": "https://elsewhere.test"})
     await failure(tokens)
     assert [request.url.host for request in identity.requests] == ["identity.test"]
 
 
-async def test_a_network_failure_passes(tokens: ClientCredentials, identity: Identity) -> None:
+async def test_a_network_failure_passes(tokens: XeroTokens, identity: Identity) -> None:
     def broken(number: int) -> httpx.Response:
         raise httpx.ConnectError(f"cannot connect with {SECRET}")
 
@@ -234,11 +246,11 @@ async def test_a_network_failure_passes(tokens: ClientCredentials, identity: Ide
 async def test_an_identity_server_that_does_not_answer(identity: Identity) -> None:
     identity.gate.clear()
     async with httpx.AsyncClient(transport=httpx.MockTransport(identity)) as client:
-        tokens = ClientCredentials(client, "https://i.test", "https://a.test", timeout=0.05)
+        tokens = custom(IdentityServer(client, "https://i.test", "https://a.test", timeout=0.05))
         assert isinstance(await failure(tokens), Throttled)
 
 
-async def failure(tokens: ClientCredentials) -> ConsumerError:
+async def failure(tokens: XeroTokens) -> ConsumerError:
     """The error of fetching a token, which must not carry the secret in any way."""
     with pytest.raises(ConsumerError) as caught:
         await tokens.token(ACME)
@@ -253,7 +265,7 @@ async def failure(tokens: ClientCredentials) -> ConsumerError:
 async def test_against_the_simulated_xero() -> None:
     async with simulated() as lab:
         known = Authorisation(1, *CLIENT)
-        tokens = ClientCredentials(lab.http, "http://xero", "http://xero/api.xro/2.0")
+        tokens = custom(IdentityServer(lab.http, "http://xero", "http://xero/api.xro/2.0"))
         assert await tokens.tenants(known) == [TenantRef(UUID(TENANT), "Acme")]
         with pytest.raises(Unauthorised):
             await tokens.token(Authorisation(2, CLIENT[0], "wrong"))
@@ -271,7 +283,7 @@ async def test_against_the_simulated_xero() -> None:
     ],
 )
 async def test_organisations_that_cannot_be_listed(
-    tokens: ClientCredentials, identity: Identity, answer: httpx.Response, wanted: type[Any]
+    tokens: XeroTokens, identity: Identity, answer: httpx.Response, wanted: type[Any]
 ) -> None:
     identity.answer = lambda n: issued("token") if n == 1 else answer
     with pytest.raises(wanted):
@@ -282,7 +294,7 @@ async def test_organisations_that_cannot_be_listed(
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_token_refused_for_the_list_is_forgotten(
-    tokens: ClientCredentials, identity: Identity, status: int
+    tokens: XeroTokens, identity: Identity, status: int
 ) -> None:
     identity.answer = lambda n: issued(f"token-{n}") if n != 2 else httpx.Response(status)
     with pytest.raises(Unauthorised):
@@ -290,7 +302,7 @@ async def test_a_token_refused_for_the_list_is_forgotten(
     assert await tokens.token(ACME) == "token-3"
 
 
-async def test_only_organisations_are_listed(tokens: ClientCredentials, identity: Identity) -> None:
+async def test_only_organisations_are_listed(tokens: XeroTokens, identity: Identity) -> None:
     practice = {"tenantId": TENANT, "tenantType": "PRACTICE", "tenantName": "Advisers"}
     company = {"tenantId": TENANT, "tenantType": "ORGANISATION", "tenantName": None}
     identity.answer = lambda n: (

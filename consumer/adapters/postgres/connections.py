@@ -1,15 +1,17 @@
-"""Connections with their mappings, charts and authorisations: stored by apply, loaded by pods."""
+"""Connections with their mappings and charts: stored by apply and connect, loaded by pods."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
+from consumer.adapters.postgres.authorisations import opened, sealable
 from consumer.adapters.postgres.configuration import Snapshot
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.sql import statements
@@ -18,9 +20,10 @@ from consumer.domain.chart import Account, Chart, Item, Organisation, TaxRate
 from consumer.domain.errors import Halt
 from consumer.domain.mapping import Connection, MappingKey, Target
 from consumer.domain.refusals import OF_THE_CHART
-from consumer.ports import Authorisation, Stored, Wish
+from consumer.ports import Stored, TokenSet, Wish
 
 SQL = statements("connections")
+AUTHORISATIONS = statements("authorisations")
 RETRYING = statements("retrying")
 
 _SETTINGS = (
@@ -94,20 +97,6 @@ async def _charts(conn: Conn) -> dict[UUID, Chart]:
     }
 
 
-class PostgresAuthorisations:
-    """Implements ``Authorisations``; secrets are decrypted here and nowhere else."""
-
-    def __init__(self, database: Database, decrypt: Callable[[bytes], bytes]) -> None:
-        self.database = database
-        self.decrypt = decrypt
-
-    async def get(self, id: int) -> Authorisation:
-        """The client of that id."""
-        [row] = await self.database.fetch(SQL["authorisation"], id)
-        secret = self.decrypt(row["secret"]).decode()
-        return Authorisation(row["id"], row["client_id"], secret, row["secret"])
-
-
 class PostgresConnections:
     """Implements ``Connections``."""
 
@@ -126,37 +115,51 @@ class PostgresConnections:
 
         async def work(conn: Conn) -> Mapping[str, Stored]:
             snapshot = await load_snapshot(conn)
-            secrets = {
-                row["client_id"]: self._opened(row["secret"])
-                for row in await conn.fetch(SQL["authorisations"])
+            clients = {
+                row["client_id"]: row for row in await conn.fetch(AUTHORISATIONS["authorisations"])
             }
             stored = {}
             for row in await conn.fetch(SQL["connections"]):
                 connection = snapshot.connections[row["id"]]
+                client = opened(clients[row["client_id"]], self._decrypt_if_possible)
                 stored[connection.code] = Stored(
                     connection,
                     row["client_id"],
-                    secrets[row["client_id"]],
+                    client.client_secret,
                     row["parked"],
                     snapshot.charts.get(connection.tenant_id),
+                    client if client.consent is not None else None,
                 )
             return stored
 
         return await self.database.run(work)
 
-    def _opened(self, secret: bytes) -> str:
-        """In clear; "" if its key is lost, for then applying again is what mends it."""
+    def _decrypt_if_possible(self, stored: bytes) -> bytes:
+        """Nothing if its key is lost, for then applying or connecting again is what mends it."""
         try:
-            return self.decrypt(secret).decode()
+            return self.decrypt(stored)
         except Halt:
-            return ""
+            return b""
 
-    async def store(self, wishes: Sequence[Wish], who: str, changes: Sequence[str]) -> None:
+    async def store(
+        self,
+        wishes: Sequence[Wish],
+        who: str,
+        changes: Sequence[str],
+        tokens: TokenSet | None = None,
+    ) -> None:
         """All or nothing; everything that the change may mend is released with it."""
-        await self.database.run(lambda c: self._store(c, wishes, who, changes), configuring=True)
+        await self.database.run(
+            lambda c: self._store(c, wishes, who, changes, tokens), configuring=True
+        )
 
     async def _store(
-        self, conn: Conn, wishes: Sequence[Wish], who: str, changes: Sequence[str]
+        self,
+        conn: Conn,
+        wishes: Sequence[Wish],
+        who: str,
+        changes: Sequence[str],
+        tokens: TokenSet | None,
     ) -> None:
         authorisations = set()
         snapshot = await load_snapshot(conn)
@@ -165,15 +168,14 @@ class PostgresConnections:
         for wish in wishes:
             asked = wish.connection
             authorisation_id = await conn.fetchval(
-                SQL["put_authorisation"], wish.client_id, self.encrypt(wish.secret.encode())
+                AUTHORISATIONS["put_authorisation"],
+                wish.client_id,
+                "consent" if wish.consent else "custom",
+                self.encrypt(wish.secret.encode()),
+                wish.authorised,
             )
             authorisations.add(authorisation_id)
-            await conn.execute(
-                SQL["put_tenant"],
-                asked.tenant_id,
-                authorisation_id,
-                to_json(asdict(wish.chart.organisation)).decode(),
-            )
+            await self._store_tenant(conn, wish, authorisation_id)
             settings = {name: getattr(asked, name) for name in _SETTINGS}
             settings["billing_entities"] = sorted(asked.billing_entities)
             connection_id = await conn.fetchval(
@@ -184,13 +186,22 @@ class PostgresConnections:
                 asked.tenant_id,
                 to_json(settings).decode(),
             )
-            old = before[asked.code].mappings if asked.code in before else {}
+            known = before.get(asked.code)
+            if known is not None and known.tenant_id != asked.tenant_id:
+                await self._move(conn, connection_id, known.tenant_id, asked.tenant_id)
+            old = known.mappings if known is not None else {}
             await self._store_mappings(conn, connection_id, old, asked.mappings, who)
-            await self._store_chart(conn, asked.tenant_id, wish.chart)
             if asked.mappings != old:
                 remapped.append(connection_id)
-            if wish.chart != snapshot.charts.get(asked.tenant_id):
-                redrawn.append(asked.tenant_id)
+            if wish.chart is not None:
+                await self._store_chart(conn, asked.tenant_id, wish.chart)
+                if wish.chart != snapshot.charts.get(asked.tenant_id):
+                    redrawn.append(asked.tenant_id)
+        if tokens is not None:
+            [authorisation_id] = authorisations
+            sealed = self.encrypt(sealable(tokens))
+            good_for = timedelta(seconds=tokens.good_for)
+            await conn.execute(AUTHORISATIONS["put_tokens"], authorisation_id, sealed, good_for)
         await conn.execute(SQL["wake_authorisations"], list(authorisations))
         revision = await conn.fetchval(SQL["raise_revision"])
         codes = [wish.connection.code for wish in wishes]
@@ -199,7 +210,39 @@ class PostgresConnections:
         rows = await conn.fetch(SQL["refused"], sorted(OF_THE_CHART), remapped, redrawn)
         refused = [row["id"] for row in rows]
         await conn.execute(RETRYING["plan_again"], refused, f"{PLANNING}apply:{revision}")
-        await conn.execute(SQL["audit"], who, ", ".join(codes), "\n".join(changes)[:10_000])
+        action = "apply" if tokens is None else "connect"
+        said = "\n".join(changes)[:10_000]
+        await conn.execute(SQL["audit"], who, action, ", ".join(codes), said)
+
+    async def _store_tenant(self, conn: Conn, wish: Wish, authorisation_id: int) -> None:
+        tenant_id = wish.connection.tenant_id
+        if wish.chart is None:
+            await conn.execute(SQL["put_parked_tenant"], tenant_id, authorisation_id)
+            return
+        organisation = to_json(asdict(wish.chart.organisation)).decode()
+        await conn.execute(SQL["put_tenant"], tenant_id, authorisation_id, organisation)
+
+    async def _move(self, conn: Conn, connection_id: int, old: UUID, new: UUID) -> None:
+        """From the stand-in to the tenant that was chosen; nothing was ever sent to a stand-in."""
+        await conn.execute(SQL["move_documents"], connection_id, old, new)
+        await conn.execute(SQL["forget_tenant"], old)
+
+    async def park(self, code: str, who: str) -> None:
+        """Nothing more is sent to the connection's tenant."""
+
+        async def work(conn: Conn) -> None:
+            await conn.execute(SQL["disconnect_tenant"], code)
+            await conn.execute(SQL["audit"], who, "disconnect", code, "")
+
+        await self.database.run(work, configuring=True)
+
+    async def forget_tokens(self, code: str) -> bool:
+        """Those behind the connection, unless another tenant of theirs is not disconnected."""
+
+        async def work(conn: Conn) -> bool:
+            return await conn.fetchval(AUTHORISATIONS["forget_tokens"], code) is not None
+
+        return await self.database.run(work, configuring=True)
 
     async def _store_mappings(
         self,

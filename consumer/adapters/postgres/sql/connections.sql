@@ -14,17 +14,6 @@ select tenant_id, kind, code, facts::text as facts from chart where gone_at is n
 -- name: organisations
 select id, organisation::text as organisation from tenant;
 
--- name: authorisation
-select id, client_id, secret from authorisation where id = $1;
-
--- name: authorisations
-select client_id, secret from authorisation;
-
--- name: put_authorisation
-insert into authorisation (client_id, kind, secret) values ($1, 'custom', $2)
-on conflict (client_id) do update set secret = excluded.secret, parked_at = null, parked_why = null
-returning id;
-
 -- name: put_tenant
 -- Applying is how a person says that access works again.
 insert into tenant (id, authorisation_id, organisation, due_at) values ($1, $2, $3::jsonb, now())
@@ -32,6 +21,24 @@ on conflict (id) do update
    set authorisation_id = excluded.authorisation_id, organisation = excluded.organisation, due_at = now(),
        blocked_until = case when tenant.blocked_until < 'infinity' then tenant.blocked_until end,
        blocked_why = case when tenant.blocked_until < 'infinity' then tenant.blocked_why end;
+
+-- name: put_parked_tenant
+-- Nobody has let us in: nothing is sent until somebody does.
+insert into tenant (id, authorisation_id, blocked_until, blocked_why) values ($1, $2, 'infinity', 'unauthorised')
+on conflict (id) do update
+   set authorisation_id = excluded.authorisation_id, blocked_until = 'infinity',
+       blocked_why = case when tenant.blocked_until = 'infinity' then tenant.blocked_why else 'unauthorised' end;
+
+-- name: move_documents
+update document set tenant_id = $3 where connection_id = $1 and tenant_id = $2;
+
+-- name: forget_tenant
+-- Two connections never share a stand-in.
+delete from tenant t where id = $1 and not exists (select from connection c where c.tenant_id = t.id);
+
+-- name: disconnect_tenant
+update tenant set blocked_until = 'infinity', blocked_why = 'disconnected'
+ where id = (select tenant_id from connection where code = $1);
 
 -- name: wake_authorisations
 -- An authorisation may reach tenants beside those that were applied.
@@ -83,4 +90,4 @@ select id from document
  order by id for update;
 
 -- name: audit
-insert into audit (who, action, subject, reason) values ($1, 'apply', $2, $3);
+insert into audit (who, action, subject, reason) values ($1, $2, $3, $4);

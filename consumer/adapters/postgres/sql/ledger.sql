@@ -244,7 +244,7 @@ update tenant set blocked_until = 'infinity', blocked_why = $2
  where id = $1 and blocked_until is distinct from 'infinity' returning id;
 
 -- name: lock_authorisation
-select secret from authorisation where id = $1 for update;
+select secret || coalesce(tokens, '') from authorisation where id = $1 for update;
 
 -- name: park_authorisation
 update authorisation set parked_at = now(), parked_why = $2 where id = $1 and parked_at is null returning id;

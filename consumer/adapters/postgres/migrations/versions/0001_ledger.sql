@@ -3,8 +3,13 @@
 create table authorisation (
   id bigint generated always as identity primary key,
   client_id text not null unique,
-  kind text not null check (kind in ('custom')),
-  secret bytea not null, -- encrypted
+  kind text not null check (kind in ('custom', 'consent')),
+  secret bytea not null, -- encrypted; of an empty text where PKCE alone proves the client
+  tokens bytea, -- encrypted: a consent's access and refresh token; null until somebody consents
+  generation bigint not null default 0, -- of the tokens: whoever saves others raises it
+  good_until timestamptz, -- the access token
+  renewed_at timestamptz,
+  claimed_until timestamptz, -- somebody renews the tokens; in the past: he never said how it ended
   parked_at timestamptz,
   parked_why text
 );
