@@ -1,11 +1,12 @@
-"""Probes and metrics over HTTP: checks passed in, /healthz, /readyz and /metrics out."""
+"""What this process serves over HTTP: probes, metrics, and the address Xero sends a browser back to."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 
 import structlog
 import uvicorn
@@ -13,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from consumer.domain.errors import Halt
@@ -62,6 +63,55 @@ def _answer(checks: Mapping[str, str | None]) -> Response:
     return JSONResponse({"status": "ok"})
 
 
+@asynccontextmanager
+async def callback(
+    port: int, accept: Callable[[str], str | None]
+) -> AsyncIterator[asyncio.Future[str]]:
+    """Serve ``/callback`` on this machine for one browser; its answer, once there is one.
+
+    ``accept`` takes the query: its result is the answer, None: it was meant for somebody else, and
+    an error of its own is the answer's.
+
+    Raises:
+        Halt: the port is taken.
+    """
+    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    server = HttpServer(
+        Starlette(routes=[Route("/callback", _callback(answer, accept))]),
+        "127.0.0.1",
+        port,
+        what="The answer cannot be received",
+        hint="Choose another port with --port and register it in the app at Xero, or use --paste.",
+    )
+    await server.start()
+    try:
+        yield answer
+    finally:
+        answer.cancel()
+        await server.stop()
+
+
+def _callback(
+    answer: asyncio.Future[str], accept: Callable[[str], str | None]
+) -> Callable[[Request], Awaitable[Response]]:
+    headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            accepted = accept(f"?{request.url.query}")
+        except Halt as error:
+            if not answer.done():
+                answer.set_exception(error)
+            return PlainTextResponse(f"{error.sentence}\n{error.hint}", 400, headers)
+        if accepted is None:
+            return PlainTextResponse("This belongs to another request.", 400, headers)
+        if not answer.done():
+            answer.set_result(accepted)
+        return PlainTextResponse("Thank you. You may close this window.", headers=headers)
+
+    return endpoint
+
+
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: the service has its own."""
 
@@ -73,11 +123,20 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Serves an application on the running loop; port 0 takes a free one."""
 
-    def __init__(self, app: Starlette, host: str, port: int, stop_timeout: float = 3.0) -> None:
+    def __init__(
+        self,
+        app: Starlette,
+        host: str,
+        port: int,
+        stop_timeout: float = 3.0,
+        what: str = "Probes cannot be served",
+        hint: str = "Set LAGO_XERO_HTTP_HOST and LAGO_XERO_HTTP_PORT to a free address.",
+    ) -> None:
         self._app = app
         self._host = host
         self._port = port
         self._stop_timeout = stop_timeout
+        self._what, self._hint = what, hint
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -103,8 +162,8 @@ class HttpServer:
             listener.close()
             raise Halt(
                 "http_address",
-                f"Probes cannot be served on {self._host}:{self._port}: {error.strerror}.",
-                "Set LAGO_XERO_HTTP_HOST and LAGO_XERO_HTTP_PORT to a free address.",
+                f"{self._what} on {self._host}:{self._port}: {error.strerror}.",
+                self._hint,
             ) from error
         self._port = listener.getsockname()[1]
         config = uvicorn.Config(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from consumer.apply.charts import ChartReader, Closed
+from consumer.domain.chart import Chart
 from consumer.domain.charting import check
 from consumer.domain.consent import Request, stand_in
 from consumer.domain.errors import Halt, Throttled
+from consumer.domain.mapping import Connection
 from consumer.ports import Connections, Consenting, Stored, TenantRef, TokenSet, Wish
 
 Choose = Callable[[Sequence[TenantRef]], UUID]
-"""Which of several tenants a connection is for; raises where nobody can say."""
+"""Which of several tenants a connection is for; raises where nobody can be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,13 @@ class Connect:
         self.consenting = consenting
         self.charts = charts
 
-    async def begin(self, code: str, redirect_uri: str, state: str, verifier: str) -> Request:
-        """What to ask a person for.
+    async def begin(
+        self, code: str, tenant_id: UUID | None, redirect_uri: str, state: str, verifier: str
+    ) -> Request:
+        """What to ask a person for; ``tenant_id`` if it is known which one it is for.
 
         Raises:
-            Halt: there is no such connection, or its client needs no consent.
+            Halt: there is no such connection, its client needs no consent, or it has another tenant.
         """
         stored = known(await self.connections.stored(), code)
         if stored.authorisation is None:
@@ -47,10 +51,23 @@ class Connect:
                 f"The client of {code} is a custom connection: it needs no consent.",
                 "Say consent: true in the connections file if it is not, and apply.",
             )
+        had = stored.connection.tenant_id
+        if tenant_id is not None and had not in (tenant_id, stand_in(code)):
+            raise Halt(
+                "tenant_differs",
+                f"{code} belongs to tenant {had}.",
+                "Its documents are there: give the new connection another code.",
+            )
         return Request(stored.client_id, redirect_uri, state, verifier)
 
     async def finish(
-        self, code: str, request: Request, answer: str, choose: Choose, who: str
+        self,
+        code: str,
+        tenant_id: UUID | None,
+        request: Request,
+        answer: str,
+        choose: Choose,
+        who: str,
     ) -> Connected:
         """Redeem the code, choose the tenant, read the charts, store it all, release what waited.
 
@@ -66,42 +83,38 @@ class Connect:
             raise Halt(error.code, error.sentence, "Run connect again later.") from None
         if not tokens.refresh_token:
             raise Halt("no_refresh_token", "Xero gave no refresh token.", "Allow offline access.")
-        tenant_id = _tenant(asked, stored, reached, choose)
+        tenant_id = _tenant(asked, tenant_id, stored, reached, choose)
         wishes: list[Wish] = []
         lines: list[str] = []
         mistakes: list[str] = []
+        charts: dict[UUID, Chart] = {}
         for one in stored.values():
             if one.client_id != asked.client_id:
                 continue
             connection = one.connection
             if connection.code == code:
                 connection = replace(connection, tenant_id=tenant_id)
-            wish = await self._wish(replace(one, connection=connection), reached, tokens)
+            if connection.tenant_id in reached and connection.tenant_id not in charts:
+                charts[connection.tenant_id] = await self._chart(connection, tokens)
+            chart = charts.get(connection.tenant_id)
+            if chart is None and not one.parked:
+                raise _too_small(connection.code)
+            wish = Wish(connection, one.client_id, one.secret, chart, consent=True)
             wishes.append(wish)
             lines.append(_line(wish, reached))
-            if wish.chart is not None:
-                mistakes += map(str, check(connection, wish.chart, connection.code))
+            if chart is not None:
+                mistakes += map(str, check(connection, chart, connection.code))
         await self.connections.store(wishes, who, lines, tokens)
         return Connected(tuple(lines), tuple(mistakes))
 
-    async def _wish(self, one: Stored, reached: Mapping[UUID, TenantRef], tokens: TokenSet) -> Wish:
-        """As it stands, with its chart if the consent reaches it."""
-        connection, chart = one.connection, None
-        if connection.tenant_id in reached:
-            try:
-                chart = await self.charts.read(connection.tenant_id, _good(tokens))
-            except Closed as closed:
-                raise Halt(
-                    "chart_closed", f"{connection.code}: {closed.said}.", closed.hint
-                ) from None
-        elif not one.parked:
-            raise Halt(
-                "consent_too_small",
-                f"The consent does not reach the organisation of {connection.code}, "
-                "which the same client reaches now.",
-                "Let somebody consent who may use both, or give one of them another client.",
-            )
-        return Wish(connection, one.client_id, one.secret, chart, consent=True)
+    async def _chart(self, connection: Connection, tokens: TokenSet) -> Chart:
+        async def token() -> str:
+            return tokens.access_token
+
+        try:
+            return await self.charts.read(connection.tenant_id, token)
+        except Closed as closed:
+            raise Halt("chart_closed", f"{connection.code}: {closed.said}.", closed.hint) from None
 
 
 def known(stored: Mapping[str, Stored], code: str) -> Stored:
@@ -114,14 +127,19 @@ def known(stored: Mapping[str, Stored], code: str) -> Stored:
 
 
 def _tenant(
-    asked: Stored, stored: Mapping[str, Stored], reached: Mapping[UUID, TenantRef], choose: Choose
+    asked: Stored,
+    named: UUID | None,
+    stored: Mapping[str, Stored],
+    reached: Mapping[UUID, TenantRef],
+    choose: Choose,
 ) -> UUID:
-    """The connection's own if it has one already, else the one that is chosen."""
+    """The connection's own if it has one already, else the named, the only or the chosen one."""
     code, tenant_id = asked.connection.code, asked.connection.tenant_id
     if tenant_id == stand_in(code):
-        if not reached:
+        refs = list(reached.values())
+        if not refs:
             raise Halt("no_tenant", "The consent reaches no organisation.", "Choose one at Xero.")
-        tenant_id = choose(list(reached.values()))
+        tenant_id = named or (refs[0].id if len(refs) == 1 else choose(refs))
     if tenant_id not in reached:
         names = ", ".join(f"{ref.name} ({ref.id})" for ref in reached.values()) or "none"
         raise Halt(
@@ -146,8 +164,9 @@ def _line(wish: Wish, reached: Mapping[UUID, TenantRef]) -> str:
     return f"~ {code}: connected to {reached[tenant_id].name or 'tenant'} ({tenant_id})"
 
 
-def _good(tokens: TokenSet) -> Callable[[], Awaitable[str]]:
-    async def token() -> str:
-        return tokens.access_token
-
-    return token
+def _too_small(code: str) -> Halt:
+    return Halt(
+        "consent_too_small",
+        f"The consent does not reach the organisation of {code}, which the same client reaches now.",
+        "Let somebody consent who may use both, or give one of them another client.",
+    )

@@ -57,6 +57,7 @@ def _failure(error: Exception) -> Failure:
         return Failure(REFUSED, str(error), "nothing was stored; correct the file and apply again")
     if isinstance(error, ConsumerError):
         code = UNREACHABLE if error.code in _AWAY else REFUSED
+        code = NOT_FOUND if error.code == "not_found" else code
         return Failure(code, error.sentence, error.hint)
     database = "LAGO_XERO_DATABASE_URL says which database is used"
     if isinstance(error.__cause__, asyncpg.UndefinedTableError | asyncpg.UndefinedColumnError):

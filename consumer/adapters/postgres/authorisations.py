@@ -33,7 +33,7 @@ def opened(row: asyncpg.Record, decrypt: Callable[[bytes], bytes]) -> Authorisat
             parts.get("access_token", ""),
             parts.get("refresh_token", ""),
             parts.get("life", 0.0),
-            row["good_for"] or 0.0,
+            row["good_for"] or 0.0 if clear else 0.0,
         )
     secret = decrypt(row["secret"]).decode()
     return Authorisation(row["id"], row["client_id"], secret, row["secret"] + sealed, consent)
