@@ -43,10 +43,10 @@ def connect(
     http://localhost:PORT/callback must be a redirect URI of the app at Xero. What waited for the
     consent is sent then.
     """
-    import getpass
     import secrets
 
     from consumer import config
+    from consumer.cli.person import person
 
     settings = config.load()
 
@@ -60,12 +60,12 @@ def connect(
                 secrets.token_urlsafe(64),
             )
             url = office.consenting.consent_url(request)
-            typer.echo(f"Consent at\n\n  {url}\n", err=True)
-            if browser:
-                _open(url)
-            answer = _pasted(request) if paste else await _received(request, port)
+            if paste:
+                answer = _pasted(request, url, browser)
+            else:
+                answer = await _received(request, url, port, browser)
             return await office.connect.finish(
-                code, tenant, request, answer, _chosen, getpass.getuser()
+                code, tenant, request, answer, _chosen, person()
             )
 
     connected = asyncio.run(work())
@@ -80,15 +80,14 @@ def disconnect(code: Annotated[str, typer.Argument(help="A connection's code.")]
 
     Tokens are forgotten once no other organisation needs them; connect begins anew.
     """
-    import getpass
-
     from consumer import config
+    from consumer.cli.person import person
 
     settings = config.load()
 
     async def work() -> Sequence[str]:
         async with _office(settings) as office:
-            return await office.disconnect.run(code, getpass.getuser())
+            return await office.disconnect.run(code, person())
 
     for line in asyncio.run(work()):
         typer.echo(line)
@@ -156,18 +155,21 @@ async def _office(settings: Settings) -> AsyncIterator[_Office]:
         yield _Office(Connect(connections, tokens, charts), Disconnect(connections, tokens), tokens)
 
 
-def _open(url: str) -> None:
-    """In a window; a text browser would take the terminal away."""
+def _show(url: str, browser: bool) -> None:
+    """On stderr, and in a window; a text browser would take the terminal away."""
     import os
     import sys
     import webbrowser
 
+    typer.echo(f"Consent at\n\n  {url}\n", err=True)
+    if not browser:
+        return
     windows = sys.platform in ("darwin", "win32")
     if windows or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         webbrowser.open(url)
 
 
-async def _received(request: Request, port: int) -> str:
+async def _received(request: Request, url: str, port: int, browser: bool) -> str:
     from consumer.adapters.http import callback
     from consumer.domain.errors import Halt
 
@@ -180,14 +182,23 @@ async def _received(request: Request, port: int) -> str:
             raise
 
     async with callback(port, accept) as answer:
+        _show(url, browser)
         typer.echo(f"Waiting on http://localhost:{port}/callback; Ctrl-C gives up.", err=True)
         return await answer
 
 
-def _pasted(request: Request) -> str:
+def _pasted(request: Request, url: str, browser: bool) -> str:
     """Whoever pastes a bare code vouches for it; an address is checked by its state."""
-    said: str = typer.prompt("The address that the browser was sent to, or the code", err=True)
-    return request.code(said)
+    _show(url, browser)
+    return request.code(_said("The address that the browser was sent to, or the code"))
+
+
+def _said(question: str) -> str:
+    """A line of stdin; typer's own prompt leaves a blank on stdout, which is for data."""
+    import sys
+
+    typer.echo(f"{question}: ", nl=False, err=True)
+    return sys.stdin.readline()
 
 
 def _chosen(tenants: Sequence[TenantRef]) -> UUID:
@@ -205,7 +216,7 @@ def _chosen(tenants: Sequence[TenantRef]) -> UUID:
     if not sys.stdin.isatty():
         sentence = f"The consent reaches {len(tenants)} organisations."
         raise Failure(REFUSED, sentence, "name one with --tenant and run connect again")
-    while True:
-        number: int = typer.prompt("Which one", type=int, err=True)
-        if 1 <= number <= len(tenants):
-            return tenants[number - 1].id
+    while line := _said("Which one"):
+        if line.strip().isdecimal() and 1 <= int(line) <= len(tenants):
+            return tenants[int(line) - 1].id
+    raise Failure(REFUSED, "No organisation was chosen.", "run connect again")

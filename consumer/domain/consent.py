@@ -83,8 +83,11 @@ def word(error: object) -> str:
 
 def _query(answer: str) -> dict[str, str] | None:
     """The parameters of an address or of a bare query; None if it is neither."""
-    text = urlsplit(answer).query if "?" in answer else answer
-    if "=" not in text:
+    if "?" in answer or "://" in answer:
+        text = urlsplit(answer).query
+    elif "=" in answer:
+        text = answer
+    else:
         return None
     found = parse_qs(text, keep_blank_values=True)
     return {name: values[0] for name, values in found.items()}

@@ -145,6 +145,7 @@ async def _start(
         xero = await stack.enter_async_context(serve())
         settings["LAGO_XERO_XERO_API_URL"] = xero.api_url
         settings["LAGO_XERO_XERO_IDENTITY_URL"] = xero.identity_url
+        settings["LAGO_XERO_XERO_LOGIN_URL"] = xero.identity_url
         settings["LAGO_XERO_SANDBOX_XERO_CONTROL_URL"] = xero.control_url
         sample = await make_sample(xero, Organization())
         settings[SECRET] = sample.secret

@@ -66,7 +66,7 @@ class Shell:
         """Start the command."""
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(
-            COMMAND, *arguments, env=self.environment, stdout=pipe, stderr=pipe
+            COMMAND, *arguments, env=self.environment, stdin=pipe, stdout=pipe, stderr=pipe
         )
 
     async def __call__(self, *arguments: str) -> Ended:
@@ -148,6 +148,9 @@ async def test_help_and_version_need_nothing() -> None:
         ["retry", "--reason", "no filter"],
         ["retry", "--all", "--code", "locked_period"],
         ["retry", "--all", "INV-1"],
+        ["connect"],
+        ["connect", "acme", "--tenant", "acme"],
+        ["connect", "acme", "--port", "0"],
         ["sandbox", "up", "--only", "redis"],
     ],
 )

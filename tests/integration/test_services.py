@@ -243,6 +243,7 @@ async def test_up_writes_settings_and_leaves_nothing(
             "LAGO_XERO_DATABASE_URL",
             "LAGO_XERO_XERO_API_URL",
             "LAGO_XERO_XERO_IDENTITY_URL",
+            "LAGO_XERO_XERO_LOGIN_URL",
             "LAGO_XERO_ENCRYPTION_KEYS",
             "LAGO_XERO_SANDBOX_XERO_CONTROL_URL",
             "LAGO_XERO_HTTP_HOST",

@@ -187,3 +187,13 @@ def test_the_vault_rotates_keys() -> None:
     assert Vault([OTHER_KEY]).decrypt(rotated.encrypt(b"new")) == b"new"
     with pytest.raises(Halt, match="cannot be decrypted"):
         Vault([OTHER_KEY]).decrypt(stored)
+
+
+def test_the_vault_renews_what_an_older_key_encrypted() -> None:
+    rotated = Vault([OTHER_KEY, KEY])
+    renewed = rotated.renewed(Vault([KEY]).encrypt(b"secret"))
+    assert renewed is not None
+    assert Vault([OTHER_KEY]).decrypt(renewed) == b"secret"
+    assert rotated.renewed(renewed) is None
+    with pytest.raises(Halt):
+        Vault([KEY]).renewed(renewed)

@@ -177,6 +177,23 @@ def test_mandatory_mappings(key: str) -> None:
     assert hint
 
 
+def test_a_client_that_persons_let_in() -> None:
+    xero = "client_secret: {env: ACME_XERO_SECRET}"
+    [acme] = parse(with_(xero, f"{xero}, consent: true")).connections
+    assert acme.xero.consent
+    [public] = parse(with_(xero, "consent: true")).connections
+    assert (public.xero.client_secret, public.xero.consent) == (None, True)
+
+
+@pytest.mark.parametrize("written", ["{client_id: abc}", "{client_id: abc, consent: false}"])
+def test_only_a_client_that_persons_let_in_may_have_no_secret(written: str) -> None:
+    [said] = mistakes(with_("{client_id: abc, client_secret: {env: ACME_XERO_SECRET}}", written))
+    assert said == (
+        "connections[0].xero.client_secret: is missing; "
+        "say where it is, {env: NAME}; only with consent: true may it be left out"
+    )
+
+
 def test_all_mistakes_at_once() -> None:
     text = with_("code: acme", "code: 7", with_("no_tax: ZERORATED", "no_tx: Z"))
     paths = {line.partition(": ")[0] for line in mistakes(text)}

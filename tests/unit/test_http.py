@@ -1,4 +1,4 @@
-"""Probes and metrics, over a real socket."""
+"""Probes, metrics and the callback, over a real socket."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from consumer.adapters.http import HttpServer, application
+from consumer.adapters.http import HttpServer, application, callback
 from consumer.domain.errors import Halt
+from consumer.sandbox.services.processes import free_port
 
 
 class Service:
@@ -115,3 +116,50 @@ async def test_stopping_waits_for_nobody() -> None:
     writer.close()
     with pytest.raises(httpx.ConnectError):
         await service.get("/healthz")
+
+
+# ── The callback ──────────────────────────────────────────────────────────────────────────────────
+
+
+def taken(query: str) -> str | None:
+    """``?mine=x`` is the answer x; ``?refused`` is one that is an error."""
+    if query == "?refused":
+        raise Halt("consent_denied", "No.", "Try again.")
+    return query.removeprefix("?mine=") if query.startswith("?mine=") else None
+
+
+async def get(port: int, path: str) -> httpx.Response:
+    """As a browser would."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.get(f"http://127.0.0.1:{port}{path}")
+
+
+async def test_the_callback_waits_for_its_own_answer() -> None:
+    port = free_port()
+    async with callback(port, taken) as answer:
+        strange = await get(port, "/callback?code=other")
+        assert (strange.status_code, answer.done()) == (400, False)
+        assert (await get(port, "/elsewhere?mine=x")).status_code == 404
+        mine = await get(port, "/callback?mine=x")
+        assert (mine.status_code, mine.headers["Cache-Control"]) == (200, "no-store")
+        await get(port, "/callback?mine=again")
+        assert await answer == "x"
+    with pytest.raises(httpx.ConnectError):
+        await get(port, "/callback?mine=x")
+
+
+async def test_a_refusal_ends_the_wait() -> None:
+    port = free_port()
+    async with callback(port, taken) as answer:
+        assert "Try again." in (await get(port, "/callback?refused")).text
+        with pytest.raises(Halt, match="No"):
+            await answer
+
+
+async def test_a_port_that_is_taken_is_told_with_a_way_out() -> None:
+    port = free_port()
+    async with callback(port, taken):
+        with pytest.raises(Halt) as refused:
+            async with callback(port, taken):
+                pass
+    assert "--paste" in refused.value.hint
