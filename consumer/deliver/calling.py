@@ -112,7 +112,8 @@ class Caller:
             error = Unauthorised(
                 "tenant_forbidden",
                 "Xero does not let our client into this organisation.",
-                "Connect the organisation to the client again, then run apply.",
+                "Connect the organisation to the client again: lago-xero connect where people consent, "
+                "else in Xero, then run apply.",
             )
             await self._park(tenant_id, error, None)
         elif verdict.why == "unauthorised":
@@ -124,7 +125,8 @@ class Caller:
                 error = Unauthorised(
                     "token_refused",
                     "Xero refuses fresh tokens of this authorisation.",
-                    "Check the client's scopes and its connection in Xero, then run apply.",
+                    "Check the client's scopes and its connection in Xero, then run apply, or "
+                    "lago-xero connect where people consent.",
                 )
                 await self._park(tenant_id, error, authorisation)
 
