@@ -64,9 +64,7 @@ def connect(
                 answer = _pasted(request, url, browser)
             else:
                 answer = await _received(request, url, port, browser)
-            return await office.connect.finish(
-                code, tenant, request, answer, _chosen, person()
-            )
+            return await office.connect.finish(code, tenant, request, answer, _chosen, person())
 
     connected = asyncio.run(work())
     for line in connected.lines:

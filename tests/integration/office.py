@@ -20,6 +20,7 @@ from consumer.adapters.postgres.configuration import Configuration
 from consumer.adapters.postgres.connections import PostgresConnections, load_snapshot
 from consumer.adapters.postgres.database import Database, database
 from consumer.adapters.postgres.ledger import PostgresLedger
+from consumer.adapters.postgres.planned import Patience
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.vault import Vault
 from consumer.adapters.xero import XeroAccounting, open_client
@@ -36,6 +37,7 @@ from consumer.sandbox.xero import Simulator
 from schemas.connections import Mistakes, parse
 
 Json = dict[str, Any]
+PATIENCE = Patience(*(timedelta(days=1),) * 3)
 TABLES = {
     "tenant": "id, authorisation_id, due_at, blocked_until, blocked_why, organisation",
     **dict.fromkeys(("authorisation", "connection", "mapping", "chart", "audit", "release"), "*"),
@@ -195,11 +197,7 @@ class Office:
     def ledger(self, clocks: Clocks | None = None) -> PostgresLedger:
         """Of a pod that announces on a webhook."""
         configuration, clocks = Configuration(load_snapshot), clocks or Clocks()
-        planner = Planner(
-            configuration,
-            home_patience=timedelta(seconds=clocks.home_wait),
-            dependency_patience=timedelta(days=1),
-        )
+        planner = Planner(configuration, PATIENCE)
         return PostgresLedger(
             self.db, configuration, planner, limits=self.limits, clocks=clocks, sinks=["webhook"]
         )

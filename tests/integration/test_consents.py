@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -28,7 +27,7 @@ from consumer.ports import TenantRef
 from consumer.sandbox.lago import RandomChoices
 from consumer.sandbox.xero import Simulator
 from tests.integration.ledger import Books
-from tests.integration.office import NEW_KEY, OLD_KEY, Office, opened
+from tests.integration.office import NEW_KEY, OLD_KEY, PATIENCE, Office, opened
 
 WAITS = "  {0}: waits for a consent; run lago-xero connect {0}"
 
@@ -43,10 +42,7 @@ async def office(database_url: str, xero_simulator: Simulator) -> AsyncIterator[
 
 def books_of(office: Office) -> Books:
     """To feed the office's ledger with Lago's events."""
-    ledger, patience = office.ledger(), timedelta(days=1)
-    planner = Planner(
-        Configuration(load_snapshot), home_patience=patience, dependency_patience=patience
-    )
+    ledger, planner = office.ledger(), Planner(Configuration(load_snapshot), PATIENCE)
     inbox = PostgresInbox(office.db, planner, sinks=["webhook"])
     return Books(
         office.db,
