@@ -50,7 +50,7 @@ def up(
 
 @app.command(epilog="Example: lago-xero sandbox produce --count 500 --seed 7")
 def produce(
-    count: Annotated[int, typer.Option(min=60, help="How many events.")] = 200,
+    count: Annotated[int, typer.Option(min=150, help="How many events.")] = 200,
     seed: Annotated[
         int, typer.Option(help="The same seed and count make the same events, others other ones.")
     ] = 2026,

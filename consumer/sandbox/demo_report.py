@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -13,10 +13,25 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from consumer.sandbox.lago import Expected, ExpectedInvoice
+from consumer.sandbox.lago import Expected, ExpectedInvoice, cents
 from consumer.sandbox.receiver import Receiver, code_of
 
 Row = tuple[Any, ...]
+_NAME = 22
+"""Characters of a customer's name in the tables."""
+
+
+Account = tuple[str, str]
+"""A customer's Lago id and a currency."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tied:
+    """What a customer owes in a currency; ``due_in_xero`` is Lago's figure in cents."""
+
+    lago: Decimal = Decimal(0)
+    due_in_xero: Decimal = Decimal(0)
+    xero: Decimal = Decimal(0)
 
 
 class Booked(NamedTuple):
@@ -69,6 +84,8 @@ class Outcome:
     posts: int
     books: dict[str, Booked]
     contacts: int
+    owed: Mapping[Account, Decimal]
+    """What customers owe by Xero's books: invoices' AmountDue less credit notes' RemainingCredit."""
     calls: Counter[str]
     """To the Accounting API, by status."""
     reads: int
@@ -100,7 +117,7 @@ class Outcome:
     def problems(self, expected: Expected) -> list[str]:
         """Where it differs from what must come of the events."""
         wanted = {
-            i.number: (i.entity, i.currency, *map(_cents, (i.total, i.tax, i.paid)))
+            i.number: (i.entity, i.currency, *map(cents, (i.total, i.tax, i.paid)))
             for i in expected.invoices
         }
         problems = [
@@ -117,6 +134,10 @@ class Outcome:
             ("failures that the webhook told", dict(self.told), dict(self.codes)),
             ("429s", self.calls["429"], 0),
         ]
+        pairs += [
+            (f"owed by {expected.customers[who]} in {currency}", one.xero, one.due_in_xero)
+            for (who, currency), one in tie_out(self.owed, expected).items()
+        ]
         return problems + [f"{what}: {is_}, not {due}" for what, is_, due in pairs if is_ != due]
 
 
@@ -132,11 +153,15 @@ async def outcome(
         states[kind, state] += number
     books: dict[str, Booked] = {}
     contacts = 0
+    owed: dict[Account, Decimal] = {}
     async with httpx.AsyncClient(base_url=control_url, timeout=30) as control:
         for code, tenant_id in await database.fetch(TENANTS):
             found = (await control.get(f"/books/{tenant_id}")).json()
             contacts += len(found["contacts"])
+            owed |= _owed(found)
             for invoice in found["invoices"]:
+                if invoice["Status"] == "VOIDED":
+                    continue
                 books[invoice["InvoiceNumber"]] = Booked(
                     code,
                     invoice["CurrencyCode"],
@@ -155,6 +180,7 @@ async def outcome(
         posts=len(receiver.posts),
         books=books,
         contacts=contacts,
+        owed=owed,
         calls=Counter(str(one["status"]) for one in arrivals),
         reads=sum(one["method"] == "GET" for one in arrivals),
         seconds=(p50, p99),
@@ -171,9 +197,9 @@ def show(console: Console, result: Outcome, expected: Expected) -> None:
         found = [booked for booked in result.books.values() if booked[:2] == key]
         figures = [(i.total, i.tax, i.paid) for i in invoices]
         lago = [_sum(column) for column in zip(*figures, strict=True)]
-        cents = [_sum(map(_cents, column)) for column in zip(*figures, strict=True)]
+        kept = [_sum(map(cents, column)) for column in zip(*figures, strict=True)]
         xero = [_sum(getattr(one, name) for one in found) for name in ("total", "tax", "paid")]
-        subcent, difference = cents[0] - lago[0], [x - c for x, c in zip(xero, cents, strict=True)]
+        subcent, difference = kept[0] - lago[0], [x - c for x, c in zip(xero, kept, strict=True)]
         rows.append(
             (
                 f"{' '.join(key)}: Lago\n{len(found):>11}: Xero",
@@ -186,6 +212,25 @@ def show(console: Console, result: Outcome, expected: Expected) -> None:
         )
     columns = ("to, in, no.", "total", "tax", "paid", "subcent", "≠")
     _table(console, "Invoices in Xero, in units of their currency", columns, rows)
+    _table(
+        console,
+        "What each customer owes, by both books",
+        ("customer", "in", "Lago", "Xero", "subcent", "≠"),
+        [
+            (
+                _short(expected.customers[who]),
+                currency,
+                f"{one.lago:,.2f}" if one.lago == cents(one.lago) else f"{one.lago:,}",
+                f"{one.xero:,.2f}",
+                one.due_in_xero - one.lago or "",
+                one.xero - one.due_in_xero or "0",
+            )
+            for (who, currency), one in sorted(
+                tie_out(result.owed, expected).items(),
+                key=lambda pair: (expected.customers[pair[0][0]], pair[0][1]),
+            )
+        ],
+    )
     _table(console, "Failed and announced", ("code", "for example", "hint", "count"), result.failed)
     documents = result.count("synced")
     calls = result.calls.total()
@@ -204,9 +249,43 @@ def show(console: Console, result: Outcome, expected: Expected) -> None:
     )
 
 
-def _cents(amount: Decimal) -> Decimal:
-    """Xero keeps two decimals; what a third one loses is the named exception ``subcent``."""
-    return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
+def tie_out(owed: Mapping[Account, Decimal], expected: Expected) -> dict[Account, Tied]:
+    """Every customer's balance in each currency, by both books (ACCOUNTING.md 1)."""
+    tied: dict[Account, Tied] = {}
+    for one in expected.invoices:
+        account = one.customer_id, one.currency
+        before = tied.get(account, Tied())
+        tied[account] = replace(
+            before,
+            lago=before.lago + one.owed,
+            due_in_xero=before.due_in_xero + one.owed_in_cents,
+            xero=owed.get(account, Decimal(0)),
+        )
+    for account, open_credit in expected.credits.items():
+        before = tied[account]
+        tied[account] = replace(
+            before,
+            lago=before.lago - open_credit,
+            due_in_xero=before.due_in_xero - cents(open_credit),
+        )
+    return tied
+
+
+def _owed(books: Any) -> dict[Account, Decimal]:
+    """By customer's Lago id and currency."""
+    who = {one["ContactID"]: one["ContactNumber"] for one in books["contacts"]}
+    owed: dict[Account, Decimal] = defaultdict(Decimal)
+    for invoice in books["invoices"]:
+        account = who[invoice["Contact"]["ContactID"]], invoice["CurrencyCode"]
+        owed[account] += Decimal(str(invoice["AmountDue"]))
+    for note in books["credit_notes"]:
+        account = who[note["Contact"]["ContactID"]], note["CurrencyCode"]
+        owed[account] -= Decimal(str(note["RemainingCredit"]))
+    return owed
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:

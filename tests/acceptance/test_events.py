@@ -31,7 +31,7 @@ async def test_the_same_events_again_make_no_further_call(acme: World) -> None:
 
 
 async def test_a_believable_story_ends_in_the_books_or_announced(make_world: MakeWorld) -> None:
-    records, expected = demo_events(seed=7, count=150)
+    records, expected = demo_events(seed=7, count=200)
     nz = Tenant("acme-nz", serves={"billing_entities": ["acme-nz"]})
     eu = Tenant("acme-eu", serves={"billing_entities": ["acme-eu"]})
     async with make_world(tenants=[nz, eu]) as world:

@@ -17,7 +17,7 @@ import pytest
 from consumer.sandbox.lago import demo_events
 from tests.acceptance.test_cli import COMMAND, Shell
 
-OTHERS = ((7, 200), (2026, 60))
+OTHERS = ((7, 200), (2026, 150))
 """Seed and count of further stories, told to the same organisations."""
 
 

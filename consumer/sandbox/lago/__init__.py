@@ -28,6 +28,7 @@ from consumer.sandbox.lago.credit_notes import (
     refund_failure_event,
 )
 from consumer.sandbox.lago.customers import customer, generate_customer, link, nested, updated
+from consumer.sandbox.lago.expected import Expected, ExpectedInvoice, cents
 from consumer.sandbox.lago.fees import FeeFacts, Price
 from consumer.sandbox.lago.invoices import (
     CURRENCIES,
@@ -53,7 +54,7 @@ from consumer.sandbox.lago.payments import (
     payment_request_event,
     receipt_event,
 )
-from consumer.sandbox.lago.story import Expected, ExpectedInvoice, demo_events
+from consumer.sandbox.lago.story import demo_events
 from consumer.sandbox.lago.totals import Money
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "Tax",
     "ambiguous_invoice",
     "announcing_type",
+    "cents",
     "consuming",
     "credit_note",
     "credit_note_event",

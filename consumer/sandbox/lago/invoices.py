@@ -241,6 +241,7 @@ def generate_invoice(
     deductions: bool = True,
     notes: bool = True,
     payments: bool = True,
+    offsets: bool = True,
     self_billed: bool = False,
     number: str | None = None,
 ) -> Json:
@@ -251,7 +252,8 @@ def generate_invoice(
         discounts: whether coupons and progressive-billing credit may be drawn.
         deductions: whether consumed credit notes and prepaid credit may be drawn.
         notes: whether credit notes may be consumed that nobody was told of.
-        payments: whether part or all of it may be paid or offset already.
+        payments: whether part or all of it may be paid already, or offset.
+        offsets: whether credit notes that nobody was told of may have settled a part.
     """
     customer = customer or generate_customer(choices, organization=organization)
     currency = currency or choices.choose(CURRENCIES)
@@ -272,7 +274,7 @@ def generate_invoice(
     if deductions and discountable:
         money = _with_deductions(choices, money, notes=notes)
     if payments and status != "draft" and kind != "advance_charges":
-        money = _with_payments(choices, money)
+        money = _with_payments(choices, money, offsets=offsets)
     at = instant(choices)
     return invoice(
         choices,
@@ -332,10 +334,10 @@ def _with_deductions(choices: Choices, money: Money, *, notes: bool) -> Money:
     return replace(money, granted=None) if choices.chance(10) else money
 
 
-def _with_payments(choices: Choices, money: Money) -> Money:
+def _with_payments(choices: Choices, money: Money, *, offsets: bool) -> Money:
     total = compute(money).total
     if not total or not choices.chance(25):
         return money
-    if choices.chance(20):
+    if offsets and choices.chance(20):
         return replace(money, offset=_part(choices, total))
     return replace(money, paid=_part(choices, total))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 from random import Random
@@ -12,10 +12,20 @@ from typing import Any
 
 from consumer.sandbox.lago.amounts import subunits
 from consumer.sandbox.lago.broken import disagreeing, malformed_records, unmapped_invoice
-from consumer.sandbox.lago.catalogue import VAT_0, BillingEntity, Organization
+from consumer.sandbox.lago.catalogue import (
+    GST_15,
+    VAT_0,
+    VAT_5,
+    VAT_20,
+    BillingEntity,
+    Organization,
+    Tax,
+)
 from consumer.sandbox.lago.choices import Choices, RandomChoices
 from consumer.sandbox.lago.customers import generate_customer, link, updated
+from consumer.sandbox.lago.expected import Expected, ExpectedInvoice
 from consumer.sandbox.lago.invoices import generate_invoice
+from consumer.sandbox.lago.life import Life
 from consumer.sandbox.lago.messages import Record, customer_event, invoice_event, record
 
 Json = dict[str, Any]
@@ -31,48 +41,19 @@ _MALFORMED = (
     "nan",
 )
 _USUAL = 200
-_FEWEST = 60
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectedInvoice:
-    """An invoice that must reach Xero; amounts in currency units, by Lago's figures.
-
-    ``total`` is net of credit notes and prepaid credit, as long as both become lines.
-    """
-
-    number: str
-    entity: str
-    currency: str
-    total: Decimal
-    tax: Decimal
-    paid: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What must come of the events.
-
-    Args:
-        notes: how many records bear each note.
-        contacts: the distinct customers.
-        failed: invoices that are refused, by the consumer's code for it.
-        dead: undecodable records.
-        skipped: invoices that must not be posted, by their note.
-    """
-
-    notes: Mapping[str, int]
-    contacts: int
-    invoices: tuple[ExpectedInvoice, ...]
-    failed: Mapping[str, int]
-    dead: int
-    skipped: Mapping[str, int]
+_FEWEST = 150
+_WHOLE: tuple[tuple[int, str, tuple[Tax, ...]], ...] = (
+    (0, "NZD", (GST_15,)),
+    (1, "EUR", (VAT_20, VAT_5)),
+    (1, "GBP", (VAT_5, VAT_20)),
+)
+"""Seller, currency and taxes of the customers who live through everything that Lago tells of."""
 
 
 def demo_events(
     seed: int = 2026, organization: Organization | None = None, count: int = _USUAL
 ) -> tuple[list[Record], Expected]:
-    """``count`` records (at least 60) of a few dozen customers, mostly invoices.
+    """``count`` records (at least 150) of a few dozen customers, mostly invoices.
 
     Each customer's records keep their order but where a note says otherwise; the same seed and
     count give the same bytes, any others other customers and numbers.
@@ -98,28 +79,42 @@ class _Story:
         self._lives: list[list[Record]] = []
         self._invoices: list[ExpectedInvoice] = []
         self._issued: Counter[int] = Counter()
+        self._whole: list[Life] = []
 
     def tell(self, count: int) -> tuple[list[Record], Expected]:
         for number in range(count // 8):
             self._begin(number)
+        for entity, currency, taxes in _WHOLE:
+            self._live(self._organization.entities[entity], currency, taxes)
         self._special()
+        count -= sum(len(life.records) for life in self._whole)
         position = 0
-        while sum(map(len, self._lives)) < count:
+        while (told := sum(map(len, self._lives))) < count:
             position += 1
-            left = count - sum(map(len, self._lives))
+            left = count - told
             self._invoice(position % len(self._lives), repeats=left > 1)
         records = list(self._interleaved())
         notes = Counter(note.note for note in records)
         expected = Expected(
             notes=dict(notes),
-            contacts=len(self._customers),
-            invoices=tuple(self._invoices),
+            customers={
+                one["lago_id"]: one["name"] or one["legal_name"] or one["external_id"]
+                for one in (*(c for _, c in self._customers), *(w.customer for w in self._whole))
+            },
+            invoices=(*self._invoices, *(i for life in self._whole for i in life.expected())),
+            credits={
+                (life.customer["lago_id"], life.currency): Decimal(life.credit)
+                / subunits(life.currency)
+                for life in self._whole
+            },
             failed={
                 "tax_unmapped": notes["unmapped_tax"],
                 "lago_totals_disagree": notes["totals_disagree"],
             },
             dead=sum(n for note, n in notes.items() if note.startswith("malformed:")),
-            skipped={note: notes[note] for note in ("draft", "voided_unseen", "self_billed")},
+            skipped={
+                note: notes[note] for note in ("draft", "voided_unseen", "self_billed", "voided")
+            },
         )
         return records, expected
 
@@ -157,6 +152,25 @@ class _Story:
             customer = newer
         self._customers.append((entity, customer))
         self._lives.append(life)
+
+    def _live(self, entity: BillingEntity, currency: str, taxes: tuple[Tax, ...]) -> None:
+        """A customer with a whole life of his own."""
+        customer = generate_customer(
+            self._choices,
+            entity=entity,
+            currency=currency,
+            account_type="customer",
+            odd=False,
+            linked=False,
+            sequential_id=800 + len(self._whole),
+        )
+        customer |= {"name": f"Whole Life {currency}", "legal_name": None}
+        slug, issued = customer["slug"], iter(range(1, 100))
+        life = Life(
+            self._choices, self._id, customer, currency, lambda: f"{slug}-{next(issued):03}"
+        )
+        life.lead(taxes)
+        self._whole.append(life)
 
     def _invoice(self, position: int, *, repeats: bool) -> None:
         """A good invoice; at times delivered twice, or with a poorer message around it."""
@@ -225,6 +239,7 @@ class _Story:
             # than a subunit from an untaxed one, and a good invoice must leave no doubt.
             discounts=(VAT_0,) not in regime,
             notes=False,
+            offsets=False,
             number=self._number(position),
             **options,
         )
@@ -237,6 +252,7 @@ class _Story:
         factor = subunits(payload["currency"])
         self._invoices.append(
             ExpectedInvoice(
+                customer_id=payload["customer"]["lago_id"],
                 number=payload["number"],
                 entity=payload["billing_entity_code"],
                 currency=payload["currency"],
@@ -248,7 +264,8 @@ class _Story:
 
     def _interleaved(self) -> Iterator[Record]:
         """The lives mixed, each in its own order."""
-        turns = [i for i, life in enumerate(self._lives) for _ in life]
-        sources = [iter(life) for life in self._lives]
+        lives = [*self._lives, *(life.records for life in self._whole)]
+        turns = [i for i, life in enumerate(lives) for _ in life]
+        sources = [iter(life) for life in lives]
         for i in self._choices.shuffle(turns):
             yield next(sources[i])
