@@ -5,13 +5,14 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import for_code
 
 from .containers import docker_answers, kafka_container
 from .kafka_local import local_kafka
-from .server import How, Server, ours
+from .server import POLL_SECONDS, START_SECONDS, How, Server, ours
 
 SETTING = "LAGO_XERO_KAFKA_BOOTSTRAP_SERVERS"
 
@@ -57,13 +58,23 @@ class KafkaService:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
         try:
             await admin.start()
-            answer = await admin.create_topics([topic])
+            answer = await _created(admin, topic)
         finally:
             await admin.close()
         # aiokafka leaves the errors of single topics in the answer.
         for _, code, *message in answer.topic_errors:
             if code:
                 raise for_code(code)(f"topic {name}: {message[0] if message else ''}")
+
+
+async def _created(admin: AIOKafkaAdminClient, topic: NewTopic) -> Any:
+    """The answer, once there is a controller: a broker that was just cut off or frozen has none."""
+    async with asyncio.timeout(START_SECONDS):
+        while True:
+            try:
+                return await admin.create_topics([topic])
+            except AttributeError:  # aiokafka's word for it
+                await asyncio.sleep(POLL_SECONDS)
 
 
 @asynccontextmanager
