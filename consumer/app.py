@@ -45,7 +45,8 @@ from consumer.domain.pacing import Limits
 from consumer.ingest import Ingest
 from consumer.metrics import Metrics
 from consumer.ports import Sink, Unavailable
-from schemas.connections import File, Mistake, Mistakes, parse
+from schemas.connections import File, parse
+from schemas.mistakes import Mistake, Mistakes
 
 log = structlog.get_logger()
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import datetime
 import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from inspect import isclass
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -22,29 +19,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """One thing wrong with the file: where, in the file's own terms, what, and what to do."""
-
-    path: str
-    said: str
-    hint: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.said}" + (f"; {self.hint}" if self.hint else "")
-
-
-class Mistakes(ValueError):
-    """All that is wrong; nothing was applied."""
-
-    def __init__(self, mistakes: Sequence[Mistake]) -> None:
-        super().__init__("\n".join(map(str, mistakes)))
-        self.mistakes = tuple(mistakes)
-
-
-class Unquoted(str):
-    """A scalar that YAML takes for a number; its characters are kept as written."""
+from schemas.mistakes import Mistake, Mistakes, path_of
+from schemas.strict_yaml import Unquoted, load
 
 
 def _text(value: Any) -> Any:
@@ -139,6 +115,7 @@ class Policies(Part):
     zero_invoices: Literal["post", "skip"] = "post"
     locked_period: Literal["hold", "first_open_day", "fail"] = "hold"
     residual_payments: Literal["post", "ignore"] = "post"
+    lookup: Literal["specific", "lago"] = "specific"
     voids: Literal["sync", "report"] = "sync"
 
 
@@ -226,10 +203,9 @@ def parse(text: str) -> File:
         Mistakes: all of them at once; what was written is only repeated where it cannot be secret.
     """
     try:
-        file = File.model_validate(_load(text))
+        file = File.model_validate(load(text))
     except ValidationError as error:
-        found = (_mistake(one) for one in error.errors(include_url=False, include_input=False))
-        raise Mistakes(tuple(dict.fromkeys(found))) from None
+        raise _refused(error, File) from None
     if not file.connections:
         raise Mistakes([Mistake("connections", "is empty")])
     codes = [connection.code for connection in file.connections]
@@ -248,59 +224,16 @@ def parse(text: str) -> File:
     return file
 
 
-# ── YAML ──────────────────────────────────────────────────────────────────────────────────────────
+def parse_mappings(value: Any) -> Mappings:
+    """Check the part ``mappings`` of a connection by itself.
 
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML whose numbers keep the characters they were written with."""
-
-
-def _as_written(loader: _Loader, node: yaml.ScalarNode) -> Unquoted:
-    return Unquoted(node.value)
-
-
-for _tag in ("int", "float"):
-    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _as_written)
-
-
-def _load(text: str) -> Any:
+    Raises:
+        Mistakes: as ``parse``; their paths begin at ``mappings``.
+    """
     try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        if node is None:
-            raise Mistakes([Mistake("connections", "is missing", "the file is empty")])
-        twice = list(_twice(node, (), set()))
-        if twice:
-            raise Mistakes(twice)
-        return loader.construct_document(node)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "file"
-        raise Mistakes([Mistake(where, "is not YAML", error.problem or "")]) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        if isinstance(error, Mistakes):
-            raise
-        raise Mistakes([Mistake("file", "is not YAML")]) from None
-
-
-def _twice(node: yaml.Node, at: tuple[str | int, ...], seen: set[int]) -> Iterable[Mistake]:
-    """The keys that stand twice in one mapping; YAML itself would let the last one win."""
-    if id(node) in seen:
-        return
-    seen.add(id(node))
-    if isinstance(node, yaml.SequenceNode):
-        for i, part in enumerate(node.value):
-            yield from _twice(part, (*at, i), seen)
-    elif isinstance(node, yaml.MappingNode):
-        lines: dict[str, int] = {}
-        for key, part in node.value:
-            name = str(key.value)
-            line = key.start_mark.line + 1
-            if name in lines:
-                said = f"is given twice, in line {lines[name]} and in line {line}"
-                yield Mistake(_path((*at, name)), said)
-            lines.setdefault(name, line)
-            yield from _twice(part, (*at, name), seen)
+        return Mappings.model_validate(value)
+    except ValidationError as error:
+        raise _refused(error, Mappings, "mappings") from None
 
 
 # ── Mistakes ──────────────────────────────────────────────────────────────────────────────────────
@@ -330,14 +263,19 @@ _FAMILIES = {
 }
 
 
-def _mistake(error: ErrorDetails) -> Mistake:
+def _refused(error: ValidationError, model: type[Part], *within: str) -> Mistakes:
+    errors = error.errors(include_url=False, include_input=False)
+    return Mistakes(tuple(dict.fromkeys(_mistake(one, model, within) for one in errors)))
+
+
+def _mistake(error: ErrorDetails, model: type[Part], within: tuple[str, ...]) -> Mistake:
     kind, at = error["type"], error["loc"]
     said = _KINDS.get(kind) or _FAMILIES.get(kind.partition("_")[0])
     hint = ""
     if kind == "missing":
         hint = _NEEDED.get(str(at[-1]), "")
     elif kind == "extra_forbidden":
-        hint = _known_keys(at)
+        hint = _known_keys(at, model)
     elif kind == "value_error":
         said = str(error["ctx"]["error"])
     elif kind == "string_pattern_mismatch" and at[-1] == "env":
@@ -350,11 +288,11 @@ def _mistake(error: ErrorDetails) -> Mistake:
         said = error["msg"][0].lower() + error["msg"][1:]
     if at and at[-1] == "[key]":
         at = at[:-1]
-    return Mistake(_path(at) or "file", said or kind, hint)
+    return Mistake(path_of((*within, *at)) or "file", said or kind, hint)
 
 
-def _known_keys(at: tuple[str | int, ...]) -> str:
-    here: Any = File
+def _known_keys(at: tuple[str | int, ...], model: type[Part]) -> str:
+    here: Any = model
     for part in at[:-1]:
         fields = _fields(here)
         # In a list or a mapping of our own keys the type of its values stands there already.
@@ -371,16 +309,3 @@ def _fields(annotation: Any) -> dict[str, FieldInfo]:
     for part in get_args(annotation):
         found = found or _fields(part)
     return found
-
-
-def _path(at: Iterable[str | int]) -> str:
-    """``connections[0].mappings.taxes.vat_20``."""
-    path = ""
-    for part in at:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif not part or any(char in ".[]:'\" " or not char.isprintable() for char in part):
-            path += f"[{part!r}]"
-        else:
-            path += f".{part}" if path else part
-    return path

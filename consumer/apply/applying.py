@@ -10,12 +10,13 @@ from uuid import UUID
 from consumer.apply.charts import ChartReader, Closed
 from consumer.domain import mapping
 from consumer.domain.chart import Chart
-from consumer.domain.charting import check
 from consumer.domain.consent import stand_in
 from consumer.domain.errors import Halt, Throttled, Unauthorised
+from consumer.domain.fitting import check
 from consumer.domain.wishes import conflicts, connection_of, differences
 from consumer.ports import Accounting, Authorisation, Budget, Connections, Stored, Tenants, Wish
-from schemas.connections import Connection, File, Mistake, Mistakes
+from schemas.connections import Connection, File
+from schemas.mistakes import Mistake, Mistakes
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from schemas.connections import File, Mistake, Mistakes
+from schemas.connections import File
+from schemas.mistakes import Mistake, Mistakes
 
 
 def read_secrets(file: File, beside: Path) -> list[str]:

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from consumer.apply.charts import ChartReader, Closed
 from consumer.domain.chart import Chart
-from consumer.domain.charting import check
 from consumer.domain.consent import Request, stand_in
 from consumer.domain.errors import Halt, Throttled
+from consumer.domain.fitting import check
 from consumer.domain.mapping import Connection
 from consumer.ports import Connections, Consenting, Stored, TenantRef, TokenSet, Wish
 

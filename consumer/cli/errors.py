@@ -49,7 +49,7 @@ def _failure(error: Exception) -> Failure:
 
     from consumer.domain.errors import ConsumerError
     from consumer.ports import Unavailable
-    from schemas.connections import Mistakes
+    from schemas.mistakes import Mistakes
 
     if isinstance(error, Failure):
         return error

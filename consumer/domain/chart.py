@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+CLASSES = frozenset({"ASSET", "EQUITY", "EXPENSE", "LIABILITY", "REVENUE"})
+"""Xero's classes of accounts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -32,12 +35,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class TaxRate:
-    """One tax rate; ``effective_rate`` in percent."""
+    """One tax rate; ``effective_rate`` in percent, ``classes`` those of accounts that it suits."""
 
     tax_type: str
     effective_rate: Decimal
     active: bool = True
-    for_revenue: bool = True
+    classes: frozenset[str] = CLASSES
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
-"""Charts: Xero's JSON in, a Chart out; a connection and its chart in, what does not fit out."""
+"""Charts: Xero's JSON in, a Chart out."""
 
 from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -12,8 +12,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_pascal
 
 from consumer.domain.chart import Account, Chart, Item, Organisation, TaxRate
-from consumer.domain.mapping import Connection, MappingKey, Target
-from schemas.connections import Mistake
 
 ENDPOINTS = ("Organisation", "Accounts", "Items", "TaxRates", "Currencies")
 """What a chart is read from, each by one call."""
@@ -84,7 +82,22 @@ class _TaxRate(_Element):
     tax_type: str = ""
     status: str = "ACTIVE"
     effective_rate: Decimal = Decimal(0)
+    can_apply_to_assets: bool = True
+    can_apply_to_equity: bool = True
+    can_apply_to_expenses: bool = True
+    can_apply_to_liabilities: bool = True
     can_apply_to_revenue: bool = True
+
+    def classes(self) -> frozenset[str]:
+        """The classes of accounts that it suits (xero.md 5)."""
+        suits = {
+            "ASSET": self.can_apply_to_assets,
+            "EQUITY": self.can_apply_to_equity,
+            "EXPENSE": self.can_apply_to_expenses,
+            "LIABILITY": self.can_apply_to_liabilities,
+            "REVENUE": self.can_apply_to_revenue,
+        }
+        return frozenset(name for name, does in suits.items() if does)
 
 
 class _Currency(_Element):
@@ -161,116 +174,10 @@ def read_chart(bodies: Mapping[str, bytes]) -> Chart:
                 tax_type=t.tax_type,
                 effective_rate=t.effective_rate,
                 active=t.status == "ACTIVE",
-                for_revenue=t.can_apply_to_revenue,
+                classes=t.classes(),
             )
             for t in read.tax_rates
             if t.tax_type
         },
         currencies=frozenset(c.code for c in read.currencies),
     )
-
-
-# ── Does a connection fit? ────────────────────────────────────────────────────────────────────────
-
-
-def check(connection: Connection, chart: Chart, path: str) -> tuple[Mistake, ...]:
-    """Every mapping of the connection that Xero would refuse, by its path below ``path``."""
-    return tuple(
-        Mistake(f"{path}.{key.path}{part}", said, hint)
-        for key, target in connection.entries()
-        for part, said, hint in _wrong(key, target, chart)
-    )
-
-
-_Wrong = Iterator[tuple[str, str, str]]
-_HERE = "codes are those of this Xero organisation; run apply again after adding one there"
-
-
-def _wrong(key: MappingKey, target: Target, chart: Chart) -> _Wrong:
-    if key.kind in ("payment_account", "refund_account"):
-        yield from _wrong_payment_account(key, target.account or "", chart)
-        return
-    account = target.account
-    if target.item is not None:
-        item = chart.items.get(target.item)
-        if item is None:
-            yield ".item", f"Xero has no item {target.item!r}", _HERE
-        elif item.tracked:
-            yield (
-                ".item",
-                f"item {target.item!r} is tracked as inventory",
-                "billing would move stock; use an item that Xero does not track",
-            )
-        elif account is None:
-            account = item.sales_account
-            if account is None:
-                yield (
-                    "",
-                    f"neither the mapping nor item {target.item!r} gives an account",
-                    "add an account here, or a sales account to the item in Xero",
-                )
-    if account is not None:
-        yield from _wrong_account(key, account, chart, named=target.account is not None)
-    if target.tax_type is not None:
-        yield from _wrong_tax_type(key, target.tax_type, chart)
-
-
-def _wrong_account(key: MappingKey, code: str, chart: Chart, *, named: bool) -> _Wrong:
-    part = ".account" if named else ".item"
-    what = f"account {code!r}" if named else f"account {code!r}, the item's sales account,"
-    account = chart.accounts.get(code)
-    if account is None:
-        yield part, f"{what} is not in Xero", _HERE
-    elif not account.active:
-        yield part, f"{what} is archived", "restore it in Xero or use another"
-    elif account.type == "BANK":
-        yield part, f"{what} is a bank account", "Xero takes none on an invoice line"
-    elif key.kind == "prepaid_credit" and account.account_class != "LIABILITY":
-        yield (
-            part,
-            f"{what} is of class {account.account_class or 'unknown'}",
-            "prepaid credit is money owed to customers: use a liability account",
-        )
-
-
-def _wrong_tax_type(key: MappingKey, tax_type: str, chart: Chart) -> _Wrong:
-    plain = key.kind in ("tax", "no_tax", "outside_tax", "provider_tax")
-    part = "" if plain else ".tax_type"
-    rate = chart.tax_rates.get(tax_type)
-    if rate is None:
-        yield part, f"Xero has no tax type {tax_type!r}", _HERE
-    elif not rate.active:
-        yield part, f"tax type {tax_type!r} is deleted in Xero", "use an active one"
-    elif not rate.for_revenue:
-        yield part, f"tax type {tax_type!r} cannot be used for revenue", "use a sales tax type"
-    elif key.kind in ("no_tax", "outside_tax") and rate.effective_rate:
-        yield (
-            part,
-            f"tax type {tax_type!r} has {rate.effective_rate.normalize():f} %",
-            "lines without tax need a tax type of 0 %",
-        )
-
-
-def _wrong_payment_account(key: MappingKey, code: str, chart: Chart) -> _Wrong:
-    base = chart.organisation.base_currency
-    account = chart.accounts.get(code)
-    if key.key and chart.currencies and key.key not in chart.currencies:
-        yield "", f"the Xero organisation has no currency {key.key}", "add it in Xero first"
-    if account is None:
-        yield "", f"Xero has no account {code!r}", _HERE
-    elif not account.active:
-        yield "", f"account {code!r} is archived", "restore it in Xero or use another"
-    elif account.type != "BANK" and not account.takes_payments:
-        yield (
-            "",
-            f"account {code!r} takes no payments",
-            "use a bank account, or enable payments to this account in Xero",
-        )
-    elif account.currency not in (None, base, key.key or base):
-        # A bank account takes payments in its own currency or the base currency (xero.md 11).
-        yield (
-            "",
-            f"account {code!r} is in {account.currency}",
-            f"payments in {key.key or 'other currencies'} need one in {key.key or base}"
-            + (f" or {base}" if key.key else f"; name this one under {account.currency}"),
-        )

@@ -93,23 +93,25 @@ class Connection:
     voids: Literal["sync", "report"] = "sync"
     locked_period: Literal["hold", "first_open_day", "fail"] = "hold"
     residual_payments: Literal["post", "ignore"] = "post"
+    lookup: Literal["specific", "lago"] = "specific"
     mappings: Mapping[MappingKey, Target] = field(default_factory=dict)
 
     def find(self, kind: MappingKind, keys: tuple[str, ...] = ("",), *, entity: str = "") -> Found:
         """The mapping of the first of ``keys`` (a Lago code, a Lago id) that has one.
 
-        Order: entity, default, entity's fallback, default fallback (ACCOUNTING.md 3). ``apply``
+        Order: entity, default, entity's fallback, default fallback; as Lago does it (policy
+        ``lookup: lago``) the entity's fallback comes second (ACCOUNTING.md 3, lago.md 3.8). ``apply``
         refuses a connection without a default fallback item, so there is always an answer.
         """
-        for scope in dict.fromkeys((entity, "")):
-            for key in keys:
-                target = self.mappings.get(MappingKey(scope, kind, key))
-                if target is not None:
-                    return Found(target)
-        for scope in dict.fromkeys((entity, "")):
-            target = self.mappings.get(MappingKey(scope, "fallback_item"))
+        scopes = tuple(dict.fromkeys((entity, "")))
+        own = [MappingKey(scope, kind, key) for scope in scopes for key in keys]
+        steps = own + [MappingKey(scope, "fallback_item") for scope in scopes]
+        if self.lookup == "lago":
+            steps.sort(key=lambda step: scopes.index(step.entity))
+        for step in steps:
+            target = self.mappings.get(step)
             if target is not None:
-                return Found(target, fallback=True)
+                return Found(target, fallback=step not in own)
         raise LookupError(f"connection {self.code} has no fallback item")
 
     def tax_type(self, kind: MappingKind, key: str = "", *, entity: str = "") -> str | None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from consumer.domain.mapping import Connection, MappingKey, MappingKind, Target
 from schemas import connections as file
-from schemas.connections import Mistake
+from schemas.mistakes import Mistake
 
 _ITEMS: tuple[MappingKind, ...] = (
     "fallback_item",
@@ -44,6 +44,7 @@ def connection_of(asked: file.Connection, tenant_id: UUID, id: int = 0) -> Conne
         voids=asked.policies.voids,
         locked_period=asked.policies.locked_period,
         residual_payments=asked.policies.residual_payments,
+        lookup=asked.policies.lookup,
         mappings=dict(_mappings(asked.mappings)),
     )
 

@@ -34,7 +34,8 @@ from consumer.domain.pacing import Limits
 from consumer.metrics import Metrics
 from consumer.ports import TenantRef
 from consumer.sandbox.xero import Simulator
-from schemas.connections import Mistakes, parse
+from schemas.connections import parse
+from schemas.mistakes import Mistakes
 
 Json = dict[str, Any]
 PATIENCE = Patience(*(timedelta(days=1),) * 3)

@@ -15,7 +15,8 @@ from consumer.apply import Apply, read_secrets
 from consumer.domain.answers import Reply
 from consumer.domain.errors import Halt
 from consumer.ports import Authorisation, Call, Stored, TenantRef, TokenSet, Wish
-from schemas.connections import File, Mistakes, parse
+from schemas.connections import File, parse
+from schemas.mistakes import Mistakes
 from tests.unit.test_charting import ANSWERS
 
 TENANT = UUID(int=7)

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from schemas.connections import Mistakes, parse
+from schemas.connections import parse
+from schemas.mistakes import Mistakes
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "connections.example.yaml"
 

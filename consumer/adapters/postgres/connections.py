@@ -38,6 +38,7 @@ _SETTINGS = (
     "zero_invoices",
     "voids",
     "residual_payments",
+    "lookup",
     "locked_period",
 )
 _CONNECTION = TypeAdapter(Connection)

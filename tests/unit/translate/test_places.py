@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -94,11 +95,14 @@ def test_unknown_fee_type_goes_to_the_fallback() -> None:
     )
 
 
+SEATS: list[tuple[str, MappingKind, str]] = [("eu", "billable_metric", "seats")]
+
+
 @pytest.mark.parametrize(
     ("without", "expected"),
     [
         ([], "entity"),
-        ([("eu", "billable_metric", "seats")], "default"),
+        (SEATS, "default"),
         ([("eu", "billable_metric", "seats"), ("", "billable_metric", "seats")], "entity fallback"),
         (
             [
@@ -111,6 +115,27 @@ def test_unknown_fee_type_goes_to_the_fallback() -> None:
     ],
 )
 def test_lookup_order(without: list[tuple[str, MappingKind, str]], expected: str) -> None:
+    assert looked_up(without) == (expected, "fallback" in expected)
+
+
+@pytest.mark.parametrize(
+    ("without", "expected"),
+    [
+        ([], "entity"),
+        (SEATS, "entity fallback"),
+        ([*SEATS, ("eu", "fallback_item", "")], "default"),
+        (
+            [*SEATS, ("eu", "fallback_item", ""), ("", "billable_metric", "seats")],
+            "default fallback",
+        ),
+    ],
+)
+def test_lookup_order_of_lago(without: list[tuple[str, MappingKind, str]], expected: str) -> None:
+    assert looked_up(without, lookup="lago") == (expected, "fallback" in expected)
+
+
+def looked_up(without: list[tuple[str, MappingKind, str]], **policy: Any) -> tuple[Any, bool]:
+    """Which mapping a metric of an entity's customer finds, and whether it counts as a fallback."""
     metric: MappingKind = "billable_metric"
     mapped = {
         **targets(),
@@ -121,9 +146,10 @@ def test_lookup_order(without: list[tuple[str, MappingKind, str]], expected: str
     }
     for entity, kind, key in without:
         del mapped[MappingKey(entity, kind, key)]
-    result = translate(invoice(fee()), entity="eu", by=connection(mappings=mapped))
-    assert result.payload.line_items[0].item_code == expected
-    assert bool(result.notes) is ("fallback" in expected)
+    result = translate(
+        invoice(fee()), entity="eu", by=replace(connection(mappings=mapped), **policy)
+    )
+    return result.payload.line_items[0].item_code, bool(result.notes)
 
 
 # ── Deductions ────────────────────────────────────────────────────────────────────────────────────
