@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
-from pathlib import Path
 
 import httpx
 import structlog
@@ -20,8 +19,8 @@ from consumer.adapters.kafka.publisher import KafkaPublisher
 from consumer.adapters.kafka.source import GroupSettings, KafkaSource
 from consumer.adapters.postgres.authorisations import PostgresAuthorisations
 from consumer.adapters.postgres.budget import PostgresBudget
+from consumer.adapters.postgres.charts import PostgresCharts
 from consumer.adapters.postgres.configuration import Configuration
-from consumer.adapters.postgres.connections import PostgresConnections, load_snapshot
 from consumer.adapters.postgres.database import Database, Timeouts, database
 from consumer.adapters.postgres.inbox import PostgresInbox
 from consumer.adapters.postgres.ledger import PostgresLedger
@@ -30,13 +29,14 @@ from consumer.adapters.postgres.outbox import PostgresOutbox
 from consumer.adapters.postgres.planned import Patience
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.sampling import sample
+from consumer.adapters.postgres.snapshots import load_snapshot
 from consumer.adapters.webhook import HttpWebhook
 from consumer.adapters.xero import XeroAccounting, open_client
 from consumer.adapters.xero_auth import IdentityServer, XeroTokens
 from consumer.announce import Announcer
-from consumer.apply import Applied, Apply, read_secrets
+from consumer.apply import ChartReader, ChartWatch
 from consumer.config import Settings
-from consumer.deliver.calling import Caller
+from consumer.deliver.calling import Caller, Measured
 from consumer.deliver.resolving import Resolver
 from consumer.deliver.sending import Sender
 from consumer.deliver.tending import Tender
@@ -45,8 +45,6 @@ from consumer.domain.pacing import Limits
 from consumer.ingest import Ingest
 from consumer.metrics import Metrics
 from consumer.ports import Sink, Unavailable
-from schemas.connections import File, parse
-from schemas.mistakes import Mistake, Mistakes
 
 log = structlog.get_logger()
 
@@ -60,6 +58,12 @@ SAMPLE = 15.0
 def limits_of(settings: Settings) -> Limits:
     """Xero's limits as configured."""
     return Limits(settings.xero_minute_limit, settings.xero_day_limit, settings.xero_concurrency)
+
+
+def sinks_of(settings: Settings) -> list[Sink]:
+    """Where failures are announced."""
+    told = settings.webhook_url is not None and settings.webhook_secret is not None
+    return ["dead_letter", "webhook"] if told else ["dead_letter"]
 
 
 def authorisations_of(settings: Settings, db: Database) -> PostgresAuthorisations:
@@ -116,10 +120,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
         clocks = settings.clocks()
         limits = limits_of(settings)
         db = await stack.enter_async_context(open_database(settings))
-        sinks: list[Sink] = ["dead_letter"]
+        sinks = sinks_of(settings)
         webhook = None
         if settings.webhook_url is not None and settings.webhook_secret is not None:
-            sinks.append("webhook")
             webhook = HttpWebhook(
                 settings.webhook_url,
                 settings.webhook_secret.get_secret_value(),
@@ -169,8 +172,12 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
 
         tender: Tender
         sender = Sender(ledger, caller, metrics, clocks, on_accepted=lambda: tender.wake())
-        tender = Tender(ledger, caller, metrics, clocks, on_work)
         budget = PostgresBudget(db, limits, clocks)
+        charts = ChartWatch(
+            PostgresCharts(db, sinks), ChartReader(Measured(caller, "chart"), budget),
+            caller.token, metrics, clocks,
+        )  # fmt: skip
+        tender = Tender(ledger, caller, metrics, clocks, on_work, charts.run_once)
         resolver = Resolver(ledger, caller, budget, metrics, clocks, on_work)
         source = KafkaSource(
             settings.cluster(),
@@ -181,35 +188,6 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
         )
         ingest = Ingest(source, inbox, metrics, on_work)
         yield Service(source, publisher, db, metrics, ingest, sender, resolver, tender, announcer)
-
-
-async def apply_file(settings: Settings, path: Path, who: str, *, dry_run: bool) -> Applied:
-    """Apply a connections file; ``who`` is for the audit.
-
-    Raises:
-        Mistakes: what is wrong with the file, all at once.
-        ConsumerError: Xero or the settings do not allow it now.
-    """
-    file, secrets = _asked(path)
-    vault = settings.vault()
-    async with open_database(settings) as db, open_client() as client:
-        await must_be_migrated(db)
-        use_case = Apply(
-            PostgresConnections(db, vault.encrypt, vault.decrypt),
-            XeroAccounting(client, settings.xero_api_url),
-            xero_tokens(settings, client, authorisations_of(settings, db)),
-            PostgresBudget(db, limits_of(settings), settings.clocks()),
-        )
-        return await use_case.run(file, secrets, who, dry_run=dry_run)
-
-
-def _asked(path: Path) -> tuple[File, list[str]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise Mistakes([Mistake(str(path), "is not UTF-8 text")]) from None
-    file = parse(text)
-    return file, read_secrets(file, path.parent)
 
 
 async def run(settings: Settings) -> int:

@@ -158,6 +158,10 @@ class Settings(DatabaseSettings):
     residual_wait: Seconds = Field(
         600.0, description="Seconds that money without a payment's message waits for one."
     )
+    chart_refresh: Seconds = Field(
+        86_400.0,
+        description="Seconds until a tenant's accounts, items and tax rates are read again.",
+    )
     missing_dependency_after: Seconds = Field(
         86_400.0, description="Seconds until waiting for an unknown document is a failure."
     )

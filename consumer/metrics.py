@@ -83,6 +83,12 @@ class Metrics:
         self.parked = Counter(
             "lago_xero_parked_total", "Authorisations parked, by code.", ["code"], registry=r
         )
+        self.charts = Counter(
+            "lago_xero_chart_reads_total",
+            "Charts that fell due, by outcome: same, changed, failed.",
+            ["outcome"],
+            registry=r,
+        )
         self.commit_failures = Counter(
             "lago_xero_commit_failures_total", "Offset commits that failed.", registry=r
         )

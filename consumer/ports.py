@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Literal, Protocol
 from uuid import UUID
 
@@ -600,6 +601,9 @@ class Connections(Protocol):
     async def stored(self) -> Mapping[str, Stored]:
         """All of them by code."""
 
+    async def rates(self, codes: Sequence[str]) -> Mapping[str, Mapping[str, Decimal]]:
+        """Of those that there are, Lago's newest tax rates in percent by tax code."""
+
     async def store(
         self,
         wishes: Sequence[Wish],
@@ -618,3 +622,50 @@ class Connections(Protocol):
     async def forget_tokens(self, code: str) -> bool:
         """Forget the tokens behind the connection, unless they serve a tenant that is not
         disconnected; tells whether they are gone."""
+
+
+# ── Charts ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A mapping that no longer fits, as it is announced."""
+
+    code: str
+    sentence: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redrawn:
+    """What reading a chart has shown: a line for each change, and what does not fit since."""
+
+    changes: tuple[str, ...]
+    alarms: tuple[Alarm, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """A connection, and the tenant whose chart it uses; ``parked``: nobody may ask for that now."""
+
+    code: str
+    tenant_id: UUID
+    authorisation_id: int
+    parked: bool
+
+
+class Charts(Protocol):
+    """Where charts are kept."""
+
+    async def claim(self, every: float, lease: float) -> tuple[UUID, int] | None:
+        """A tenant, with its authorisation, whose chart was last read ``every`` seconds ago or
+        before; no other pod gets it for ``lease`` seconds."""
+
+    async def postpone(self, tenant_id: UUID, seconds: float) -> None:
+        """It could not be read now."""
+
+    async def whose(self, codes: Sequence[str] | None) -> Sequence[Whose]:
+        """The connections of these codes, or all."""
+
+    async def keep(self, tenant_id: UUID, chart: Chart, who: str) -> Redrawn:
+        """Store it as it is now: what it breaks is announced once, what it mends is released."""

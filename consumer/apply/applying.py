@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from uuid import UUID
 
 from consumer.apply.charts import ChartReader, Closed
@@ -12,7 +13,7 @@ from consumer.domain import mapping
 from consumer.domain.chart import Chart
 from consumer.domain.consent import stand_in
 from consumer.domain.errors import Halt, Throttled, Unauthorised
-from consumer.domain.fitting import check
+from consumer.domain.fitting import check, rate_misfits
 from consumer.domain.wishes import conflicts, connection_of, differences
 from consumer.ports import Accounting, Authorisation, Budget, Connections, Stored, Tenants, Wish
 from schemas.connections import Connection, File
@@ -67,7 +68,9 @@ class Apply:
         for wish in wishes:
             lines += _changes(stored.get(wish.connection.code), wish)
         codes = {wish.connection.code for wish in wishes}
+        rates = await self.connections.rates(sorted(codes))
         notes = [
+            *(line for wish in wishes for line in _other_rates(wish, rates)),
             *(_waits(wish.connection.code) for wish in wishes if wish.chart is None),
             *(f"  {code}: not in the file, left as it is" for code in sorted(set(stored) - codes)),
         ]
@@ -242,6 +245,14 @@ class _Wrong(Exception):
         self.said = said
         self.hint = hint
         self.code = code
+
+
+def _other_rates(wish: Wish, rates: Mapping[str, Mapping[str, Decimal]]) -> Iterator[str]:
+    """Taxes whose rate in Xero is not Lago's: no mistake, for Lago's may be about to change."""
+    code = wish.connection.code
+    if wish.chart is not None:
+        for misfit in rate_misfits(wish.connection, wish.chart, rates.get(code, {})):
+            yield f"  {code}.{misfit.path}: {misfit.said}; {misfit.hint}"
 
 
 def _waits(code: str) -> str:

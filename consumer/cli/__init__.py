@@ -110,7 +110,7 @@ def apply(
     import asyncio
 
     from consumer import config
-    from consumer.app import apply_file
+    from consumer.cli.applying import apply_file
     from consumer.cli.person import person
 
     applied = asyncio.run(apply_file(config.load(), file, person(), dry_run=dry_run))

@@ -1,9 +1,10 @@
-"""Tending: what must be looked at now and then: releases, expired waits, resting consents."""
+"""Tending: what must be looked at now and then: releases, expired waits, resting consents, charts."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
@@ -19,6 +20,8 @@ CAUSES = 20
 WAITS = 200
 RENEW_LOOKS = 60
 """Looks for work between two looks for consents to renew."""
+CHART_LOOKS = 60
+"""Looks for work between two looks for charts to read again."""
 
 
 class Tender:
@@ -31,12 +34,14 @@ class Tender:
         metrics: Metrics,
         clocks: Clocks,
         on_work: Callable[[], None],
+        refresh_chart: Callable[[], Awaitable[int]],
     ) -> None:
         self.ledger = ledger
         self.caller = caller
         self.metrics = metrics
         self.clocks = clocks
         self.on_work = on_work
+        self.refresh_chart = refresh_chart
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -49,6 +54,8 @@ class Tender:
             tasks.create_task(self._every(stop, self._release, wakes=True))
             tasks.create_task(self._every(stop, self._expire))
             tasks.create_task(self._every(stop, self._renew, rests=RENEW_LOOKS))
+            charts = partial(_unless, stop, self.refresh_chart)
+            tasks.create_task(self._every(stop, charts, rests=CHART_LOOKS))
 
     async def _every(
         self,
@@ -93,3 +100,16 @@ class Tender:
         fates = await self.ledger.expire(WAITS)
         count_fates(self.metrics, fates)
         return len(fates) + await self.ledger.end_patience(WAITS)
+
+
+async def _unless(stop: asyncio.Event, work: Callable[[], Awaitable[int]]) -> int:
+    """What ``work`` gives, or 0 if ``stop`` comes first: it only reads, and may wait for its turn."""
+    working = asyncio.ensure_future(work())
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return await working if working.done() else 0
+    finally:
+        stopped.cancel()
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)

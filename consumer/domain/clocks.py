@@ -25,6 +25,8 @@ class Clocks:
     """How long an unlinked customer of several connections waits for a link."""
     residual_wait: float = 600.0
     """How long money without a payment's message waits for one."""
+    chart_refresh: float = 86_400.0
+    """How old a tenant's chart may become before it is read again."""
     missing_dependency_after: float = 86_400.0
     """A document waiting for an unknown one fails after this."""
     minute: float = 60.0

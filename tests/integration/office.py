@@ -17,11 +17,12 @@ from cryptography.fernet import Fernet
 from consumer.adapters.postgres.authorisations import PostgresAuthorisations
 from consumer.adapters.postgres.budget import PostgresBudget
 from consumer.adapters.postgres.configuration import Configuration
-from consumer.adapters.postgres.connections import PostgresConnections, load_snapshot
+from consumer.adapters.postgres.connections import PostgresConnections
 from consumer.adapters.postgres.database import Database, database
 from consumer.adapters.postgres.ledger import PostgresLedger
 from consumer.adapters.postgres.planned import Patience
 from consumer.adapters.postgres.planner import Planner
+from consumer.adapters.postgres.snapshots import load_snapshot
 from consumer.adapters.vault import Vault
 from consumer.adapters.xero import XeroAccounting, open_client
 from consumer.adapters.xero_auth import IdentityServer, XeroTokens

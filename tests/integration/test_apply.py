@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from consumer.adapters.postgres.connections import load_snapshot
 from consumer.adapters.postgres.database import Conn, Database
+from consumer.adapters.postgres.snapshots import load_snapshot
 from consumer.adapters.vault import Vault
 from consumer.domain.errors import Halt
 from consumer.domain.mapping import MappingKey, Target

@@ -12,10 +12,10 @@ import pytest
 from consumer.adapters.postgres.authorisations import Rekeyed, rekey
 from consumer.adapters.postgres.budget import PostgresBudget
 from consumer.adapters.postgres.configuration import Configuration
-from consumer.adapters.postgres.connections import load_snapshot
 from consumer.adapters.postgres.inbox import PostgresInbox
 from consumer.adapters.postgres.outbox import PostgresOutbox
 from consumer.adapters.postgres.planner import Planner
+from consumer.adapters.postgres.snapshots import load_snapshot
 from consumer.adapters.vault import Vault
 from consumer.apply import Disconnect
 from consumer.domain.clocks import Clocks
@@ -207,7 +207,7 @@ async def test_mappings_are_checked_once_the_chart_can_be_read(office: Office) -
     connected = await office.connect()
     assert connected.mistakes == (
         "acme.mappings.coupon.item: Xero has no item 'NO'; codes are those of this Xero "
-        "organisation; run apply again after adding one there",
+        "organisation: add it there, or use another",
     )
 
 

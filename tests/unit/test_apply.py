@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -29,6 +30,9 @@ class Nothing:
         self.wishes: Sequence[Wish] = ()
 
     async def stored(self) -> Mapping[str, Stored]:
+        return {}
+
+    async def rates(self, codes: Sequence[str]) -> Mapping[str, Mapping[str, Decimal]]:
         return {}
 
     async def store(

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
-from typing import Any
+from decimal import Decimal
 from uuid import UUID
 
-from pydantic import TypeAdapter
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
+from consumer.adapters.postgres.alarms import judge, latest_rates
 from consumer.adapters.postgres.authorisations import opened, sealable
-from consumer.adapters.postgres.configuration import Snapshot
 from consumer.adapters.postgres.database import Conn, Database
+from consumer.adapters.postgres.mending import raise_revision, release_all
+from consumer.adapters.postgres.snapshots import load_snapshot, store_chart, store_mappings
 from consumer.adapters.postgres.sql import statements
-from consumer.domain.causes import PLANNING
-from consumer.domain.chart import Account, Chart, Item, Organisation, TaxRate
 from consumer.domain.errors import Halt
-from consumer.domain.mapping import Connection, MappingKey, Target
-from consumer.domain.refusals import OF_THE_CHART
 from consumer.ports import Stored, TokenSet, Wish
 
 SQL = statements("connections")
 AUTHORISATIONS = statements("authorisations")
-RETRYING = statements("retrying")
 
 _SETTINGS = (
     "customers",
@@ -41,61 +37,6 @@ _SETTINGS = (
     "lookup",
     "locked_period",
 )
-_CONNECTION = TypeAdapter(Connection)
-_ORGANISATION = TypeAdapter(Organisation)
-_KINDS: Mapping[str, TypeAdapter[Any]] = {
-    "account": TypeAdapter(Account),
-    "item": TypeAdapter(Item),
-    "tax_rate": TypeAdapter(TaxRate),
-}
-
-
-async def load_snapshot(conn: Conn) -> Snapshot:
-    """All connections and charts; part of the caller's transaction."""
-    mappings: dict[int, dict[MappingKey, Target]] = {}
-    for row in await conn.fetch(SQL["mappings"]):
-        key = MappingKey(row["entity"], row["kind"], row["key"])
-        target = Target(row["item"], row["account"], row["tax_type"])
-        mappings.setdefault(row["connection_id"], {})[key] = target
-    connections = {
-        row["id"]: _CONNECTION.validate_python(
-            {
-                "id": row["id"],
-                "code": row["code"],
-                "organization_id": row["organization_id"],
-                "tenant_id": row["tenant_id"],
-                "name": row["name"],
-                **from_json(row["settings"]),
-                "mappings": mappings.get(row["id"], {}),
-            }
-        )
-        for row in await conn.fetch(SQL["connections"])
-    }
-    return Snapshot(connections, await _charts(conn))
-
-
-async def _charts(conn: Conn) -> dict[UUID, Chart]:
-    parts: dict[UUID, dict[str, dict[str, Any]]] = {}
-    for row in await conn.fetch(SQL["charts"]):
-        kinds = parts.setdefault(row["tenant_id"], {})
-        facts = from_json(row["facts"])
-        known = _KINDS.get(row["kind"])
-        fact = known.validate_python(facts) if known is not None else facts
-        kinds.setdefault(row["kind"], {})[row["code"]] = fact
-    organisations = {
-        row["id"]: _ORGANISATION.validate_json(row["organisation"])
-        for row in await conn.fetch(SQL["organisations"])
-    }
-    return {
-        tenant_id: Chart(
-            organisation=organisations.get(tenant_id, Organisation()),
-            accounts=kinds.get("account", {}),
-            items=kinds.get("item", {}),
-            tax_rates=kinds.get("tax_rate", {}),
-            currencies=frozenset(kinds.get("currency", {})),
-        )
-        for tenant_id, kinds in parts.items()
-    }
 
 
 class PostgresConnections:
@@ -120,7 +61,7 @@ class PostgresConnections:
                 row["client_id"]: row for row in await conn.fetch(AUTHORISATIONS["authorisations"])
             }
             stored = {}
-            for row in await conn.fetch(SQL["connections"]):
+            for row in await conn.fetch(SQL["connections"], None):
                 connection = snapshot.connections[row["id"]]
                 client = opened(clients[row["client_id"]], self._decrypt_if_possible)
                 stored[connection.code] = Stored(
@@ -132,6 +73,16 @@ class PostgresConnections:
                     client if client.consent is not None else None,
                 )
             return stored
+
+        return await self.database.run(work)
+
+    async def rates(self, codes: Sequence[str]) -> Mapping[str, Mapping[str, Decimal]]:
+        """Lago's tax rates by connection and tax code."""
+
+        async def work(conn: Conn) -> Mapping[str, Mapping[str, Decimal]]:
+            rows = await conn.fetch(SQL["connections"], None)
+            known = {row["code"]: row["id"] for row in rows if row["code"] in codes}
+            return {code: await latest_rates(conn, id) for code, id in known.items()}
 
         return await self.database.run(work)
 
@@ -165,7 +116,7 @@ class PostgresConnections:
         authorisations = set()
         snapshot = await load_snapshot(conn)
         before = {c.code: c for c in snapshot.connections.values()}
-        remapped, redrawn = [], []
+        remapped, redrawn, kept = [], [], []
         for wish in wishes:
             asked = wish.connection
             authorisation_id = await conn.fetchval(
@@ -191,11 +142,12 @@ class PostgresConnections:
             if known is not None and known.tenant_id != asked.tenant_id:
                 await self._move(conn, connection_id, known.tenant_id, asked.tenant_id)
             old = known.mappings if known is not None else {}
-            await self._store_mappings(conn, connection_id, old, asked.mappings, who)
+            await store_mappings(conn, connection_id, old, asked.mappings, who)
+            kept.append((replace(asked, id=connection_id), wish.chart))
             if asked.mappings != old:
                 remapped.append(connection_id)
             if wish.chart is not None:
-                await self._store_chart(conn, asked.tenant_id, wish.chart)
+                await store_chart(conn, asked.tenant_id, wish.chart)
                 if wish.chart != snapshot.charts.get(asked.tenant_id):
                     redrawn.append(asked.tenant_id)
         if tokens is not None:
@@ -204,13 +156,13 @@ class PostgresConnections:
             good_for = timedelta(seconds=tokens.good_for)
             await conn.execute(AUTHORISATIONS["put_tokens"], authorisation_id, sealed, good_for)
         await conn.execute(SQL["wake_authorisations"], list(authorisations))
-        revision = await conn.fetchval(SQL["raise_revision"])
-        codes = [wish.connection.code for wish in wishes]
-        organizations = list({wish.connection.organization_id for wish in wishes})
-        await conn.execute(SQL["release_causes"], codes, organizations)
-        rows = await conn.fetch(SQL["refused"], sorted(OF_THE_CHART), remapped, redrawn)
-        refused = [row["id"] for row in rows]
-        await conn.execute(RETRYING["plan_again"], refused, f"{PLANNING}apply:{revision}")
+        revision = await raise_revision(conn)
+        connections = [connection for connection, _ in kept]
+        await release_all(conn, connections, revision, remapped=remapped, redrawn=redrawn)
+        for connection, chart in kept:
+            if chart is not None:
+                await judge(conn, connection, chart)  # whoever applies is told by apply
+        codes = [connection.code for connection in connections]
         action = "apply" if tokens is None else "connect"
         said = "\n".join(changes)[:10_000]
         await conn.execute(SQL["audit"], who, action, ", ".join(codes), said)
@@ -244,35 +196,3 @@ class PostgresConnections:
             return await conn.fetchval(AUTHORISATIONS["forget_tokens"], code) is not None
 
         return await self.database.run(work, configuring=True)
-
-    async def _store_mappings(
-        self,
-        conn: Conn,
-        connection_id: int,
-        old: Mapping[MappingKey, Target],
-        new: Mapping[MappingKey, Target],
-        who: str,
-    ) -> None:
-        gone = [key for key, target in old.items() if new.get(key) != target]
-        made = [(key, target) for key, target in new.items() if old.get(key) != target]
-        if gone:
-            columns = zip(*((k.entity, k.kind, k.key) for k in gone), strict=True)
-            await conn.execute(SQL["unset_mappings"], connection_id, *map(list, columns))
-        if made:
-            rows = [(k.entity, k.kind, k.key, t.item, t.account, t.tax_type) for k, t in made]
-            columns = zip(*rows, strict=True)
-            await conn.execute(SQL["set_mappings"], connection_id, who, *map(list, columns))
-
-    async def _store_chart(self, conn: Conn, tenant_id: UUID, chart: Chart) -> None:
-        rows = [
-            *(("account", code, to_json(asdict(a)).decode()) for code, a in chart.accounts.items()),
-            *(("item", code, to_json(asdict(i)).decode()) for code, i in chart.items.items()),
-            *(
-                ("tax_rate", code, to_json(asdict(t)).decode())
-                for code, t in chart.tax_rates.items()
-            ),
-            *(("currency", code, "{}") for code in sorted(chart.currencies)),
-        ]
-        kinds, codes, facts = ([row[i] for row in rows] for i in range(3))
-        await conn.execute(SQL["put_chart"], tenant_id, kinds, codes, facts)
-        await conn.execute(SQL["gone_from_chart"], tenant_id, kinds, codes)

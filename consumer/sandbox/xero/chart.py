@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from consumer.sandbox.xero import reading
@@ -86,6 +87,27 @@ def fill(books: Books, chart: Json, at: int) -> None:
     for one in TAX_RATES if rates is None else rates:
         rate = _tax_rate(one)
         books.tax_rates[rate.tax_type] = rate
+
+
+def edit(books: Books, asked: Json, at: int) -> None:
+    """Add or replace what ``asked`` names, as a person does in Xero; items may also go."""
+    for one in reading.objects(asked, "accounts") or ():
+        account = _account(one, at)
+        known = books.accounts.get(account.code)
+        books.accounts[account.code] = replace(
+            account, account_id=known.account_id if known else account.account_id
+        )
+    for one in reading.objects(asked, "items") or ():
+        item = _item(one, at)
+        books.items[item.code] = item
+    for one in reading.objects(asked, "tax_rates") or ():
+        rate = _tax_rate(one)
+        books.tax_rates[rate.tax_type] = rate
+    for code in asked.get("gone", ()):
+        del books.items[code]
+    books.organisation.currencies = tuple(
+        dict.fromkeys([*books.organisation.currencies, *asked.get("currencies", ())])
+    )
 
 
 def _account(one: Json, at: int) -> Account:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from consumer.sandbox.xero import contacts, invoices, organisations, reading, rendering
+from consumer.sandbox.xero import chart, contacts, invoices, organisations, reading, rendering
 from consumer.sandbox.xero.answers import ApiError, Json, dump, guid
 from consumer.sandbox.xero.arithmetic import cents
 from consumer.sandbox.xero.batches import Outcome
@@ -48,6 +48,7 @@ def routes(world: World) -> list[Route]:
         ("GET", "/sandbox/books/{tenant_id}", _books),
         ("POST", "/sandbox/books/{tenant_id}/contacts", _edit_contact),
         ("POST", "/sandbox/books/{tenant_id}/invoices", _edit_invoice),
+        ("POST", "/sandbox/books/{tenant_id}/chart", _edit_chart),
         ("POST", "/sandbox/lock_dates/{tenant_id}", _lock),
     ]
     return [Route(path, _serve(world, order), methods=[method]) for method, path, order in table]
@@ -233,6 +234,14 @@ def _edit_invoice(world: World, request: Request, body: Json) -> Json:
         paid.fully_paid_on = books.organisation.today(call.at)
     books.keep_invoice(paid)
     return rendering.invoice(books, paid)
+
+
+def _edit_chart(world: World, request: Request, body: Json) -> Json:
+    """``accounts``, ``items`` and ``tax_rates`` to add or replace, in Xero's own JSON; ``currencies``
+    to add; ``gone``: codes of items to delete."""
+    books = world.books[request.path_params["tenant_id"].lower()]
+    chart.edit(books, body, world.at())
+    return organisations.organisation(books.organisation)
 
 
 def _lock(world: World, request: Request, body: Json) -> Json:

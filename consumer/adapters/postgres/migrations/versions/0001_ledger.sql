@@ -25,7 +25,9 @@ create table tenant (
   foreign_until timestamptz,
   day_left int, -- Xero's word at day_left_at
   day_left_at timestamptz,
-  organisation jsonb not null default '{}'
+  organisation jsonb not null default '{}',
+  chart_read_at timestamptz, -- when its accounts, items, tax rates and currencies were last read
+  chart_try_at timestamptz -- not before; a pod that reads holds it off
 );
 
 create index tenant_due on tenant (greatest(due_at, blocked_until));
@@ -256,6 +258,7 @@ create table finding (
 );
 
 create index finding_document on finding (document_id);
+create index finding_alarm on finding (connection_id) where document_id is null and closed_at is null;
 
 create table job (
   id bigint generated always as identity primary key,
