@@ -61,6 +61,30 @@ async def test_books_show_invoices_in_full() -> None:
     assert books["invoices"][0]["LineItems"][0]["LineAmount"] == 10.0
 
 
+async def test_charts_change_as_a_person_changes_them() -> None:
+    async with simulated() as lab:
+        before = {one["Code"]: one for one in (await lab.get("Accounts"))["Accounts"]}
+        order = {
+            "accounts": [{"Code": "200", "Type": "REVENUE", "Status": "ARCHIVED"}],
+            "items": [{"Code": "NEW", "SalesDetails": {"AccountCode": "200"}}],
+            "tax_rates": [{"TaxType": "OUTPUT2", "EffectiveRate": 21}],
+            "currencies": ["CHF"],
+            "gone": ["SUB"],
+        }
+        await lab.control("POST", f"books/{TENANT}/chart", order)
+        accounts = {one["Code"]: one for one in (await lab.get("Accounts"))["Accounts"]}
+        items = {one["Code"] for one in (await lab.get("Items"))["Items"]}
+        rates = {one["TaxType"]: one for one in (await lab.get("TaxRates"))["TaxRates"]}
+        currencies = {one["Code"] for one in (await lab.get("Currencies"))["Currencies"]}
+    assert accounts["200"]["Status"] == "ARCHIVED"
+    assert accounts["200"]["AccountID"] == before["200"]["AccountID"]
+    assert accounts["260"] == before["260"]
+    assert "NEW" in items
+    assert "SUB" not in items
+    assert rates["OUTPUT2"]["EffectiveRate"] == 21
+    assert "CHF" in currencies
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
@@ -75,6 +99,8 @@ async def test_books_show_invoices_in_full() -> None:
         ("lock_dates/nobody", {}, 404),
         (f"books/{TENANT}/invoices", {"action": "void", "number": "none"}, 404),
         (f"books/{TENANT}/invoices", {"action": "write", "fields": {}}, 400),
+        (f"books/{TENANT}/chart", {"gone": ["nothing"]}, 404),
+        ("books/nobody/chart", {}, 404),
         (f"books/{TENANT}/contacts", {"action": "burn", "contact_id": "x"}, 400),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 from consumer.sandbox.xero import reading
@@ -92,14 +91,13 @@ def fill(books: Books, chart: Json, at: int) -> None:
 def edit(books: Books, asked: Json, at: int) -> None:
     """Add or replace what ``asked`` names, as a person does in Xero; items may also go."""
     for one in reading.objects(asked, "accounts") or ():
-        account = _account(one, at)
-        known = books.accounts.get(account.code)
-        books.accounts[account.code] = replace(
-            account, account_id=known.account_id if known else account.account_id
-        )
+        known = books.accounts.get(one["Code"])
+        kept = {"AccountID": known.account_id} if known else {}
+        books.accounts[one["Code"]] = _account({**one, **kept}, at)
     for one in reading.objects(asked, "items") or ():
-        item = _item(one, at)
-        books.items[item.code] = item
+        found = books.items.get(one["Code"])
+        kept = {"ItemID": found.item_id} if found else {}
+        books.items[one["Code"]] = _item({**one, **kept}, at)
     for one in reading.objects(asked, "tax_rates") or ():
         rate = _tax_rate(one)
         books.tax_rates[rate.tax_type] = rate
