@@ -276,6 +276,8 @@ def _mistake(error: ErrorDetails, model: type[Part], within: tuple[str, ...]) ->
         hint = _NEEDED.get(str(at[-1]), "")
     elif kind == "extra_forbidden":
         hint = _known_keys(at, model)
+    elif kind in ("too_long", "string_too_long"):
+        said = f"has more than {error['ctx']['max_length']} characters"
     elif kind == "value_error":
         said = str(error["ctx"]["error"])
     elif kind == "string_pattern_mismatch" and at[-1] == "env":

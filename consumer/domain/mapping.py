@@ -29,7 +29,7 @@ MappingKind = Literal[
 ]
 
 
-_SECTIONS = {"tax": "taxes", "billable_metric": "billable_metrics", "add_on": "add_ons"}
+SECTIONS = {"tax": "taxes", "billable_metric": "billable_metrics", "add_on": "add_ons"}
 """Kinds that are mappings of their own in the connections file."""
 
 
@@ -51,7 +51,7 @@ class MappingKey:
     def path(self) -> str:
         """Where it stands in the connections file: ``mappings.entities.acme-eu.taxes.vat_20``."""
         scope = f".entities.{self.entity}" if self.entity else ""
-        name = _SECTIONS.get(self.kind, self.kind)
+        name = SECTIONS.get(self.kind, self.kind)
         return f"mappings{scope}.{name}" + (f".{self.key}" if self.key else "")
 
 

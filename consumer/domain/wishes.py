@@ -45,11 +45,12 @@ def connection_of(asked: file.Connection, tenant_id: UUID, id: int = 0) -> Conne
         locked_period=asked.policies.locked_period,
         residual_payments=asked.policies.residual_payments,
         lookup=asked.policies.lookup,
-        mappings=dict(_mappings(asked.mappings)),
+        mappings=dict(mappings_of(asked.mappings)),
     )
 
 
-def _mappings(asked: file.Mappings) -> Iterator[tuple[MappingKey, Target]]:
+def mappings_of(asked: file.Mappings) -> Iterator[tuple[MappingKey, Target]]:
+    """What the part ``mappings`` of a connection asks for."""
     accounts: tuple[tuple[MappingKind, Mapping[str, str]], ...] = (
         ("payment_account", asked.payment_account),
         ("refund_account", asked.refund_account),

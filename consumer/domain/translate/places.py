@@ -16,7 +16,7 @@ from consumer.domain.translate.taxes import fee_rate, is_taxed
 from consumer.domain.translate.types import Note
 from schemas import lago
 
-_FEE_KINDS: dict[str, MappingKind] = {
+FEE_KINDS: dict[str, MappingKind] = {
     "charge": "billable_metric",
     "add_on": "add_on",
     "fixed_charge": "add_on",
@@ -25,6 +25,7 @@ _FEE_KINDS: dict[str, MappingKind] = {
     "commitment": "minimum_commitment",
     "credit": "prepaid_credit",
 }
+"""The mapping of each type of fee (lago.md 3.8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Books:
         Raises:
             Unmapped: ``account_unmapped``.
         """
-        kind = _FEE_KINDS.get(fee.item.type)
+        kind = FEE_KINDS.get(fee.item.type)
         if kind is None:
             target = self.connection.find("fallback_item", entity=self.entity).target
             return self._place(Found(target, fallback=True), f"{fee.item.type}:{fee.item.code}")
