@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from consumer.cli import connecting, documents, reading, retrying, sandbox
+from consumer.cli import chart, connecting, documents, mappings, reading, retrying, sandbox
 
 EPILOG = (
     "Exit codes: 0 done · 1 unexpected error · 2 wrong usage · 3 refused or invalid input · "
@@ -136,4 +136,6 @@ app.command(epilog="Example: lago-xero show INV-001")(documents.show)
 app.command(epilog="Example: lago-xero dead --limit 10 --json")(reading.dead)
 app.command(epilog="Example: lago-xero status")(reading.status)
 app.command(epilog="Example: lago-xero healthcheck --port 8080")(reading.healthcheck)
+app.add_typer(mappings.app, name="mappings")
+app.add_typer(chart.app, name="chart")
 app.add_typer(sandbox.app, name="sandbox")

@@ -9,7 +9,7 @@ import traceback
 
 UNEXPECTED, USAGE, REFUSED, UNREACHABLE, NOT_FOUND = 1, 2, 3, 4, 5
 
-_AWAY = frozenset(
+AWAY = frozenset(
     {
         "budget_spent",
         "identity_unavailable",
@@ -56,7 +56,7 @@ def _failure(error: Exception) -> Failure:
     if isinstance(error, Mistakes):
         return Failure(REFUSED, str(error), "nothing was stored; correct the file and apply again")
     if isinstance(error, ConsumerError):
-        code = UNREACHABLE if error.code in _AWAY else REFUSED
+        code = UNREACHABLE if error.code in AWAY else REFUSED
         code = NOT_FOUND if error.code == "not_found" else code
         return Failure(code, error.sentence, error.hint)
     database = "LAGO_XERO_DATABASE_URL says which database is used"

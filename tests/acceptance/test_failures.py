@@ -90,6 +90,39 @@ async def test_what_xero_refused_is_retried_under_way_once_its_cause_is_mended(a
     assert await acme.value("select count(*) from audit where action = 'retry'") == 1
 
 
+async def test_a_chart_that_changes_is_seen_told_once_and_releases_what_it_held(
+    acme: World,
+) -> None:
+    shop = Shop()
+    customer = shop.customer()
+    [tenant] = acme.tenants
+    await acme.order(f"lock_dates/{tenant.tenant_id}", {"period_lock_date": "2099-12-31"})
+    assert "period_lock_date" in await acme.command("chart", "refresh")
+    await acme.start(2, chart_refresh=20)
+    await acme.produce([shop.told(customer), shop.billed(shop.invoice(customer))])
+    await acme.settled()
+    assert acme.receiver.codes() == ["locked_period"]
+
+    await acme.order(f"lock_dates/{tenant.tenant_id}", {})
+
+    async def posted() -> bool:
+        return bool(await acme.count("synced") == 1)
+
+    await acme.until(posted, "the service has read that the lock date moved")
+    await acme.assert_booked(shop.expected)
+    payments = {"Code": "880", "Name": "Payments", "Type": "CURRENT", "Status": "ARCHIVED"}
+    await acme.order(f"books/{tenant.tenant_id}/chart", {"accounts": [payments]})
+    reads = "select count(*) from request where purpose = 'chart' and path = 'Accounts'"
+
+    before = await acme.value(reads)
+
+    async def read_again() -> bool:
+        return await acme.value(reads) > before + 3 and len(acme.receiver.codes()) > 1
+
+    await acme.until(read_again, "the chart was read several times")
+    assert acme.receiver.codes() == ["chart_broke_mapping", "locked_period"]
+
+
 async def test_undecodable_records_are_dead_lettered_and_the_rest_goes_on(acme: World) -> None:
     shop = Shop()
     customer = shop.customer()

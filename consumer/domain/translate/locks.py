@@ -66,6 +66,6 @@ def _refusal(day: date, locked: date, connection: Connection) -> Refused:
     return Refused(
         "locked_period",
         f"Dated {day}, it lies in a period that Xero has locked until {locked}.",
-        f"Move the lock date in Xero behind {day} and run apply{follows}.",
+        f"Move the lock date in Xero before {day}, then lago-xero chart refresh{follows}.",
         LOCK if held else "",
     )

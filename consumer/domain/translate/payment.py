@@ -135,6 +135,6 @@ def _account(
     raise Unmapped(
         "payment_account_unmapped",
         "No account is mapped for payments.",
-        "Map payment_account, then run apply.",
+        "Map payment_account to an account of Xero's that takes payments.",
         mapping_cause("payment_account"),
     )
