@@ -58,8 +58,12 @@ MAPPINGS = {
     MappingKey("", "tax", "vat_20"): Target(tax_type="OUTPUT2"),
 }
 CHART = Chart(
-    accounts={"200": Account("200", "REVENUE", "REVENUE")},
-    items={"LAGO": Item("LAGO", "200")},
+    accounts={
+        "200": Account("200", "REVENUE", "REVENUE"),
+        "825": Account("825", "CURRLIAB", "LIABILITY"),
+        "880": Account("880", "CURRENT", "ASSET", takes_payments=True),
+    },
+    items={"LAGO": Item("LAGO", "200"), "PREPAID": Item("PREPAID", "825")},
     tax_rates={
         "OUTPUT2": TaxRate("OUTPUT2", Decimal(20)),
         "ZERORATED": TaxRate("ZERORATED", Decimal(0)),

@@ -15,7 +15,7 @@ from consumer.adapters.postgres.charts import PostgresCharts
 from consumer.adapters.postgres.snapshots import load_snapshot
 from consumer.apply import ChartReader, ChartWatch
 from consumer.deliver.calling import Measured
-from consumer.domain.chart import Account, Chart, Item, Organisation, TaxRate
+from consumer.domain.chart import Chart, Item, Organisation, TaxRate
 from consumer.domain.clocks import Clocks
 from consumer.domain.mapping import MappingKey, Target
 from consumer.metrics import Metrics
@@ -27,23 +27,12 @@ from tests.integration.office import Office, opened
 
 DAY = 86_400.0
 VAT = Tax("vat_20", Decimal(20))
-WHOLE = replace(
-    CHART,
-    accounts={
-        **CHART.accounts,
-        "825": Account("825", "CURRLIAB", "LIABILITY"),
-        "880": Account("880", "CURRENT", "ASSET", takes_payments=True),
-    },
-    items={**CHART.items, "PREPAID": Item("PREPAID", "825")},
-)
-"""A chart that all mappings of the ledger fit."""
 
 
 @pytest.fixture
 async def ledger(database_url: str) -> AsyncIterator[Books]:
     """One connection, ``acme``, whose mappings fit its chart."""
     async with books(database_url) as ledger:
-        await kept(ledger, WHOLE)
         yield ledger
 
 
@@ -79,7 +68,7 @@ def without(chart: Chart, account: str) -> Chart:
 async def test_a_changed_chart_is_stored_and_pods_notice(ledger: Books) -> None:
     before = await revision(ledger)
     locked = Organisation(short_code="!x", period_lock_date=None)
-    redrawn = await kept(ledger, replace(WHOLE, organisation=locked, currencies=frozenset({"EUR"})))
+    redrawn = await kept(ledger, replace(CHART, organisation=locked, currencies=frozenset({"EUR"})))
     assert redrawn.changes == ("~ short_code: nothing → !x", "+ currency EUR")
     assert await revision(ledger) > before
     stored = (await ledger.database.run(load_snapshot)).charts[ledger.tenants[0]]
@@ -92,7 +81,7 @@ async def test_a_changed_chart_is_stored_and_pods_notice(ledger: Books) -> None:
 
 async def test_an_unchanged_chart_disturbs_nobody(ledger: Books) -> None:
     before = await revision(ledger)
-    assert await kept(ledger, WHOLE) == Redrawn(())
+    assert await kept(ledger, CHART) == Redrawn(())
     assert await revision(ledger) == before
     assert await ledger.database.fetch("select from release") == []
 
@@ -101,7 +90,7 @@ async def test_an_unchanged_chart_disturbs_nobody(ledger: Books) -> None:
 
 
 async def test_a_mapping_that_breaks_is_announced_once(ledger: Books) -> None:
-    broken = without(WHOLE, "880")
+    broken = without(CHART, "880")
     redrawn = await kept(ledger, broken)
     assert [alarm.code for alarm in redrawn.alarms] == ["chart_broke_mapping"]
     sentence = "acme.mappings.payment_account: account '880' is archived."
@@ -114,15 +103,15 @@ async def test_a_mapping_that_breaks_is_announced_once(ledger: Books) -> None:
 
 
 async def test_one_that_breaks_again_is_announced_again(ledger: Books) -> None:
-    await kept(ledger, without(WHOLE, "880"))
-    await kept(ledger, WHOLE)
+    await kept(ledger, without(CHART, "880"))
+    await kept(ledger, CHART)
     assert await ledger.database.fetch("select from finding where closed_at is null") == []
-    await kept(ledger, without(WHOLE, "880"))
+    await kept(ledger, without(CHART, "880"))
     assert len(await told(ledger)) == 2
 
 
 async def test_pods_that_read_at_once_announce_once(ledger: Books) -> None:
-    broken = without(WHOLE, "880")
+    broken = without(CHART, "880")
     await asyncio.gather(*(kept(ledger, broken) for _ in range(4)))
     assert len(await told(ledger)) == 1
 
@@ -130,9 +119,9 @@ async def test_pods_that_read_at_once_announce_once(ledger: Books) -> None:
 async def test_a_rate_that_is_no_longer_lagos_is_announced(ledger: Books) -> None:
     customer = ledger.customer()
     await ledger.told(ledger.said(customer), ledger.said(ledger.invoice(customer, taxes=(VAT,))))
-    assert (await kept(ledger, WHOLE)).alarms == ()
-    rates = {**WHOLE.tax_rates, "OUTPUT2": TaxRate("OUTPUT2", Decimal(15))}
-    redrawn = await kept(ledger, replace(WHOLE, tax_rates=rates))
+    assert (await kept(ledger, CHART)).alarms == ()
+    rates = {**CHART.tax_rates, "OUTPUT2": TaxRate("OUTPUT2", Decimal(15))}
+    redrawn = await kept(ledger, replace(CHART, tax_rates=rates))
     assert redrawn.changes == ("~ tax type OUTPUT2: effective_rate 20 → 15",)
     assert await told(ledger) == [
         (
@@ -146,7 +135,7 @@ async def test_a_rate_that_is_no_longer_lagos_is_announced(ledger: Books) -> Non
 
 
 async def test_what_waited_for_the_chart_goes_out_and_nothing_else(ledger: Books) -> None:
-    bare = replace(WHOLE, items={**WHOLE.items, "LAGO": Item("LAGO")})
+    bare = replace(CHART, items={**CHART.items, "LAGO": Item("LAGO")})
     await remapped(ledger, fallback=Target("LAGO"), chart=bare)
     customer = ledger.customer()
     await ledger.told(ledger.said(customer))
@@ -158,7 +147,7 @@ async def test_what_waited_for_the_chart_goes_out_and_nothing_else(ledger: Books
     await ledger.database.execute(
         "update document set code = 'lago_totals_disagree', cause = null where number = 'INV-00002'"
     )
-    await kept(ledger, replace(WHOLE, items={**WHOLE.items, "LAGO": Item("LAGO", "200")}))
+    await kept(ledger, replace(CHART, items={**CHART.items, "LAGO": Item("LAGO", "200")}))
     while await ledger.ledger.release(10):
         pass
     states = {row["number"]: row["state"] for row in await ledger.documents(kind="invoice")}
@@ -166,7 +155,7 @@ async def test_what_waited_for_the_chart_goes_out_and_nothing_else(ledger: Books
 
 
 async def test_what_xero_refused_for_its_account_is_tried_again(ledger: Books) -> None:
-    await kept(ledger, without(WHOLE, "200"))
+    await kept(ledger, without(CHART, "200"))
     customer = ledger.customer()
     await ledger.told(ledger.said(customer))
     await ledger.accept(await ledger.freeze())
@@ -175,7 +164,7 @@ async def test_what_xero_refused_for_its_account_is_tried_again(ledger: Books) -
         await ledger.database.execute(
             "update document set state = 'failed', code = $2 where number = $1", number, code
         )
-    await kept(ledger, WHOLE)
+    await kept(ledger, CHART)
     while await ledger.ledger.release(10):
         pass
     states = {row["number"]: row["state"] for row in await ledger.documents(kind="invoice")}
@@ -213,7 +202,7 @@ async def test_a_chart_is_due_a_day_after_it_was_read(
     assert claimed is not None
     assert claimed[0] == ledger.tenants[0]
     assert await charts.claim(DAY, 60.0) is None  # another pod is at it
-    await kept(ledger, WHOLE)
+    await kept(ledger, CHART)
     assert await charts.claim(DAY, 60.0) is None
     assert await charts.claim(0.0, 60.0) is not None
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from consumer.adapters.postgres import mappings
+from consumer.adapters.postgres.charts import PostgresCharts
 from consumer.adapters.postgres.snapshots import load_snapshot
 from consumer.domain.coverage import Gap, SeenFee, SeenTax, gaps
 from consumer.domain.mapping import MappingKey
 from consumer.domain.remapping import parse_path, parse_words, remapped
 from consumer.sandbox.lago import Tax
 from schemas.mistakes import Mistakes
-from tests.integration.ledger import Books, books
+from tests.integration.ledger import CHART, Books, books
 
 VAT_7 = Tax("vat_7", Decimal(20))
 """Not mapped; Xero's OUTPUT2 has its rate."""
@@ -152,16 +154,19 @@ async def test_what_xero_refused_for_its_mapping_goes_out(ledger: Books) -> None
 
 
 async def test_a_mapping_that_no_longer_fits_is_shown_with_why(ledger: Books) -> None:
-    # The ledger's chart has neither account 880 nor item PREPAID; apply would have refused them.
+    accounts = {"200": CHART.accounts["200"]}
+    charts = PostgresCharts(ledger.database, [])
+    await charts.keep(ledger.tenants[0], replace(CHART, accounts=accounts, items={}), "ann")
     rows = await mappings.rows(ledger.database, "acme", history=False)
     problems = {row["path"]: row["problem"] for row in rows if row["problem"]}
     assert problems == {
+        "fallback_item": "Xero has no item 'LAGO'",
         "payment_account": "Xero has no account '880'",
         "prepaid_credit": "Xero has no item 'PREPAID'; account '825' is not in Xero",
     }
     await change(ledger, "prepaid_credit")
     rows = await mappings.rows(ledger.database, "acme", history=False)
-    assert {row["path"] for row in rows if row["problem"]} == {"payment_account"}
+    assert [row["path"] for row in rows if row["problem"]] == ["fallback_item", "payment_account"]
 
 
 # ── Coverage ──────────────────────────────────────────────────────────────────────────────────────
