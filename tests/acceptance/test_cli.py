@@ -650,17 +650,17 @@ async def test_sandbox_produces_generated_events(
     there = shell.having(
         KAFKA_BOOTSTRAP_SERVERS=kafka_service.bootstrap_servers, KAFKA_TOPICS=topic
     )
-    ended = await there("sandbox", "produce", "--count", "60")
+    ended = await there("sandbox", "produce", "--count", "150")
     assert ended.code == OK
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka_service.bootstrap_servers)
     await consumer.start()
     try:
         part = TopicPartition(topic, 0)
         assert f"produced {(await consumer.end_offsets([part]))[part]} events" in ended.err
-        assert (await consumer.end_offsets([part]))[part] >= 60
+        assert (await consumer.end_offsets([part]))[part] >= 150
     finally:
         await consumer.stop()
 
 
 async def test_producing_to_a_kafka_that_is_not_there(shell: Shell) -> None:
-    assert (await shell("sandbox", "produce", "--count", "60")).code == UNREACHABLE
+    assert (await shell("sandbox", "produce", "--count", "150")).code == UNREACHABLE
