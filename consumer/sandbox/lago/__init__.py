@@ -3,6 +3,7 @@
 It imports nothing of the consumer's, so that both cannot share a mistake.
 """
 
+from consumer.sandbox.lago.activity_logs import ACTIVITIES, activity_log, log_record
 from consumer.sandbox.lago.broken import (
     ambiguous_invoice,
     disagreeing,
@@ -58,6 +59,7 @@ from consumer.sandbox.lago.story import demo_events
 from consumer.sandbox.lago.totals import Money
 
 __all__ = [
+    "ACTIVITIES",
     "CURRENCIES",
     "INVOICE_TYPES",
     "REGIMES",
@@ -77,6 +79,7 @@ __all__ = [
     "Record",
     "Regime",
     "Tax",
+    "activity_log",
     "ambiguous_invoice",
     "announcing_type",
     "cents",
@@ -94,6 +97,7 @@ __all__ = [
     "invoice",
     "invoice_event",
     "link",
+    "log_record",
     "malformed_records",
     "nested",
     "oversized_record",

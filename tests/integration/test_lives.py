@@ -1,0 +1,50 @@
+"""Whatever happens to a customer in Lago, and however we hear of it: Xero has his balance.
+
+``LIVES=5000 pytest tests/integration/test_lives.py`` tries so many.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+import structlog
+from hypothesis import HealthCheck, given, note, settings
+
+from consumer.sandbox.services import PostgresService
+from consumer.sandbox.lago import Choices
+from tests.lives.acts import draw_life
+from tests.lives.balance import balance
+from tests.lives.delivery import draw_delivery
+from tests.lives.stage import Stage, stage
+from tests.strategies import choices
+
+LIVES = int(os.environ.get("LIVES", "200"))
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
+
+
+@pytest.fixture(scope="module")
+async def theatre(postgres_service: PostgresService, database_template: str) -> AsyncIterator[Stage]:
+    url = await postgres_service.create_database(template=database_template)
+    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    structlog.configure(wrapper_class=quiet)  # a story is read more easily without its log
+    async with stage(url) as opened:
+        yield opened
+    structlog.reset_defaults()
+    await postgres_service.drop_database(url)
+
+
+@given(source=choices())
+@settings(max_examples=LIVES, deadline=None, suppress_health_check=SLOW)
+async def test_the_balance_is_lagos_after_any_life(theatre: Stage, source: Choices) -> None:
+    life = draw_life(source)
+    delivery = draw_delivery(source, life.messages)
+    for line in (*life.story, *delivery.story, f"faults {delivery.faults}"):
+        note(line)
+    await theatre.live(delivery)
+    result = await balance(theatre, life)
+    for exception in result.exceptions:
+        note(f"named: {exception}")
+    assert result.differences == []

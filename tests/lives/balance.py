@@ -1,0 +1,168 @@
+"""A life and what came of it in; how the customer's balance in Xero differs from Lago's out.
+
+ACCOUNTING.md 1: Xero's Σ AmountDue − Σ RemainingCredit is Lago's Σ due (0 when voided) − Σ balance,
+but for named exceptions, which are listed beside it with their amounts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+from uuid import UUID
+
+from consumer.sandbox.xero.books import CreditNote, Invoice
+from tests.lives.lago import Bill, Life, Note
+from tests.lives.stage import Stage
+
+ZERO = Decimal(0)
+CENT = Decimal("0.01")
+SUBUNITS = {"EUR": 100, "JPY": 1, "KWD": 1000, "CLF": 10000}
+
+
+@dataclass
+class Balance:
+    """``exceptions`` are (name, document, by how much Xero has more than Lago)."""
+
+    lago: Decimal = ZERO
+    xero: Decimal = ZERO
+    exceptions: list[tuple[str, str, Decimal]] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+
+
+async def balance(stage: Stage, life: Life) -> Balance:
+    """Compare document by document, then the customer's sums."""
+    documents = await stage.books.documents()
+    causes = {row["lago_id"]: row["cause"] for row in documents if row["kind"] == "invoice"}
+    found = _Comparison(stage, life, causes)
+    found.result.differences += _unrest(documents)
+    for bill in life.bills:
+        found.bill(bill)
+    for note in life.notes:
+        found.note(note)
+    found.payments()
+    found.sums()
+    return found.result
+
+
+def _unrest(documents: list[dict[str, Any]]) -> Iterator[str]:
+    """What failed, or still waits for something."""
+    for row in documents:
+        if row["state"] not in ("synced", "skipped"):
+            why = row["code"] or row["cause"]
+            yield f"{row['kind']} {row['part']} is {row['state']}: {why} ({row['said']})"
+        elif row["drift"]:
+            yield f"{row['kind']} has drifted"
+
+
+class _Comparison:
+    def __init__(self, stage: Stage, life: Life, causes: Mapping[UUID, str | None]) -> None:
+        self.life = life
+        self.causes = causes
+        self.xero = stage.xero
+        self.result = Balance()
+        self.notes = {note.number: note for note in self.xero.credit_notes.values()}
+
+    def major(self, subunits: int) -> Decimal:
+        return Decimal(subunits) / SUBUNITS[self.life.currency]
+
+    def cents(self, subunits: int) -> Decimal:
+        """As Xero keeps it."""
+        return self.major(subunits).quantize(CENT, ROUND_HALF_UP)
+
+    def expect(self, what: str, lago: object, xero: object) -> None:
+        if lago != xero:
+            self.result.differences.append(f"{what}: {lago} expected, Xero has {xero}")
+
+    def invoice(self, bill: Bill) -> Invoice | None:
+        """The invoice in Xero; None if there is none or it is voided."""
+        held = self.xero.sales_invoices(bill.said["number"])
+        self.expect(f"{bill.name} is there", len(held) <= 1, True)
+        return held[0] if held and held[0].status in ("AUTHORISED", "PAID") else None
+
+    def bill(self, bill: Bill) -> None:
+        name, invoice = bill.name, self.invoice(bill)
+        self.result.lago += ZERO if bill.voided else self.major(bill.open)
+        if bill.voided:
+            with_money = self.causes.get(UUID(bill.said["lago_id"])) == "void_with_money"
+            self.expect(f"{name} is voided", with_money, invoice is not None)
+            if with_money:
+                self.expect(f"{name} has money", bool(bill.paid or bill.offset), True)
+        else:
+            self.expect(f"{name} is open", True, invoice is not None)
+        if invoice is None:
+            return
+        consumed = sum(cents for _, cents in bill.consumed)
+        total = bill.said["total_amount_cents"] + consumed
+        self.expect(f"{name} total", self.cents(total), invoice.total)
+        self.expect(f"{name} tax", self.cents(bill.said["taxes_amount_cents"]), invoice.total_tax)
+        settled = self.cents(bill.paid + bill.offset + consumed)
+        due = self.cents(total) - settled
+        self._near(f"{name} due", due, invoice.amount_due, self._removals(bill))
+        self.result.xero += invoice.amount_due
+        lost = invoice.amount_due - self.major(bill.open)
+        if bill.voided:
+            self.result.exceptions.append(("void_with_money", name, invoice.amount_due))
+        elif lost:
+            self._subcent(name, lost)
+
+    def _removals(self, bill: Bill) -> int:
+        """Amounts that were taken back: where Xero's cent is coarse, their cents were others'."""
+        return sum(not p.stands and any(b is bill for b, _ in p.shares) for p in self.life.payments)
+
+    def _near(self, what: str, lago: Decimal, xero: Decimal, slack: int) -> None:
+        allowed = CENT * slack if SUBUNITS[self.life.currency] > 100 else ZERO
+        if abs(lago - xero) > allowed:
+            self.expect(what, lago, xero)
+
+    def note(self, note: Note) -> None:
+        said, made = note.said, self.notes.get(note.said["number"])
+        self.result.lago -= self.major(note.balance)
+        self.expect(f"{note.name} is there", True, made is not None)
+        if made is None:
+            return
+        self.expect(f"{note.name} total", self.cents(said["total_amount_cents"]), made.total)
+        self.expect(f"{note.name} tax", self.cents(said["taxes_amount_cents"]), made.total_tax)
+        left = note.balance
+        for name, cents in self._freed(note):
+            left += cents
+            self.result.exceptions.append((name, note.name, -self.major(cents)))
+        self._remaining(note, made, left)
+        self.result.xero -= made.remaining
+        if lost := self.major(left) - made.remaining:
+            self._subcent(note.name, lost)
+
+    def _freed(self, note: Note) -> Iterator[tuple[str, int]]:
+        """What Xero has of a note beyond Lago's balance, and why."""
+        for bill in self.life.bills:
+            if bill.voided and self.invoice(bill) is None:
+                for consumed, cents in bill.consumed:
+                    if consumed is note:
+                        yield "credit_freed_by_void", cents
+        if note.said["refund_status"] == "failed":
+            yield "refund_failed", note.said["refund_amount_cents"]
+        if note.said["offset_amount_cents"] and self.invoice(note.bill) is None:
+            yield "offset_on_a_void", note.said["offset_amount_cents"]
+
+    def _remaining(self, note: Note, made: CreditNote, left: int) -> None:
+        """To the cent; where Xero's cent is coarse, each part may have lost or gained less than one."""
+        parts = 1 + len(made.allocations) + bool(note.said["refund_amount_cents"])
+        self._near(f"{note.name} remaining", self.cents(left), made.remaining, parts)
+
+    def _subcent(self, name: str, lost: Decimal) -> None:
+        self.result.exceptions.append(("subcent", name, lost))
+        if SUBUNITS[self.life.currency] <= 100:
+            self.result.differences.append(f"{name}: {lost} is less than a cent of nothing")
+
+    def payments(self) -> None:
+        """The money on each invoice is what Lago received, in as many pieces as there may be."""
+        for bill in self.life.bills:
+            invoice = self.invoice(bill)
+            if invoice is not None:
+                slack = 1 + self._removals(bill) + len(bill.consumed)
+                self._near(f"{bill.name} paid", self.cents(bill.paid), invoice.amount_paid, slack)
+
+    def sums(self) -> None:
+        named = sum((amount for _, _, amount in self.result.exceptions), ZERO)
+        self.expect("the customer's balance", self.result.lago + named, self.result.xero)
