@@ -24,6 +24,9 @@ from consumer.domain.residuals import (
 )
 from consumer.domain.translate.portions import split_payment
 
+_REVERSED = "lago:payment_reversed"
+"""The hold of a residual that was taken back."""
+
 
 def plan_payment(
     payment: Object,
@@ -88,7 +91,7 @@ def plan_residuals(
     now, id = residuals_of(invoice), invoice.key.lago_id
     made = [residual_money(invoice, residual_id(id, n + 1), id) for n in range(len(now.made))]
     plans = [
-        _residual(invoice, money, number, None, connections)
+        _residual(invoice, money, number, None if money.amount_cents else _REVERSED, connections)
         for number, money in enumerate(made, 1)
         if money is not None
     ]
@@ -110,7 +113,8 @@ def _residual(
 ) -> Planned:
     connection = connections.get(invoice.connection_id or 0)
     # What was decided before the policy changed stays: payments may have been taken from it.
-    if hold is not None and connection is not None and connection.residual_payments == "ignore":
+    ignored = connection is not None and connection.residual_payments == "ignore"
+    if hold not in (None, _REVERSED) and connection is not None and ignored:
         hold = f"policy:residual@{connection.code}"
     return _on_invoice(
         invoice,

@@ -23,7 +23,7 @@ _FACET = "residuals"
 class Residuals:
     """What was decided on an invoice so far.
 
-    ``made``: amounts and when Lago told of them, one document each. ``given``: what each payment
+    ``made``: amounts and when Lago told of them, one document each; 0 is taken back. ``given``: what each payment
     known by now was taken from them, 0 where it has a document of its own. ``pending``: another
     amount waits for its payment's message.
     """
@@ -80,12 +80,36 @@ def decide(invoice: Object, shares: Mapping[UUID, int | None], *, due: bool) -> 
                 given[id] = max(0, min(share, free - max(0, unexplained)))
                 free -= given[id]
     pending = unexplained - free
-    if pending <= 0 or len(known) < len(shares):
+    if len(known) < len(shares):
         return Residuals(now.made, given)
+    if pending <= 0:
+        return _take_back(invoice, Residuals(now.made, given), free - max(0, unexplained), known)
     if due:
         at = _told_at(invoice.facets["paid"].stamp)
         return Residuals((*now.made, (pending, at)), {**dict.fromkeys(known, 0), **given})
     return Residuals(now.made, given, pending)
+
+
+def _take_back(
+    invoice: Object, now: Residuals, excess: int, known: Mapping[UUID, int | None]
+) -> Residuals:
+    """Without the ``excess`` of what was made: Lago's figure has fallen since, the money went back.
+
+    What a payment that failed since had been taken from it is forgotten: it may succeed yet. A figure
+    of the same second as the one that made a residual may be the older of both, and takes back nothing.
+    """
+    made, told = list(now.made), _told_at(invoice.facets["paid"].stamp) if now.made else None
+    for i, (cents, at) in reversed([*enumerate(now.made)]):
+        if excess <= 0 or told is None or told <= at:
+            break
+        if cents:
+            made[i] = (0, at)
+            excess -= cents
+    if excess < 0 and made != list(now.made):
+        made.append((-excess, now.made[-1][1]))  # Xero's payments cannot be edited
+    if tuple(made) == now.made:
+        return now
+    return Residuals(tuple(made), {id: cents for id, cents in now.given.items() if id in known})
 
 
 def _told_at(stamp: Stamp) -> datetime:

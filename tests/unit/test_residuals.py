@@ -24,9 +24,9 @@ def told(invoice: Object, shares: dict[UUID, int | None], *, due: bool = False) 
     return with_residuals(invoice, decide(invoice, shares, due=due))
 
 
-def recount(invoice: Object, cents: int) -> Object:
-    """The invoice once Lago counts another sum."""
-    facets = {**invoice.facets, "paid": Facet(Stamp(0, 1_777_636_801), cents)}
+def recount(invoice: Object, cents: int, seconds: int = 1) -> Object:
+    """The invoice once Lago counts another sum, so many seconds later."""
+    facets = {**invoice.facets, "paid": Facet(Stamp(0, 1_777_636_800 + seconds), cents)}
     return Object(invoice.key, invoice.organization_id, facets)
 
 
@@ -57,6 +57,32 @@ def test_a_payment_that_comes_late_is_taken_from_the_residual() -> None:
 def test_a_share_that_is_not_known_says_nothing_of_what_is_missing() -> None:
     invoice = told(paid(1000), {uuid4(): None}, due=True)
     assert (residuals_of(invoice).pending, residuals_of(invoice).made) == (0, ())
+
+
+def test_a_residual_whose_money_went_back_is_taken_back() -> None:
+    invoice = told(told(paid(1000), {}), {}, due=True)
+    invoice = told(recount(invoice, 400), {})
+    assert [cents for cents, _ in residuals_of(invoice).made] == [0, 400]
+    invoice = told(recount(invoice, 0, 2), {})
+    assert [cents for cents, _ in residuals_of(invoice).made] == [0, 0]
+
+
+def test_a_payment_that_was_taken_from_a_residual_and_fails_takes_it_back() -> None:
+    late = uuid4()
+    invoice = told(told(paid(1000), {}), {}, due=True)
+    invoice = told(invoice, {late: 1000})
+    invoice = told(invoice, {})
+    assert residuals_of(invoice).given == {late: 1000}, "the invoice's own figure stands"
+    invoice = told(recount(invoice, 0), {})
+    assert [cents for cents, _ in residuals_of(invoice).made] == [0]
+    invoice = told(invoice, {late: 1000})
+    assert residuals_of(invoice).given.get(late, 0) == 0, "it has a document of its own"
+
+
+def test_a_smaller_figure_of_the_same_second_takes_nothing_back() -> None:
+    invoice = told(told(paid(1000), {}), {}, due=True)
+    invoice = told(recount(invoice, 0, 0), {})
+    assert [cents for cents, _ in residuals_of(invoice).made] == [1000]
 
 
 PAYMENTS = st.lists(st.tuples(st.integers(1, 9999), st.booleans()), min_size=1, max_size=5)
