@@ -21,6 +21,7 @@ _HELD = {
     "refund_not_begun": "Lago has not begun the refund",
     "elsewhere": "the credit note is in another Xero organisation",
     "deducted": "its invoice has the credit as a negative line",
+    "nothing_charged": "Lago voided it; nothing was due on it, and Xero voids no paid invoice",
     "void_with_money": "Lago voided it, but money was received on it; a person must decide",
 }
 _KINDS = {
@@ -90,6 +91,8 @@ def _cause(cause: str | None) -> str:
     match kind:
         case "doc":
             return f"document {key} must be in Xero first"
+        case "room":
+            return "something must be taken off the invoice or credit note in Xero first"
         case "unplaced":
             return f"its invoice leaves it to credit note {key}, which is not posted"
         case "contact":

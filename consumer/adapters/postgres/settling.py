@@ -17,6 +17,7 @@ from consumer.domain.clocks import Clocks
 from consumer.domain.documents import Stands
 from consumer.domain.objects import Facts, customer_of, load_facets
 from consumer.domain.pacing import Limits
+from consumer.domain.refusals import OF_THE_ROOM
 from consumer.domain.settlement import Kept, Member, Settlement, Unsent, claimed, taken
 from consumer.ports import Absent, Fate, Finding, Other, Sink
 
@@ -196,6 +197,7 @@ class Settler:
                 for f in settlement.failed
             ]
             await conn.execute(SQL["fail_documents"], *columns(rows, 5))
+            await conn.execute(SQL["want_room"], [row[0] for row in rows], sorted(OF_THE_ROOM))
         announced = _announcements(settlement)
         if announced:
             await conn.execute(SQL["announce_documents"], *columns(announced, 5), self.sinks)
@@ -210,9 +212,14 @@ class Settler:
         if settlement.replanned:
             ids = sorted(member.document_id for member in settlement.replanned)
             await conn.execute(SQL["plan_again"], ids)
-        if settlement.kept:
-            gained = [kept.member.document_id for kept in settlement.kept]
-            await conn.execute(SQL["release_waiting"], gained)
+        # Who waits for them looks again, also at those that are not to be in Xero any more.
+        turned = [kept.member.document_id for kept in settlement.kept]
+        turned += [u.member.document_id for u in settlement.unsent if u.rest.state == "skipped"]
+        if turned:
+            await conn.execute(SQL["release_waiting"], turned)
+        taken_off = [one.member for one in settlement.kept if one.member.sent is None]
+        if taken_off:
+            await conn.execute(SQL["release_room"], [m.document_id for m in taken_off])
         return _fates(settlement, datetime.now(UTC))
 
 

@@ -224,6 +224,18 @@ insert into release (cause)
 select distinct d.cause from document d
  where d.cause = any(select 'doc:' || id from unnest($1::bigint[]) as id) and d.state in ('waiting', 'skipped');
 
+-- name: want_room
+-- What Xero refused for want of room on an invoice or a credit note waits for something to be taken off it.
+update document set cause = 'room:' || coalesce(target, source)
+ where id = any($1::bigint[]) and code = any($2::text[]) and coalesce(target, source) is not null;
+
+-- name: release_room
+insert into release (cause)
+select distinct d.cause from document d
+ where d.state = 'failed'
+   and d.cause = any(select 'room:' || o.id from document x cross join lateral (values (x.target), (x.source)) as o (id)
+                      where x.id = any($1::bigint[]) and o.id is not null);
+
 -- name: find
 insert into finding (connection_id, document_id, xero_id, class, facts)
 select d.connection_id, d.id, u.xero_id, u.class, u.facts
