@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from consumer.domain.errors import Undecodable
-from consumer.domain.objects import Contribution, Facet, ObjectKey, Stamp
+from consumer.domain.objects import FINAL, Contribution, Facet, ObjectKey, Stamp
 from schemas import lago
 
 STATUS_RANK = {
@@ -114,7 +114,7 @@ def of_invoice(
         sums = sum(fee.amount_cents for fee in invoice.fees) == invoice.fees_amount_cents
         # Fees that do not add up define the content only until a message comes whose fees do.
         facets["content"] = Facet(
-            telling.stamp(2 * final + sums, at),
+            telling.stamp(FINAL * final + sums, at),
             invoice.model_dump(mode="json", exclude=_STATE_ONLY, exclude_unset=True),
         )
     for name in ("credits", "applied_taxes"):

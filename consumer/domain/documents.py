@@ -12,7 +12,7 @@ from uuid import UUID
 
 from consumer.domain.homes import Home
 from consumer.domain.mapping import Connection
-from consumer.domain.objects import Object, ObjectKey, ObjectKind, customer_of, invoice_of
+from consumer.domain.objects import FINAL, Object, ObjectKey, ObjectKind, customer_of, invoice_of
 from consumer.domain.operations import DocumentKind
 from schemas import lago
 
@@ -238,9 +238,20 @@ def _why_left(invoice: Object, hold: str | None, connection: Connection | None) 
         return hold  # a switch or a date concerns what is not posted yet
     if invoice.value("paid") or invoice.value("offset"):
         return "void_with_money"
+    if not _charges(invoice):
+        return "nothing_charged"
     if connection is not None and connection.voids == "report":
         return f"policy:voids@{connection.code}"
     return None
+
+
+def _charges(invoice: Object) -> bool:
+    """Whether the invoice has a total in Xero. One without is paid there, and stays as it is: what
+    is paid cannot be voided (xero.md 5). Consumed credit notes lower what is due, not the total."""
+    facts = invoice_of(invoice)
+    if facts is None or facts.total_amount_cents is None:
+        return True
+    return bool(facts.total_amount_cents + facts.credit_notes_amount_cents)
 
 
 def _why_not(
@@ -256,6 +267,8 @@ def _why_not(
         return "self_billed", False
     if facts.status != "finalized":
         return f"lago:{facts.status or 'unknown'}", False
+    if invoice.facets["content"].stamp.rank < FINAL:  # the draft's: its number is no number
+        return f"content:{invoice.key.lago_id}", True
     if connection is None:
         return f"home:{invoice.customer_id}", True
     if not connection.sync_invoices:
@@ -276,9 +289,12 @@ def rest(kind: str, now: Stands, planned: Planned | None = None) -> Rest:
     wanted = now.wanted if planned is None else planned.wanted
     hold = now.cause if planned is None else planned.hold
     if wanted is None:
+        posted = now.xero_id is not None and now.synced is not None
         if now.state == "failed" and planned is not None and now.wanted is None:
-            return Rest("failed", now.cause)
-        if now.xero_id is None or now.synced is None:
+            # A wait that has ended as a failure is over once there is nothing to wait for any more.
+            if posted or hold == now.cause:
+                return Rest("failed", now.cause)
+        if not posted:
             waits = planned is not None and planned.waits
             until = planned.until if planned is not None else None
             return Rest("waiting" if waits else "skipped", hold, until)

@@ -27,6 +27,10 @@ class ObjectKey(NamedTuple):
     lago_id: UUID
 
 
+FINAL = 2
+"""The lowest rank of a content that a message about a finalized invoice told."""
+
+
 class Stamp(NamedTuple):
     """Which of two messages says it: rank first, then Lago's second, Kafka's millisecond, digest.
 

@@ -65,6 +65,18 @@ TABLE: dict[str, tuple[str, Stands, Planned | None, Rest]] = {
         replace(PLANNED, wanted=None, hold="lago:voided"),
         Rest("failed", "lago:voided"),
     ),
+    "a wait that failed, still nothing new": (
+        "invoice",
+        Stands("failed", "content:i"),
+        replace(PLANNED, wanted=None, hold="content:i", waits=True),
+        Rest("failed", "content:i"),
+    ),
+    "a wait that failed, voided now": (
+        "invoice",
+        Stands("failed", "content:i"),
+        replace(PLANNED, wanted=None, hold="lago:voided"),
+        Rest("skipped", "lago:voided"),
+    ),
     "switched off after posting": (
         "invoice",
         Stands("synced", None, A, A, ID),

@@ -12,7 +12,7 @@ import pytest
 from consumer.domain.documents import fingerprint, plan_contact, plan_invoice
 from consumer.domain.homes import Home
 from consumer.domain.mapping import Connection
-from consumer.domain.objects import Facet, Object, ObjectKey, Stamp, customer_of, invoice_of
+from consumer.domain.objects import FINAL, Facet, Object, ObjectKey, Stamp, customer_of, invoice_of
 
 ORGANIZATION, INVOICE, CUSTOMER, CONTACT = (UUID(int=n) for n in (1, 2, 3, 4))
 NZ = Connection(7, "nz", ORGANIZATION, UUID(int=9), number_prefix="A-")
@@ -31,7 +31,7 @@ def invoice(status: str | None = "finalized", **content: Any) -> Object:
         "fees": [FEE],
         **content,
     }
-    facets = {"content": Facet(Stamp(0), said), "status": Facet(Stamp(0), status)}
+    facets = {"content": Facet(Stamp(FINAL), said), "status": Facet(Stamp(0), status)}
     return Object(ObjectKey("invoice", INVOICE), ORGANIZATION, facets, CUSTOMER)
 
 
@@ -44,6 +44,13 @@ def customer(links: list[dict[str, Any]] | None = None, **content: Any) -> Objec
 def poor(thing: Object) -> Object:
     facets = {name: facet for name, facet in thing.facets.items() if name != "content"}
     return replace(thing, facets=facets)
+
+
+def test_a_finalized_invoice_whose_draft_alone_told_its_content_waits_for_the_rest() -> None:
+    thing = invoice(number="ACM-DRAFT")
+    drafted = thing.facets["content"]._replace(stamp=Stamp(FINAL - 1))
+    planned = plan_invoice(replace(thing, facets={**thing.facets, "content": drafted}), NZ, AT_HOME)
+    assert (planned.wanted, planned.hold, planned.waits) == (None, f"content:{INVOICE}", True)
 
 
 def test_a_finalized_invoice_is_wanted_in_its_connection() -> None:
