@@ -13,8 +13,8 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given, note, settings
 
-from consumer.sandbox.services import PostgresService
 from consumer.sandbox.lago import Choices
+from consumer.sandbox.services import PostgresService
 from tests.lives.acts import draw_life
 from tests.lives.balance import balance
 from tests.lives.delivery import draw_delivery
@@ -26,7 +26,9 @@ SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base
 
 
 @pytest.fixture(scope="module")
-async def theatre(postgres_service: PostgresService, database_template: str) -> AsyncIterator[Stage]:
+async def theatre(
+    postgres_service: PostgresService, database_template: str
+) -> AsyncIterator[Stage]:
     url = await postgres_service.create_database(template=database_template)
     quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
     structlog.configure(wrapper_class=quiet)  # a story is read more easily without its log

@@ -44,7 +44,7 @@ def draw_delivery(choices: Choices, messages: Sequence[Message]) -> Delivery:
     story: list[str] = []
     records: list[Record] = []
     for offset, i in enumerate(order):
-        records.append(_record(messages[i], offset))
+        records.append(as_record(messages[i], offset))
         story.append(messages[i].text)
         last = offset == len(order) - 1
         if last or choices.chance(30):
@@ -59,7 +59,7 @@ def draw_delivery(choices: Choices, messages: Sequence[Message]) -> Delivery:
     return Delivery(tuple(batches), faults, tuple(story))
 
 
-def _record(message: Message, offset: int) -> Record:
+def as_record(message: Message, offset: int) -> Record:
     """Kafka keeps when the record was appended, whatever the order in which partitions are read."""
     told = message.record
     return Record("lago", 0, offset, message.at, told.key, told.value, told.headers)

@@ -272,7 +272,8 @@ class Life:
             after = payment_request(self.choices, [bill.said for bill in bills])
             request = {**request, "invoices": after["invoices"]}
         self.payments.append(Paid(name, said, shares, request))
-        self._tell("payment_request.payment_status_updated", lambda: request, payment_request_event)
+        kind = "payment_request.payment_status_updated"
+        self._tell(kind, lambda: request, payment_request_event, at_once=True)
         self._receipt(said)
         for bill in bills:
             self.say(bill, "invoice.payment_status_updated")
@@ -286,7 +287,8 @@ class Life:
             bill.settle(self.stamp, paid=-cents)
         shown = payment_request(self.choices, [bill.said for bill, _ in paid.shares])["invoices"]
         failed = {**paid.request, "payment_status": "failed", "invoices": shown}
-        self._tell("payment_request.payment_status_updated", lambda: failed, payment_request_event)
+        kind = "payment_request.payment_status_updated"
+        self._tell(kind, lambda: failed, payment_request_event, at_once=True)
         for bill, _ in paid.shares:
             self.say(bill, "invoice.payment_status_updated")
 
@@ -391,7 +393,14 @@ class Life:
                 lambda one, id: envelope("payment_receipt.created", "payment_receipt", id, one),
             )
 
-    def _tell(self, kind: str, shown: Callable[[], Json], webhook: Callable[..., Json]) -> None:
+    def _tell(
+        self,
+        kind: str,
+        shown: Callable[[], Json],
+        webhook: Callable[..., Json],
+        *,
+        at_once: bool = False,
+    ) -> None:
         """Lago serializes an object when its job runs, which may be after the next act."""
 
         def tell() -> None:
@@ -404,7 +413,7 @@ class Life:
                 log = activity_log(self.choices, kind, said, ORGANIZATION, at=self.stamp)
                 self._append(log_record(log), f"log {kind}")
 
-        if self.choices.chance(15):
+        if not at_once and self.choices.chance(15):
             self._late.append(tell)
         else:
             tell()

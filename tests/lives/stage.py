@@ -234,9 +234,7 @@ async def stage(url: str) -> AsyncIterator[Stage]:
         await ledger.database.execute("delete from connection")
         await ledger.connections.store([Wish(wish, "client-0", "secret", CHART)], "tests", [])
         world.books[str(ledger.tenants[0])] = _organisation(ledger.tenants[0])
-        world.identity.register(
-            "client-0", "secret", [str(ledger.tenants[0])], 0, custom=True
-        )
+        world.identity.register("client-0", "secret", [str(ledger.tenants[0])], 0, custom=True)
         accounting = Faulty(XeroAccounting(http, f"{XERO}/api.xro/2.0"), world)
         tokens = ClientCredentials(http, XERO, f"{XERO}/api.xro/2.0", clock=clock)
         caller = Caller(
