@@ -290,10 +290,10 @@ def rest(kind: str, now: Stands, planned: Planned | None = None) -> Rest:
     hold = now.cause if planned is None else planned.hold
     if wanted is None:
         posted = now.xero_id is not None and now.synced is not None
-        if now.state == "failed" and planned is not None and now.wanted is None:
-            # A wait that has ended as a failure is over once there is nothing to wait for any more.
-            if posted or hold == now.cause:
-                return Rest("failed", now.cause)
+        # A wait that has ended as a failure is over once there is nothing to wait for any more.
+        as_before = now.wanted is None and (posted or hold == now.cause)
+        if now.state == "failed" and planned is not None and as_before:
+            return Rest("failed", now.cause)
         if not posted:
             waits = planned is not None and planned.waits
             until = planned.until if planned is not None else None

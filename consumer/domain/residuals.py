@@ -23,9 +23,9 @@ _FACET = "residuals"
 class Residuals:
     """What was decided on an invoice so far.
 
-    ``made``: amounts and when Lago told of them, one document each; 0 is taken back. ``given``: what each payment
-    known by now was taken from them, 0 where it has a document of its own. ``pending``: another
-    amount waits for its payment's message.
+    ``made``: amounts and when Lago told of them, one document each; 0 is taken back. ``given``: what
+    each payment known by now was taken from them, 0 where it has a document of its own. ``pending``:
+    another amount waits for its payment's message.
     """
 
     made: tuple[tuple[int, datetime], ...] = ()
