@@ -13,9 +13,14 @@ from uuid import UUID
 
 import httpx
 
-from consumer.adapters.postgres.connections import PostgresAuthorisations
+from consumer.adapters.postgres.authorisations import PostgresAuthorisations
 from consumer.adapters.xero import XeroAccounting
-from consumer.adapters.xero_auth import ClientCredentials
+from consumer.adapters.xero_auth import (
+    ClientCredentials,
+    Consented,
+    IdentityServer,
+    XeroTokens,
+)
 from consumer.deliver.calling import Caller
 from consumer.deliver.resolving import Resolver
 from consumer.deliver.sending import Sender
@@ -236,11 +241,14 @@ async def stage(url: str) -> AsyncIterator[Stage]:
         world.books[str(ledger.tenants[0])] = _organisation(ledger.tenants[0])
         world.identity.register("client-0", "secret", [str(ledger.tenants[0])], 0, custom=True)
         accounting = Faulty(XeroAccounting(http, f"{XERO}/api.xro/2.0"), world)
-        tokens = ClientCredentials(http, XERO, f"{XERO}/api.xro/2.0", clock=clock)
+        identity = IdentityServer(http, XERO, f"{XERO}/api.xro/2.0")
+        store = PostgresAuthorisations(ledger.database, bytes, bytes)
+        credentials = ClientCredentials(identity, clock=clock)
+        tokens = XeroTokens(identity, credentials, Consented(identity, store), "")
         caller = Caller(
             accounting,
             tokens,
-            PostgresAuthorisations(ledger.database, bytes),
+            store,
             ledger.ledger,
             Metrics(),
             clocks,
