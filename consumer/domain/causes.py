@@ -1,17 +1,118 @@
-"""Causes: what a document waits for, and what is said of it once a wait without an answer ends."""
+"""Causes: why a document is not moving, one string each, and what is said of it once a wait without an
+answer ends.
+
+A cause is ``kind``, ``kind:name`` or ``kind:name@connection``; whoever removes one releases what it holds
+by exactly this string, so none is spelt anywhere else but by the SQL that writes or reads causes of rows:
+``doc:<document>`` and ``contact|invoice|credit_note:<lago_id>@<connection>`` (waits for another),
+``plan:<document>``, ``unplaced:<credit note>``,
+``room:<invoice or credit note>``, ``deducted`` and ``below_cent``. Errors bring theirs
+along (``tax:…``, ``lock:…``), as ``ConsumerError.cause``.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from uuid import UUID
 
 from consumer.domain.errors import Inconsistent
 
 LONGEST = 200
 """Characters: causes are looked up by an index, and a code of Lago's may be any length."""
+
+SELF_BILLED = "self_billed"
+PARTNER = "partner"
+NOTHING_OPEN = "nothing_open"
+"""The invoice had nothing open when the payment came."""
+IN_RESIDUAL = "in_residual"
+"""The money was posted before the payment's message came."""
+REFUND_NOT_BEGUN = "refund_not_begun"
+ELSEWHERE = "elsewhere"
+"""The credit note is in another tenant."""
+DEDUCTED = "deducted"
+"""The invoice has the credit as a line."""
+VOID_WITH_MONEY = "void_with_money"
+NOTHING_CHARGED = "nothing_charged"
+"""The voided invoice has a total of nothing, and so is paid in Xero."""
+BELOW_CENT = "below_cent"
+"""Of what is synced though nothing was sent."""
+CREDIT_VOIDED = "lago:credit_voided"
+REFUND_FAILED = "lago:refund_failed"
+PAYMENT_REVERSED = "lago:payment_reversed"
+
+TAKEN_BACK = frozenset(
+    {
+        "lago:voided",
+        "lago:deleted",
+        "lago:payment_failed",
+        "lago:payment_refunded",
+        PAYMENT_REVERSED,
+        REFUND_FAILED,
+    }
+)
+"""Causes of what Lago has taken back: posted, it is taken back in Xero too."""
+
 PLANNING = "plan:"
 """Begins the causes of what waits for nothing but being planned again."""
+DOCUMENT = "doc:"
+"""Begins the causes of what waits for another document, or is left out with it."""
+_RESIDUAL = "residual:"
 _NEWS = ("lago_invoice:", "content:", "split:")
-"""Causes that only a message of Lago's can end."""
+"""Begin the causes that only a message of Lago's can end."""
+
+
+def home(customer_id: UUID | None) -> str:
+    """No connection serves the customer."""
+    return f"home:{customer_id}"
+
+
+def content(lago_id: UUID) -> str:
+    """No message has told the object's content."""
+    return f"content:{lago_id}"
+
+
+def invoice_unknown(invoice_id: UUID | None) -> str:
+    """No message has told of the invoice."""
+    return f"lago_invoice:{invoice_id}"
+
+
+def split_unknown(payment_id: UUID) -> str:
+    """No message tells how the payment is split among its invoices."""
+    return f"split:{payment_id}"
+
+
+def residual(invoice_id: UUID) -> str:
+    """Money on the invoice that no payment's message explains yet."""
+    return f"{_RESIDUAL}{invoice_id}"
+
+
+def in_lago(status: str) -> str:
+    """Lago's status of an object, of which nothing is to be posted."""
+    return f"lago:{status}"
+
+
+def switched_off(what: str, connection: str) -> str:
+    """The connection does not sync these: ``invoices``, ``credit_notes`` or ``payments``."""
+    return of_connection(f"syncs:{what}", connection)
+
+
+def before_start(connection: str) -> str:
+    """It is older than the connection's start date."""
+    return of_connection("start_date", connection)
+
+
+def policy(name: str, connection: str) -> str:
+    """A policy of the connection's says so: ``zero``, ``voids`` or ``residual``."""
+    return of_connection(f"policy:{name}", connection)
+
+
+def of_connection(cause: str, connection: str) -> str:
+    """A cause that a change of the connection of this code ends."""
+    return f"{cause}@{connection}"
+
+
+def is_residual(cause: str | None) -> bool:
+    """Whether money waits for a payment's message."""
+    return cause is not None and cause.startswith(_RESIDUAL)
 
 
 def bounded(name: str) -> str:

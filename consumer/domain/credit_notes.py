@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from uuid import UUID
 
+from consumer.domain import causes
 from consumer.domain.documents import OFFSET, Planned, before_start, fingerprint
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import Object, credit_note_of
@@ -58,8 +59,8 @@ def _parts(document: Planned, facts: lago.CreditNote) -> Iterator[Planned]:
             amount_cents=facts.offset_amount_cents,
         )
     if facts.refund_amount_cents:
-        failed = "lago:refund_failed" if facts.refund_status == "failed" else None
-        pending = None if facts.refund_status else "refund_not_begun"
+        failed = causes.REFUND_FAILED if facts.refund_status == "failed" else None
+        pending = None if facts.refund_status else causes.REFUND_NOT_BEGUN
         yield part_of(
             document,
             kind="refund",
@@ -156,12 +157,12 @@ def _never(
 ) -> str | None:
     """Why a note will not be in this connection's Xero organisation, as far as is known."""
     if not connection.sync_credit_notes:
-        return f"syncs:credit_notes@{connection.code}"
+        return causes.switched_off("credit_notes", connection.code)
     if note is None:
         return None
     corrected = invoices.get(note.invoice_ids[0]) if note.invoice_ids else None
     if corrected is not None and corrected.connection_id not in (None, connection.id):
-        return "elsewhere"
+        return causes.ELSEWHERE
     hold, waits = _why_not(note, credit_note_of(note), corrected, connection)
     return None if waits else hold
 
@@ -174,17 +175,17 @@ def _why_not(
 ) -> tuple[str | None, bool]:
     """Why the note is not to be posted, and whether that will pass."""
     if facts is None:
-        return f"content:{note.key.lago_id}", True
+        return causes.content(note.key.lago_id), True
     if facts.self_billed:
-        return "self_billed", False
+        return causes.SELF_BILLED, False
     if facts.credit_status == "voided":
-        return "lago:credit_voided", False
+        return causes.CREDIT_VOIDED, False
     if invoice is None:
-        return f"lago_invoice:{facts.lago_invoice_id}", True
+        return causes.invoice_unknown(facts.lago_invoice_id), True
     if connection is None:
-        return f"home:{invoice.customer_id}", True
+        return causes.home(invoice.customer_id), True
     if not connection.sync_credit_notes:
-        return f"syncs:credit_notes@{connection.code}", False
+        return causes.switched_off("credit_notes", connection.code), False
     if before_start(connection, facts.issuing_date):
-        return f"start_date@{connection.code}", False
+        return causes.before_start(connection.code), False
     return None, False

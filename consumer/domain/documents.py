@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
+from consumer.domain import causes
 from consumer.domain.homes import Home
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import FINAL, Object, ObjectKey, ObjectKind, customer_of, invoice_of
@@ -34,18 +35,6 @@ _OBJECT: Mapping[DocumentKind, ObjectKind] = {
 
 _MADE_OF_INVOICES = {("allocation", ""), ("payment", "residual")}
 """Kinds and parts: what an invoice consumes and what was paid on it have ids of their own."""
-
-GONE: frozenset[str] = frozenset(
-    {
-        "lago:voided",
-        "lago:deleted",
-        "lago:payment_failed",
-        "lago:payment_refunded",
-        "lago:payment_reversed",
-        "lago:refund_failed",
-    }
-)
-"""Holds of what Lago has taken back: posted, it is taken back in Xero too."""
 
 _NOT_IN_FINGERPRINT = {
     "customer",
@@ -177,11 +166,11 @@ def plan_contact(customer: Object, home: Home, connection: Connection | None) ->
     facts = customer_of(customer)
     wanted, hold, waits = None, None, False
     if connection is None:
-        hold, waits = f"home:{customer.key.lago_id}", True
+        hold, waits = causes.home(customer.key.lago_id), True
     elif facts is None:
-        hold, waits = f"content:{customer.key.lago_id}", True
+        hold, waits = causes.content(customer.key.lago_id), True
     elif facts.account_type == "partner":
-        hold = "partner"
+        hold = causes.PARTNER
     else:
         wanted = fingerprint(facts)
     return Planned(
@@ -234,14 +223,14 @@ def plan_invoice(invoice: Object, connection: Connection | None, home: Home | No
 
 def _why_left(invoice: Object, hold: str | None, connection: Connection | None) -> str | None:
     """Why a posted invoice that must be absent stays (ACCOUNTING.md 4); None: it is voided."""
-    if hold not in GONE:
+    if hold not in causes.TAKEN_BACK:
         return hold  # a switch or a date concerns what is not posted yet
     if invoice.value("paid") or invoice.value("offset"):
-        return "void_with_money"
+        return causes.VOID_WITH_MONEY
     if not _charges(invoice):
-        return "nothing_charged"
+        return causes.NOTHING_CHARGED
     if connection is not None and connection.voids == "report":
-        return f"policy:voids@{connection.code}"
+        return causes.policy("voids", connection.code)
     return None
 
 
@@ -260,23 +249,23 @@ def _why_not(
     """Why the invoice is not to be posted, and whether that will pass (ACCOUNTING.md 2)."""
     status = invoice.value("status")
     if status in ("voided", "deleted"):
-        return f"lago:{status}", False
+        return causes.in_lago(status), False
     if facts is None:
-        return f"content:{invoice.key.lago_id}", True
+        return causes.content(invoice.key.lago_id), True
     if facts.self_billed:
-        return "self_billed", False
+        return causes.SELF_BILLED, False
     if facts.status != "finalized":
-        return f"lago:{facts.status or 'unknown'}", False
+        return causes.in_lago(facts.status or "unknown"), False
     if invoice.facets["content"].stamp.rank < FINAL:  # the draft's: its number is no number
-        return f"content:{invoice.key.lago_id}", True
+        return causes.content(invoice.key.lago_id), True
     if connection is None:
-        return f"home:{invoice.customer_id}", True
+        return causes.home(invoice.customer_id), True
     if not connection.sync_invoices:
-        return f"syncs:invoices@{connection.code}", False
+        return causes.switched_off("invoices", connection.code), False
     if before_start(connection, facts.issuing_date):
-        return f"start_date@{connection.code}", False
+        return causes.before_start(connection.code), False
     if not facts.fees_amount_cents and (connection.zero_invoices == "skip" or not facts.fees):
-        return f"policy:zero@{connection.code}", False
+        return causes.policy("zero", connection.code), False
     return None, False
 
 
@@ -299,11 +288,11 @@ def rest(kind: str, now: Stands, planned: Planned | None = None) -> Rest:
             until = planned.until if planned is not None else None
             return Rest("waiting" if waits else "skipped", hold, until)
         stays = hold if planned is None else planned.stays
-        if stays is None or stays in GONE:
+        if stays is None or stays in causes.TAKEN_BACK:
             return Rest("ready", hold)
         return Rest("synced", stays)
     if wanted == now.synced:
-        return Rest("synced", now.cause if now.cause == "below_cent" else None)
+        return Rest("synced", now.cause if now.cause == causes.BELOW_CENT else None)
     if now.xero_id is not None and kind in IMMUTABLE:
         return Rest("synced", drift=True)
     if now.state == "failed" and planned is not None and wanted == now.wanted:

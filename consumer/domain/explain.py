@@ -6,23 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from consumer.domain import causes
+
 _HELD = {
-    "self_billed": "Lago marks it as self-billed; such invoices are not posted",
-    "partner": "the customer is a partner account; partners are not posted",
+    causes.SELF_BILLED: "Lago marks it as self-billed; such invoices are not posted",
+    causes.PARTNER: "the customer is a partner account; partners are not posted",
     "lago:payment_failed": "the payment failed in Lago",
     "lago:payment_refunded": "the payment was given back",
     "lago:payment_reversed": "the payment was reversed",
     "lago:payment_pending": "the payment has not succeeded yet",
     "lago:payment_processing": "the payment has not succeeded yet",
-    "lago:refund_failed": "the refund failed in Lago",
-    "lago:credit_voided": "Lago voided the credit note",
-    "in_residual": "the money was posted before the payment's message came",
-    "nothing_open": "the invoice had nothing open when the payment came",
-    "refund_not_begun": "Lago has not begun the refund",
-    "elsewhere": "the credit note is in another Xero organisation",
-    "deducted": "its invoice has the credit as a negative line",
-    "nothing_charged": "Lago voided it; nothing was due on it, and Xero voids no paid invoice",
-    "void_with_money": "Lago voided it, but money was received on it; a person must decide",
+    causes.REFUND_FAILED: "the refund failed in Lago",
+    causes.CREDIT_VOIDED: "Lago voided the credit note",
+    causes.IN_RESIDUAL: "the money was posted before the payment's message came",
+    causes.NOTHING_OPEN: "the invoice had nothing open when the payment came",
+    causes.REFUND_NOT_BEGUN: "Lago has not begun the refund",
+    causes.ELSEWHERE: "the credit note is in another Xero organisation",
+    causes.DEDUCTED: "its invoice has the credit as a negative line",
+    causes.NOTHING_CHARGED: "Lago voided it; nothing was due on it, and Xero voids no paid invoice",
+    causes.VOID_WITH_MONEY: "Lago voided it, but money was received on it; a person must decide",
 }
 _KINDS = {
     "tax": "it lacks a Xero tax type for the Lago tax {key}",
@@ -43,7 +45,7 @@ def explain(
 
     ``drift`` tells that Lago changed it after it was posted for good.
     """
-    if state == "synced" and cause == "below_cent":
+    if state == "synced" and cause == causes.BELOW_CENT:
         return "It is less than a cent: Xero gets it with the next amount on the same document."
     if state == "synced" and drift:
         return "Xero has it as it was posted; Lago has changed it since."
@@ -57,7 +59,7 @@ def explain(
         wants = f"; it waits: {_cause(cause)}" if cause else ""
         return f"It failed as {code}: {(said or '').rstrip('.')}{wants}."
     if state == "skipped":
-        if cause is not None and cause.startswith("doc:"):
+        if cause is not None and cause.startswith(causes.DOCUMENT):
             return f"It is not posted: document {cause.partition(':')[2]} is not posted either."
         return f"It is not posted: {_cause(cause)}."
     return f"It waits: {_cause(cause)}."

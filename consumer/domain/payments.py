@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC
 from uuid import UUID
 
-from consumer.domain.documents import GONE, Planned
+from consumer.domain import causes
+from consumer.domain.documents import Planned
 from consumer.domain.errors import Inconsistent
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import Money, Object, invoice_of, money_of
@@ -23,9 +24,6 @@ from consumer.domain.residuals import (
     residuals_of,
 )
 from consumer.domain.translate.portions import split_payment
-
-_REVERSED = "lago:payment_reversed"
-"""The hold of a residual that was taken back."""
 
 
 def plan_payment(
@@ -59,18 +57,18 @@ def _plan(
 ) -> Planned:
     hold, waits = None, False
     if invoice is None:
-        hold, waits = f"lago_invoice:{invoice_id}", True
+        hold, waits = causes.invoice_unknown(invoice_id), True
     elif money.status != "succeeded":
-        hold = f"lago:payment_{money.status}"
+        hold = causes.in_lago(f"payment_{money.status}")
     elif shares is None:
-        hold, waits = f"split:{payment.key.lago_id}", True
+        hold, waits = causes.split_unknown(payment.key.lago_id), True
     amount = shares.get(invoice_id, 0) if shares is not None else None
     posted = residuals_of(invoice).given.get(payment.key.lago_id, 0) if invoice else 0
     if hold is None and not amount:
-        hold = "nothing_open"
+        hold = causes.NOTHING_OPEN
     elif amount is not None and posted:
         amount = amount - posted
-        hold = hold if amount else hold or "in_residual"
+        hold = hold if amount else hold or causes.IN_RESIDUAL
     return _on_invoice(
         invoice,
         money,
@@ -91,7 +89,13 @@ def plan_residuals(
     now, id = residuals_of(invoice), invoice.key.lago_id
     made = [residual_money(invoice, residual_id(id, n + 1), id) for n in range(len(now.made))]
     plans = [
-        _residual(invoice, money, number, None if money.amount_cents else _REVERSED, connections)
+        _residual(
+            invoice,
+            money,
+            number,
+            None if money.amount_cents else causes.PAYMENT_REVERSED,
+            connections,
+        )
         for number, money in enumerate(made, 1)
         if money is not None
     ]
@@ -99,7 +103,7 @@ def plan_residuals(
     facts = invoice_of(invoice)
     if facts is not None and facts.currency is not None and (now.pending or withdrawn):
         money = Money(now.pending, facts.currency, None, (id,), None, "succeeded")
-        hold = f"residual:{id}" if now.pending else "nothing_open"
+        hold = causes.residual(id) if now.pending else causes.NOTHING_OPEN
         plans.append(_residual(invoice, money, len(made) + 1, hold, connections))
     return plans
 
@@ -114,8 +118,8 @@ def _residual(
     connection = connections.get(invoice.connection_id or 0)
     # What was decided before the policy changed stays: payments may have been taken from it.
     ignored = connection is not None and connection.residual_payments == "ignore"
-    if hold not in (None, _REVERSED) and connection is not None and ignored:
-        hold = f"policy:residual@{connection.code}"
+    if hold not in (None, causes.PAYMENT_REVERSED) and connection is not None and ignored:
+        hold = causes.policy("residual", connection.code)
     return _on_invoice(
         invoice,
         money,
@@ -126,7 +130,7 @@ def _residual(
         customer_id=invoice.customer_id,
         amount=money.amount_cents,
         hold=hold,
-        waits=hold is not None and hold.startswith("residual:"),
+        waits=causes.is_residual(hold),
     )
 
 
@@ -147,9 +151,9 @@ def _on_invoice(
     home = invoice.connection_id if invoice is not None else None
     connection = connections.get(home) if home is not None else None
     if invoice is not None and connection is None:
-        hold, waits = f"home:{invoice.customer_id}", True
-    elif connection is not None and not connection.sync_payments and hold not in GONE:
-        hold, waits = f"syncs:payments@{connection.code}", False
+        hold, waits = causes.home(invoice.customer_id), True
+    elif connection is not None and not connection.sync_payments and hold not in causes.TAKEN_BACK:
+        hold, waits = causes.switched_off("payments", connection.code), False
     return Planned(
         kind="payment",
         lago_id=lago_id,
@@ -161,7 +165,7 @@ def _on_invoice(
         wanted=payment_fingerprint(money, amount) if hold is None and amount is not None else None,
         hold=hold,
         waits=waits,
-        stays=None if hold in GONE else hold,
+        stays=None if hold in causes.TAKEN_BACK else hold,
         amount_cents=amount,
         currency=money.currency,
         dated=money.created_at.astimezone(UTC).date() if money.created_at else None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from consumer.domain import causes
 from consumer.domain.credit_notes import consumed, plan_allocations, plan_credit_note
 from consumer.domain.documents import Planned, plan_contact, plan_invoice
 from consumer.domain.homes import Home, choose_home
@@ -60,7 +61,7 @@ def plan_family(
             if found.connection_id != customer.connection_id:
                 objects[key] = replace(customer, connection_id=found.connection_id)
                 if customer.connection_id is None and key in stored:
-                    released.append(f"home:{key.lago_id}")
+                    released.append(causes.home(key.lago_id))
     documents: list[Planned] = []
     for key, thing in [*objects.items()]:
         home = homes.get(thing.customer_id) if thing.customer_id else None

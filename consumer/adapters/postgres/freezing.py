@@ -24,6 +24,7 @@ from consumer.domain.batching import (
     assemble,
     fault,
 )
+from consumer.domain.causes import of_connection
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Refused
 from consumer.domain.objects import (
@@ -267,7 +268,7 @@ class Freezer:
         for failure in ordered:
             connection = snapshot.connections[connection_of[failure.document_id]]
             cause = failure.error.cause
-            causes.append(f"{cause}@{connection.code}" if cause else None)
+            causes.append(of_connection(cause, connection.code) if cause else None)
         ids = [f.document_id for f in ordered]
         errors = [f.error for f in ordered]
         await conn.execute(

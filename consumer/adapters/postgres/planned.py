@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.sql import columns, statements
-from consumer.domain.causes import awaits_news
+from consumer.domain.causes import awaits_news, is_residual
 from consumer.domain.documents import Planned, Rest, Stands, object_of, rest
 from consumer.domain.objects import Object, ObjectKey
 
@@ -36,7 +36,7 @@ class Patience:
 
     def with_(self, cause: str | None) -> timedelta | None:
         """How long a document waits that ``cause`` holds; None: planning says so, or without end."""
-        if cause is not None and cause.startswith("residual:"):
+        if is_residual(cause):
             return self.residual
         return self.dependency if awaits_news(cause) else None
 
