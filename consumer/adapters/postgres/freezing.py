@@ -10,35 +10,23 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from consumer.adapters.postgres.budget import insert_request, seconds_to_wait
+from consumer.adapters.postgres.candidates import candidate_of
 from consumer.adapters.postgres.configuration import Configuration, Snapshot
 from consumer.adapters.postgres.database import Conn, Database
-from consumer.adapters.postgres.planned import object_of_row
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.batching import (
-    AllocationPart,
     Batch,
     Candidate,
     Element,
     Failure,
-    PaymentPart,
     assemble,
     fault,
 )
 from consumer.domain.causes import of_connection
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Refused
-from consumer.domain.objects import (
-    Facts,
-    credit_note_of,
-    customer_of,
-    invoice_of,
-    load_facets,
-    money_of,
-)
 from consumer.domain.operations import OPERATIONS, DocumentKind, Operation, operation_of
 from consumer.domain.pacing import Limits, gap
-from consumer.domain.residuals import RESIDUAL, residual_money
-from consumer.domain.translate.types import Posted
 from consumer.ports import Fate, Freezing, Frozen, Sink
 
 SQL = statements("ledger")
@@ -93,9 +81,7 @@ class Freezer:
 
     async def _freeze(self, conn: Conn, tenant_id: UUID) -> Freezing:
         tenant = await conn.fetchrow(SQL["lock_tenant"], tenant_id)
-        if tenant is None:
-            return Freezing()
-        if tenant["parked"]:
+        if tenant is None or tenant["parked"]:
             return Freezing()
         seconds, counts = await seconds_to_wait(
             conn, tenant_id, tenant, self.limits, self.clocks, lookup=False
@@ -153,7 +139,7 @@ class Freezer:
         candidates, broken = [], []
         for row in rows:
             try:
-                candidates.append(_candidate(row, allocated.get(row["id"], ())))
+                candidates.append(candidate_of(row, allocated.get(row["id"], ())))
             except Exception as error:  # noqa: BLE001 - one document must not stop its tenant
                 broken.append(Failure(row["id"], fault(error)))
         return candidates, broken
@@ -289,60 +275,3 @@ class Freezer:
             self.sinks,
         )
         return tuple(Fate(kind, "failed", e.code) for e in errors)
-
-
-def _candidate(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
-    kind = row["kind"]
-    owner, thing = _facts(row["customer_facts"]), _facts(row["facts"])
-    made_of = object_of_row(row).kind
-    return Candidate(
-        id=row["id"],
-        connection_id=row["connection_id"],
-        wanted=row["wanted"],
-        customer=customer_of(owner) if owner else None,
-        invoice=invoice_of(thing) if thing and kind == "invoice" else None,
-        allocated=frozenset(allocated),
-        note=credit_note_of(thing) if thing and made_of == "credit_note" else None,
-        payment=_payment_part(row, thing) if thing and kind == "payment" else None,
-        allocation=_allocation_part(row) if kind == "allocation" else None,
-        amount_cents=row["amount_cents"],
-        settled=Posted(row["settled_subunits"] or 0, row["settled_cents"] or 0),
-        source_id=row["source_id"],
-        xero_id=row["xero_id"],
-        xero_status=row["xero_status"],
-        contact_id=row["contact_id"],
-        dated=row["dated"],
-        suffix=row["suffix"],
-        batch_limit=row["batch_limit"],
-    )
-
-
-def _payment_part(row: asyncpg.Record, of: Facts) -> PaymentPart | None:
-    residual = row["part"] == RESIDUAL
-    money = residual_money(of, row["lago_id"], row["target"]) if residual else money_of(of)
-    if money is None or row["amount_cents"] is None:
-        return None
-    return PaymentPart(
-        lago_id=row["lago_id"],
-        target=row["target"],
-        amount_cents=row["amount_cents"],
-        money=money,
-        invoice_currency=row["target_currency"],
-        invoice_id=row["target_id"],
-    )
-
-
-def _allocation_part(row: asyncpg.Record) -> AllocationPart | None:
-    if None in (row["amount_cents"], row["currency"], row["source_dated"], row["target_dated"]):
-        return None
-    return AllocationPart(
-        amount_cents=row["amount_cents"],
-        currency=row["currency"],
-        note_date=row["source_dated"],
-        invoice_date=row["target_dated"],
-        invoice_id=row["target_id"],
-    )
-
-
-def _facts(text: str | None) -> Facts | None:
-    return Facts(load_facets(text)) if text is not None else None

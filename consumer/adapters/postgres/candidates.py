@@ -1,0 +1,79 @@
+"""Rows of ready documents with what Lago and Xero say of them in, what translation takes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+
+from consumer.adapters.postgres.planned import object_of_row
+from consumer.domain.batching import AllocationPart, Candidate, PaymentPart
+from consumer.domain.objects import (
+    Facts,
+    credit_note_of,
+    customer_of,
+    invoice_of,
+    load_facets,
+    money_of,
+)
+from consumer.domain.residuals import RESIDUAL, residual_money
+from consumer.domain.translate.types import Posted
+
+
+def candidate_of(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
+    """The document of a row of the statement ``ready``; ``allocated``: the credits that need no line."""
+    kind = row["kind"]
+    owner, thing = _facts(row["customer_facts"]), _facts(row["facts"])
+    made_of = object_of_row(row).kind
+    return Candidate(
+        id=row["id"],
+        connection_id=row["connection_id"],
+        wanted=row["wanted"],
+        customer=customer_of(owner) if owner else None,
+        invoice=invoice_of(thing) if thing and kind == "invoice" else None,
+        allocated=frozenset(allocated),
+        note=credit_note_of(thing) if thing and made_of == "credit_note" else None,
+        payment=_payment_part(row, thing) if thing and kind == "payment" else None,
+        allocation=_allocation_part(row) if kind == "allocation" else None,
+        amount_cents=row["amount_cents"],
+        settled=Posted(row["settled_subunits"] or 0, row["settled_cents"] or 0),
+        source_id=row["source_id"],
+        xero_id=row["xero_id"],
+        xero_status=row["xero_status"],
+        contact_id=row["contact_id"],
+        dated=row["dated"],
+        suffix=row["suffix"],
+        batch_limit=row["batch_limit"],
+    )
+
+
+def _payment_part(row: asyncpg.Record, of: Facts) -> PaymentPart | None:
+    residual = row["part"] == RESIDUAL
+    money = residual_money(of, row["lago_id"], row["target"]) if residual else money_of(of)
+    if money is None or row["amount_cents"] is None:
+        return None
+    return PaymentPart(
+        lago_id=row["lago_id"],
+        target=row["target"],
+        amount_cents=row["amount_cents"],
+        money=money,
+        invoice_currency=row["target_currency"],
+        invoice_id=row["target_id"],
+    )
+
+
+def _allocation_part(row: asyncpg.Record) -> AllocationPart | None:
+    if None in (row["amount_cents"], row["currency"], row["source_dated"], row["target_dated"]):
+        return None
+    return AllocationPart(
+        amount_cents=row["amount_cents"],
+        currency=row["currency"],
+        note_date=row["source_dated"],
+        invoice_date=row["target_dated"],
+        invoice_id=row["target_id"],
+    )
+
+
+def _facts(text: str | None) -> Facts | None:
+    return Facts(load_facets(text)) if text is not None else None
