@@ -10,7 +10,8 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from consumer.adapters.postgres.database import Conn, Database
-from consumer.adapters.postgres.sql import columns, statements
+from consumer.adapters.postgres.failing import announce_documents
+from consumer.adapters.postgres.sql import statements
 from consumer.domain.clocks import Clocks
 from consumer.domain.lookup import UNRESOLVED_AFTER, unresolved
 from consumer.domain.operations import elements_of
@@ -53,10 +54,10 @@ class Doubter:
         if looks != UNRESOLVED_AFTER:
             return 0
         rows = await conn.fetch(SQL["frozen_members"], request_id)
-        told = [(row["document_id"], unresolved(row["kind"], why)) for row in rows]
-        announced = [(id, type(e).__name__, e.code, e.sentence, e.hint) for id, e in told]
-        await conn.execute(SQL["announce_documents"], *columns(announced, 5), self.sinks)
-        return len(announced)
+        ids = [row["document_id"] for row in rows]
+        errors = [unresolved(row["kind"], why) for row in rows]
+        await announce_documents(conn, ids, errors, self.sinks)
+        return len(rows)
 
     async def _take(self, conn: Conn, request_id: UUID) -> Doubtful | None:
         lease = self.clocks.freeze_to_first_byte + self.clocks.call_timeout

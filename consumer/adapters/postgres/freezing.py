@@ -13,6 +13,7 @@ from consumer.adapters.postgres.budget import insert_request, seconds_to_wait
 from consumer.adapters.postgres.candidates import candidate_of
 from consumer.adapters.postgres.configuration import Configuration, Snapshot
 from consumer.adapters.postgres.database import Conn, Database
+from consumer.adapters.postgres.failing import fail_documents
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.batching import (
     Batch,
@@ -257,21 +258,5 @@ class Freezer:
             causes.append(of_connection(cause, connection.code) if cause else None)
         ids = [f.document_id for f in ordered]
         errors = [f.error for f in ordered]
-        await conn.execute(
-            SQL["fail_documents"],
-            ids,
-            [e.code for e in errors],
-            [e.sentence for e in errors],
-            [e.hint for e in errors],
-            causes,
-        )
-        await conn.execute(
-            SQL["announce_documents"],
-            ids,
-            [type(e).__name__ for e in errors],
-            [e.code for e in errors],
-            [e.sentence for e in errors],
-            [e.hint for e in errors],
-            self.sinks,
-        )
+        await fail_documents(conn, ids, errors, causes, self.sinks)
         return tuple(Fate(kind, "failed", e.code) for e in errors)

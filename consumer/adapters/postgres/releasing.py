@@ -11,9 +11,10 @@ import asyncpg
 import structlog
 
 from consumer.adapters.postgres.database import Conn, Database
+from consumer.adapters.postgres.failing import fail_documents
 from consumer.adapters.postgres.planned import object_of_row, wait_for_others
 from consumer.adapters.postgres.planner import Planner
-from consumer.adapters.postgres.sql import columns, statements
+from consumer.adapters.postgres.sql import statements
 from consumer.domain.batching import fault
 from consumer.domain.causes import PLANNING, not_asked_for, unanswered
 from consumer.domain.clocks import Clocks
@@ -148,11 +149,7 @@ class Releaser:
         errors: Sequence[Reject],
         causes: Sequence[str | None],
     ) -> None:
-        ids = [row["id"] for row in rows]
-        said = columns([(e.code, e.sentence, e.hint) for e in errors], 3)
-        await conn.execute(SQL["fail_documents"], ids, *said, causes)
-        classes = [type(error).__name__ for error in errors]
-        await conn.execute(SQL["announce_documents"], ids, classes, *said, self.sinks)
+        await fail_documents(conn, [row["id"] for row in rows], errors, causes, self.sinks)
 
     async def _expire(self, conn: Conn, limit: int) -> Sequence[Fate]:
         rows = await conn.fetch(SQL["unanswered"], limit)

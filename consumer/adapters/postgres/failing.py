@@ -1,0 +1,33 @@
+"""Documents and why they fail in, rows that say so and announcements out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from consumer.adapters.postgres.database import Conn
+from consumer.adapters.postgres.sql import columns, statements
+from consumer.domain.errors import ConsumerError
+from consumer.ports import Sink
+
+SQL = statements("ledger")
+
+
+async def fail_documents(
+    conn: Conn,
+    ids: Sequence[int],
+    errors: Sequence[ConsumerError],
+    causes: Sequence[str | None],
+    sinks: Sequence[Sink],
+) -> None:
+    """Mark the documents as failed, each with its error and cause, and announce them."""
+    said = columns([(e.code, e.sentence, e.hint) for e in errors], 3)
+    await conn.execute(SQL["fail_documents"], ids, *said, causes)
+    await announce_documents(conn, ids, errors, sinks)
+
+
+async def announce_documents(
+    conn: Conn, ids: Sequence[int], errors: Sequence[ConsumerError], sinks: Sequence[Sink]
+) -> None:
+    """Announce an error of each document, whatever its state."""
+    said = columns([(type(e).__name__, e.code, e.sentence, e.hint) for e in errors], 4)
+    await conn.execute(SQL["announce_documents"], ids, *said, sinks)
