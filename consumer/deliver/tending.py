@@ -10,6 +10,7 @@ import structlog
 
 from consumer.deliver.calling import Caller
 from consumer.deliver.sending import count_fates
+from consumer.deliver.stopping import either
 from consumer.domain.clocks import Clocks
 from consumer.metrics import Metrics
 from consumer.ports import Ledger, Unavailable
@@ -51,7 +52,7 @@ class Tender:
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop``; the transaction at hand is finished."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._every(stop, self._release, wakes=True))
+            tasks.create_task(self._every(stop, self._release, wake=self._wake))
             tasks.create_task(self._every(stop, self._expire))
             tasks.create_task(self._every(stop, self._renew, rests=RENEW_LOOKS))
             charts = partial(_unless, stop, self.refresh_chart)
@@ -62,9 +63,10 @@ class Tender:
         stop: asyncio.Event,
         work: Callable[[], Awaitable[int]],
         *,
-        wakes: bool = False,
+        wake: asyncio.Event | None = None,
         rests: int = 1,
     ) -> None:
+        wake = wake or asyncio.Event()
         while not stop.is_set():
             more = 0
             try:
@@ -76,18 +78,8 @@ class Tender:
             if more:
                 self.on_work()
                 continue
-            waiting = [asyncio.ensure_future(stop.wait())]
-            if wakes:
-                waiting.append(asyncio.ensure_future(self._wake.wait()))
-            await asyncio.wait(
-                waiting,
-                timeout=rests * self.clocks.look_for_work,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            for task in waiting:
-                task.cancel()
-            if wakes:
-                self._wake.clear()
+            await either(stop, wake, rests * self.clocks.look_for_work)
+            wake.clear()
 
     async def _release(self) -> int:
         return await self.ledger.release(CAUSES)
