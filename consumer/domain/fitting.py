@@ -8,12 +8,17 @@ from decimal import Decimal
 from typing import Literal
 
 from consumer.domain.chart import CLASSES, Chart, TaxRate
-from consumer.domain.mapping import Connection, MappingKey, MappingKind, Target
+from consumer.domain.mapping import (
+    ACCOUNT_KINDS,
+    TAX_KINDS,
+    Connection,
+    MappingKey,
+    MappingKind,
+    Target,
+)
 from consumer.domain.money import major_text
 from schemas.mistakes import Mistake
 
-_PLAIN = ("tax", "no_tax", "outside_tax", "provider_tax")
-"""Kinds that are nothing but a tax type."""
 _BALANCE_SHEET: tuple[MappingKind, ...] = (
     "prepaid_credit",
     "prepaid_granted_credit",
@@ -94,7 +99,7 @@ _HERE = "codes are those of this Xero organisation: add it there, or use another
 
 
 def _wrong(connection: Connection, key: MappingKey, target: Target, chart: Chart) -> _Wrong:
-    if key.kind in ("payment_account", "refund_account"):
+    if key.kind in ACCOUNT_KINDS:
         yield from _wrong_payment_account(key, target.account or "", chart)
         return
     if target.item is not None:
@@ -162,7 +167,7 @@ def _classes(
             if one.kind in _BALANCE_SHEET and one.entity == key.entity
         }
         return {name: what for name, what in of_kinds.items() if name in CLASSES}
-    if key.kind in _PLAIN:
+    if key.kind in TAX_KINDS:
         return {"REVENUE": "revenue"}
     name = _class(account, chart)
     return {name: f"account {account!r}"} if name in CLASSES else {"REVENUE": "revenue"}
@@ -176,7 +181,7 @@ def _class(account: str | None, chart: Chart) -> str:
 def _wrong_tax_type(
     key: MappingKey, tax_type: str, classes: Mapping[str, str], chart: Chart
 ) -> _Wrong:
-    part = "" if key.kind in _PLAIN else ".tax_type"
+    part = "" if key.kind in TAX_KINDS else ".tax_type"
     rate = chart.tax_rates.get(tax_type)
     if rate is None:
         yield part, f"Xero has no tax type {tax_type!r}", _HERE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
+from typing import Literal, get_args
 from uuid import UUID
 
 from consumer.domain.causes import bounded
@@ -27,8 +27,12 @@ MappingKind = Literal[
     "payment_account",
     "refund_account",
 ]
-
-
+TAX_KINDS: frozenset[MappingKind] = frozenset({"tax", "provider_tax", "no_tax", "outside_tax"})
+"""Kinds that are nothing but a tax type."""
+ACCOUNT_KINDS: tuple[MappingKind, ...] = ("payment_account", "refund_account")
+"""Kinds that are nothing but an account, for each currency."""
+LINE_KINDS: frozenset[MappingKind] = frozenset(get_args(MappingKind)) - {*TAX_KINDS, *ACCOUNT_KINDS}
+"""Kinds of what stands on a line: item, account and tax type."""
 SECTIONS = {"tax": "taxes", "billable_metric": "billable_metrics", "add_on": "add_ons"}
 """Kinds that are mappings of their own in the connections file."""
 

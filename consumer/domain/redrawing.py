@@ -7,23 +7,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from consumer.domain.chart import Chart, Organisation
+from consumer.domain.mapping import LINE_KINDS, TAX_KINDS
 from consumer.domain.money import major_text
 from consumer.domain.translate.locks import LOCK
 
-_LINES = frozenset(
-    {
-        "fallback_item",
-        "subscription_fee",
-        "minimum_commitment",
-        "coupon",
-        "prepaid_credit",
-        "prepaid_granted_credit",
-        "credit_note",
-        "billable_metric",
-        "add_on",
-    }
-)
-_TAXES = frozenset({"tax", "provider_tax", "no_tax", "outside_tax"})
 _OF_ACCOUNTS = frozenset(
     {"account_archived", "account_invalid", "account_missing", "payment_account_invalid"}
 )
@@ -48,13 +35,13 @@ def mended(old: Chart, new: Chart) -> Mended:
     if _locks(old.organisation) != _locks(new.organisation):
         causes.add(LOCK)
     if old.accounts != new.accounts:
-        causes |= _LINES
+        causes |= LINE_KINDS
         refusals |= _OF_ACCOUNTS
     if old.items != new.items:
-        causes |= _LINES | _TAXES
+        causes |= LINE_KINDS | TAX_KINDS
         refusals |= {"item_invalid", *_OF_ACCOUNTS}
     if old.tax_rates != new.tax_rates:
-        causes |= _TAXES
+        causes |= TAX_KINDS
         refusals |= _OF_TAX_RATES
     if old.currencies != new.currencies:
         refusals.add("currency_not_subscribed")

@@ -10,7 +10,15 @@ from typing import Any, get_args
 
 from consumer.domain.chart import Chart
 from consumer.domain.fitting import misfits
-from consumer.domain.mapping import SECTIONS, Connection, MappingKey, MappingKind, Target
+from consumer.domain.mapping import (
+    ACCOUNT_KINDS,
+    SECTIONS,
+    TAX_KINDS,
+    Connection,
+    MappingKey,
+    MappingKind,
+    Target,
+)
 from consumer.domain.wishes import mappings_of
 from schemas.connections import parse_mappings
 from schemas.mistakes import Mistake, Mistakes
@@ -19,9 +27,7 @@ _KINDS: Mapping[str, MappingKind] = {
     SECTIONS.get(kind, kind): kind for kind in get_args(MappingKind)
 }
 """Kinds by their keys in the file."""
-_KEYED = frozenset({*SECTIONS, "payment_account", "refund_account"})
-_TAX_TYPES = ("tax", "no_tax", "outside_tax", "provider_tax")
-_ACCOUNTS = ("payment_account", "refund_account")
+_KEYED = frozenset({*SECTIONS, *ACCOUNT_KINDS})
 _PARTS = ("item", "account", "tax_type")
 _OF_ENTITY = re.compile(rf"entities\.(.+?)\.((?:{'|'.join(_KINDS)})(?:\..+)?)")
 
@@ -45,7 +51,7 @@ def parse_path(path: str) -> MappingKey:
         raise Mistakes([Mistake(path, "names no code", f"write {section}.CODE with Lago's code")])
     if kind not in _KEYED and key:
         raise Mistakes([Mistake(path, "is no mapping", f"{section} has no parts")])
-    return MappingKey(entity, kind, "" if kind in _ACCOUNTS and key == "default" else key)
+    return MappingKey(entity, kind, "" if kind in ACCOUNT_KINDS and key == "default" else key)
 
 
 def parse_words(key: MappingKey, words: Sequence[str]) -> Target:
@@ -54,7 +60,7 @@ def parse_words(key: MappingKey, words: Sequence[str]) -> Target:
     Raises:
         Mistakes: they say something else.
     """
-    bare = "tax_type" if key.kind in _TAX_TYPES else "account" if key.kind in _ACCOUNTS else None
+    bare = "tax_type" if key.kind in TAX_KINDS else "account" if key.kind in ACCOUNT_KINDS else None
     known = (bare,) if bare else _PARTS
     found: dict[str, str] = {}
     for word in words:
@@ -105,13 +111,13 @@ def exported(connection: Connection) -> dict[str, Any]:
         if key.entity:
             scope = made.setdefault("entities", {}).setdefault(key.entity, {})
         section = SECTIONS.get(key.kind, key.kind)
-        if key.kind in _ACCOUNTS:
+        if key.kind in ACCOUNT_KINDS:
             scope.setdefault(section, {})[key.key or "default"] = target.account
         elif key.kind in SECTIONS:
             scope.setdefault(section, {})[key.key] = _value(key, target)
         else:
             scope[section] = _value(key, target)
-    for section in _ACCOUNTS:
+    for section in ACCOUNT_KINDS:
         accounts = made.get(section, {})
         if list(accounts) == ["default"]:
             made[section] = accounts["default"]
@@ -120,7 +126,7 @@ def exported(connection: Connection) -> dict[str, Any]:
 
 
 def _value(key: MappingKey, target: Target) -> Any:
-    if key.kind in _TAX_TYPES:
+    if key.kind in TAX_KINDS:
         return target.tax_type
     parts = {name: getattr(target, name) for name in _PARTS}
     return {name: code for name, code in parts.items() if code is not None}
