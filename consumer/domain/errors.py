@@ -72,3 +72,12 @@ class Unauthorised(Halt):
 
 class TooManyRejects(Halt):
     """So many records in a row that only we can be at fault for: the service stops."""
+
+
+def fault(error: Exception) -> Refused:
+    """``translator_fault``: what a document fails with that we stumble over ourselves."""
+    return Refused(
+        "translator_fault",
+        f"Planning or translating the document failed with {type(error).__name__}.",
+        "This is a fault of ours: report it with the document's number; retry it with a new version.",
+    )

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.domain import batching
-from consumer.domain.batching import Batch, Candidate, PaymentPart, assemble
+from consumer.domain import candidates
+from consumer.domain.batching import Batch, assemble
+from consumer.domain.candidates import Candidate, PaymentPart
 from consumer.domain.documents import fingerprint
 from consumer.domain.mapping import MappingKey, Target
 from consumer.domain.objects import Money
@@ -137,7 +138,7 @@ def test_a_fault_of_the_translator_is_that_documents_failure_and_quotes_nothing(
             raise ZeroDivisionError(customer.name)
         return translate_contact(customer, **options)
 
-    monkeypatch.setattr(batching, "translate_contact", faulty)
+    monkeypatch.setattr(candidates, "translate_contact", faulty)
     batch = put(contact(1), contact(2, "Anna Secret"), contact(3))
     assert sent(batch) == [1, 3]
     [failure] = batch.failures

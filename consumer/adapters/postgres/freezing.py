@@ -15,17 +15,11 @@ from consumer.adapters.postgres.configuration import Configuration, Snapshot
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.failing import fail_documents
 from consumer.adapters.postgres.sql import statements
-from consumer.domain.batching import (
-    Batch,
-    Candidate,
-    Element,
-    Failure,
-    assemble,
-    fault,
-)
+from consumer.domain.batching import Batch, Failure, assemble
+from consumer.domain.candidates import Candidate, Element
 from consumer.domain.causes import of_connection
 from consumer.domain.clocks import Clocks
-from consumer.domain.errors import Refused
+from consumer.domain.errors import Refused, fault
 from consumer.domain.operations import OPERATIONS, DocumentKind, Operation, operation_of
 from consumer.domain.pacing import Limits, gap
 from consumer.ports import Fate, Freezing, Frozen, Sink

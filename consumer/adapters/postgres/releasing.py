@@ -15,10 +15,9 @@ from consumer.adapters.postgres.failing import fail_documents
 from consumer.adapters.postgres.planned import object_of_row, wait_for_others
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.sql import statements
-from consumer.domain.batching import fault
 from consumer.domain.causes import PLANNING, not_asked_for, unanswered
 from consumer.domain.clocks import Clocks
-from consumer.domain.errors import Reject, Unauthorised
+from consumer.domain.errors import Reject, Unauthorised, fault
 from consumer.domain.residuals import RESIDUAL
 from consumer.ports import Authorisation, Fate, Sink, Unavailable
 
