@@ -9,7 +9,8 @@ from typing import Literal
 from uuid import UUID
 
 from consumer.domain.chart import Chart
-from consumer.domain.documents import before_start, fingerprint
+from consumer.domain.documents import before_start
+from consumer.domain.fingerprints import fingerprint
 from consumer.domain.mapping import Connection
 from consumer.domain.money import ZERO
 from consumer.domain.objects import Money

@@ -6,15 +6,15 @@ stays until later invoices consume it, *refund* is paid back.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from uuid import UUID
 
 from consumer.domain import causes
-from consumer.domain.documents import OFFSET, Planned, before_start, fingerprint
+from consumer.domain.documents import OFFSET, Planned, before_start
+from consumer.domain.fingerprints import digest, fingerprint
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import Object, credit_note_of
+from consumer.domain.operations import DocumentKind
 from schemas import lago
 
 
@@ -75,7 +75,7 @@ def _parts(document: Planned, facts: lago.CreditNote) -> Iterator[Planned]:
 def part_of(
     document: Planned,
     *,
-    kind: str,
+    kind: DocumentKind,
     lago_id: UUID,
     amount_cents: int,
     part: str = "",
@@ -88,9 +88,8 @@ def part_of(
     if document.wanted is None:
         hold, stays = document.hold, document.stays
     facts = [kind, part, str(source), str(target), amount_cents, document.currency]
-    digest = hashlib.blake2b(json.dumps(facts).encode(), digest_size=16).digest()
     return Planned(
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         lago_id=lago_id,
         part=part,
         source=source,
@@ -99,7 +98,7 @@ def part_of(
         customer_id=document.customer_id,
         connection_id=document.connection_id,
         tenant_id=document.tenant_id,
-        wanted=digest if hold is None else None,
+        wanted=digest(facts) if hold is None else None,
         hold=hold,
         waits=document.wanted is None and document.waits,
         stays=stays,

@@ -5,8 +5,6 @@ ACCOUNTING.md 6. The identity is the payment (a payment request's is the request
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from datetime import UTC
 from uuid import UUID
@@ -14,6 +12,7 @@ from uuid import UUID
 from consumer.domain import causes
 from consumer.domain.documents import Planned
 from consumer.domain.errors import Inconsistent
+from consumer.domain.fingerprints import digest
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import Money, Object, invoice_of, money_of
 from consumer.domain.residuals import (
@@ -209,4 +208,4 @@ def payment_fingerprint(money: Money, amount: int | None) -> bytes:
     """Of what Xero gets."""
     paid_at = money.paid_at.isoformat() if money.paid_at else None
     facts = [amount, money.currency, paid_at, money.reference]
-    return hashlib.blake2b(json.dumps(facts).encode(), digest_size=16).digest()
+    return digest(facts)

@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from consumer.domain import causes
+from consumer.domain.contacts import plan_contact
 from consumer.domain.credit_notes import consumed, plan_allocations, plan_credit_note
-from consumer.domain.documents import Planned, plan_contact, plan_invoice
+from consumer.domain.documents import Planned
 from consumer.domain.homes import Home, choose_home
+from consumer.domain.invoices import plan_invoice
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import Object, ObjectKey, invoice_of, money_of
 from consumer.domain.payments import open_before, plan_payment, plan_residuals, split

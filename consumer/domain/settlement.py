@@ -11,7 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from consumer.domain.answers import Refusal, Saved
-from consumer.domain.documents import Rest, Stands, linked_contact, rest
+from consumer.domain.contacts import linked_contact
+from consumer.domain.documents import Rest, Stands, rest
 from consumer.domain.operations import DocumentKind
 from consumer.domain.translate.contact import name_suffix
 from schemas import lago

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from consumer.domain import candidates
 from consumer.domain.batching import Batch, assemble
 from consumer.domain.candidates import Candidate, PaymentPart
-from consumer.domain.documents import fingerprint
+from consumer.domain.fingerprints import fingerprint
 from consumer.domain.mapping import MappingKey, Target
 from consumer.domain.objects import Money
 from consumer.domain.operations import OPERATIONS, Operation

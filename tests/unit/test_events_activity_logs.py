@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.domain.documents import fingerprint
 from consumer.domain.errors import Undecodable
 from consumer.domain.events import Event, Ignored, decode
+from consumer.domain.fingerprints import fingerprint
 from consumer.domain.objects import (
     Contribution,
     Facet,

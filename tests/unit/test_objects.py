@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.domain.documents import fingerprint
 from consumer.domain.events import Event, decode
+from consumer.domain.fingerprints import fingerprint
 from consumer.domain.objects import (
     Contribution,
     Facet,

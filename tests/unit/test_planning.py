@@ -9,8 +9,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from consumer.domain.documents import fingerprint, plan_contact, plan_invoice
+from consumer.domain.contacts import plan_contact
+from consumer.domain.fingerprints import fingerprint
 from consumer.domain.homes import Home
+from consumer.domain.invoices import plan_invoice
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import FINAL, Facet, Object, ObjectKey, Stamp, customer_of, invoice_of
 

@@ -1,0 +1,51 @@
+"""Contacts: a customer and a connection in, his contact there out."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from consumer.domain import causes
+from consumer.domain.documents import Planned
+from consumer.domain.fingerprints import fingerprint
+from consumer.domain.homes import Home
+from consumer.domain.mapping import Connection
+from consumer.domain.objects import Object, customer_of
+from schemas import lago
+
+
+def plan_contact(customer: Object, home: Home, connection: Connection | None) -> Planned:
+    """The contact of a customer in his home."""
+    facts = customer_of(customer)
+    wanted, hold, waits = None, None, False
+    if connection is None:
+        hold, waits = causes.home(customer.key.lago_id), True
+    elif facts is None:
+        hold, waits = causes.content(customer.key.lago_id), True
+    elif facts.account_type == "partner":
+        hold = causes.PARTNER
+    else:
+        wanted = fingerprint(facts)
+    return Planned(
+        kind="contact",
+        lago_id=customer.key.lago_id,
+        customer_id=customer.key.lago_id,
+        connection_id=None if connection is None else connection.id,
+        tenant_id=None if connection is None else connection.tenant_id,
+        wanted=wanted,
+        hold=hold,
+        waits=waits,
+        stays=hold,  # a contact is never removed
+        until=home.until if connection is None else None,
+        xero_id=linked_contact(facts, connection.code) if facts and connection else None,
+    )
+
+
+def linked_contact(facts: lago.Customer, code: str) -> UUID | None:
+    """The ContactID that Lago's link gives for the connection of that code."""
+    for link in facts.integration_customers or ():
+        if link.type == "xero" and link.integration_code == code:
+            try:
+                return UUID(link.external_customer_id or "")
+            except ValueError:
+                return None
+    return None

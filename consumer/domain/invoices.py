@@ -1,0 +1,81 @@
+"""Invoices: one of Lago's and the connection it belongs to in, what must exist in Xero of it out."""
+
+from __future__ import annotations
+
+from consumer.domain import causes
+from consumer.domain.documents import Planned, before_start
+from consumer.domain.fingerprints import fingerprint
+from consumer.domain.homes import Home
+from consumer.domain.mapping import Connection
+from consumer.domain.objects import FINAL, Object, invoice_of
+from schemas import lago
+
+
+def plan_invoice(invoice: Object, connection: Connection | None, home: Home | None) -> Planned:
+    """The invoice in the connection it belongs to."""
+    facts = invoice_of(invoice)
+    hold, waits = _why_not(invoice, facts, connection)
+    number = facts.number if facts else None
+    return Planned(
+        kind="invoice",
+        lago_id=invoice.key.lago_id,
+        customer_id=invoice.customer_id,
+        connection_id=None if connection is None else connection.id,
+        tenant_id=None if connection is None else connection.tenant_id,
+        wanted=fingerprint(facts) if facts is not None and hold is None else None,
+        hold=hold,
+        waits=waits,
+        stays=_why_left(invoice, hold, connection),
+        until=home.until if connection is None and home is not None else None,
+        number=f"{connection.number_prefix if connection else ''}{number}" if number else None,
+        currency=facts.currency if facts else None,
+        dated=facts.issuing_date if facts else None,
+    )
+
+
+def _why_left(invoice: Object, hold: str | None, connection: Connection | None) -> str | None:
+    """Why a posted invoice that must be absent stays (ACCOUNTING.md 4); None: it is voided."""
+    if hold not in causes.TAKEN_BACK:
+        return hold  # a switch or a date concerns what is not posted yet
+    if invoice.value("paid") or invoice.value("offset"):
+        return causes.VOID_WITH_MONEY
+    if not _charges(invoice):
+        return causes.NOTHING_CHARGED
+    if connection is not None and connection.voids == "report":
+        return causes.policy("voids", connection.code)
+    return None
+
+
+def _charges(invoice: Object) -> bool:
+    """Whether the invoice has a total in Xero. One without is paid there, and stays as it is: what
+    is paid cannot be voided (xero.md 5). Consumed credit notes lower what is due, not the total."""
+    facts = invoice_of(invoice)
+    if facts is None or facts.total_amount_cents is None:
+        return True
+    return bool(facts.total_amount_cents + facts.credit_notes_amount_cents)
+
+
+def _why_not(
+    invoice: Object, facts: lago.Invoice | None, connection: Connection | None
+) -> tuple[str | None, bool]:
+    """Why the invoice is not to be posted, and whether that will pass (ACCOUNTING.md 2)."""
+    status = invoice.value("status")
+    if status in ("voided", "deleted"):
+        return causes.in_lago(status), False
+    if facts is None:
+        return causes.content(invoice.key.lago_id), True
+    if facts.self_billed:
+        return causes.SELF_BILLED, False
+    if facts.status != "finalized":
+        return causes.in_lago(facts.status or "unknown"), False
+    if invoice.facets["content"].stamp.rank < FINAL:  # the draft's: its number is no number
+        return causes.content(invoice.key.lago_id), True
+    if connection is None:
+        return causes.home(invoice.customer_id), True
+    if not connection.sync_invoices:
+        return causes.switched_off("invoices", connection.code), False
+    if before_start(connection, facts.issuing_date):
+        return causes.before_start(connection.code), False
+    if not facts.fees_amount_cents and (connection.zero_invoices == "skip" or not facts.fees):
+        return causes.policy("zero", connection.code), False
+    return None, False
