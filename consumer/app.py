@@ -22,11 +22,11 @@ from consumer.adapters.postgres.budget import PostgresBudget
 from consumer.adapters.postgres.charts import PostgresCharts
 from consumer.adapters.postgres.configuration import Configuration
 from consumer.adapters.postgres.database import Database, Timeouts, database
+from consumer.adapters.postgres.documents import Patience
 from consumer.adapters.postgres.inbox import PostgresInbox
 from consumer.adapters.postgres.ledger import PostgresLedger
 from consumer.adapters.postgres.migrate import newest
 from consumer.adapters.postgres.outbox import PostgresOutbox
-from consumer.adapters.postgres.planned import Patience
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.sampling import sample
 from consumer.adapters.postgres.snapshots import load_snapshot

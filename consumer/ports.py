@@ -445,7 +445,8 @@ class Other:
     sentence: str
 
 
-Finding = Saved | Absent | Other
+Sighting = Saved | Absent | Other
+"""What a look-up shows of one document."""
 
 
 class Ledger(Protocol):
@@ -474,8 +475,8 @@ class Ledger(Protocol):
     async def take_doubt(self, request_id: UUID) -> Doubtful | None:
         """Claim one for a while; None if another pod has it or it is closed."""
 
-    async def resolve(self, request_id: UUID, findings: Mapping[int, Finding]) -> Sequence[Fate]:
-        """Record what a look-up found, by position."""
+    async def resolve(self, request_id: UUID, sightings: Mapping[int, Sighting]) -> Sequence[Fate]:
+        """Record what a look-up showed, by position."""
 
     async def postpone(self, request_id: UUID, seconds: float) -> None:
         """Look again later."""

@@ -30,7 +30,7 @@ from consumer.domain.matching import (
     match_removed,
 )
 from consumer.domain.operations import OPERATIONS
-from consumer.ports import Absent, Budget, Call, Doubtful, Finding, Other, Sent
+from consumer.ports import Absent, Budget, Call, Doubtful, Other, Sent, Sighting
 
 SKEW = timedelta(minutes=5)
 """How far Xero's clock and the database's may be apart when a sweep asks what changed since."""
@@ -52,7 +52,7 @@ class LookUps:
         self.budget = budget
         self.clocks = clocks
 
-    async def findings(self, doubtful: Doubtful) -> dict[int, Finding]:
+    async def sightings(self, doubtful: Doubtful) -> dict[int, Sighting]:
         """What became of the members, by position; of a payment that may still arrive, nothing.
 
         Raises as ``call`` does.
@@ -85,7 +85,7 @@ class LookUps:
             saved = await self._sweep(doubtful, contact_sweep_path)
         return {m.position: _contact(m, saved) for m in doubtful.members}
 
-    async def _payments(self, doubtful: Doubtful) -> dict[int, Finding]:
+    async def _payments(self, doubtful: Doubtful) -> dict[int, Sighting]:
         """Xero keeps payments apart by nothing, so one may be made twice: it counts as absent only
         once neither the call nor a repetition under its key can still arrive."""
         saved = await self._sweep(doubtful, payment_sweep_path)
@@ -94,7 +94,7 @@ class LookUps:
             return {n: one if one is not None else Absent() for n, one in matches.items()}
         return {n: one for n, one in matches.items() if one is not None}
 
-    async def _allocations(self, doubtful: Doubtful, *, gone: bool) -> dict[int, Finding]:
+    async def _allocations(self, doubtful: Doubtful, *, gone: bool) -> dict[int, Sighting]:
         """By their credit note, which names all of its own; ``gone``: were they to be removed?"""
         [member] = doubtful.members
         note = "/".join(doubtful.frozen.path.split("/")[:2])
@@ -199,13 +199,13 @@ class LookUps:
         return reply
 
 
-def _numbered(member: Sent, saved: Sequence[Saved]) -> Finding:
+def _numbered(member: Sent, saved: Sequence[Saved]) -> Sighting:
     match = match_numbered(member.element, saved)
     if isinstance(match, Mismatch):
         return Other(match.sentence)
     return Absent() if match is None else match
 
 
-def _contact(member: Sent, saved: Sequence[Saved]) -> Finding:
+def _contact(member: Sent, saved: Sequence[Saved]) -> Sighting:
     match = match_contact(str(member.lago_id), saved)
     return Absent() if match is None else match

@@ -19,7 +19,7 @@ from consumer.domain.errors import Doubt, NotExecuted
 from consumer.domain.lookup import UNRESOLVED
 from consumer.domain.operations import elements_of
 from consumer.metrics import Metrics
-from consumer.ports import Absent, Budget, Doubtful, Finding, Ledger, Unavailable
+from consumer.ports import Absent, Budget, Doubtful, Ledger, Sighting, Unavailable
 
 log = structlog.get_logger()
 
@@ -108,12 +108,12 @@ class Resolver:
             await self._failed(doubtful, type(error).__name__)
 
     async def _find_out(self, doubtful: Doubtful) -> None:
-        findings = await self.lookups.findings(doubtful)
-        fates = await self.ledger.resolve(doubtful.frozen.request_id, findings)
+        sightings = await self.lookups.sightings(doubtful)
+        fates = await self.ledger.resolve(doubtful.frozen.request_id, sightings)
         count_fates(self.metrics, fates)
         self.on_work()
-        if len(findings) == len(doubtful.members):
-            self._ended(doubtful, findings)
+        if len(sightings) == len(doubtful.members):
+            self._ended(doubtful, sightings)
         else:  # the rest may still arrive
             raise Postponed(min(doubtful.final_in, self.clocks.stretched(60)))
 
@@ -134,15 +134,15 @@ class Resolver:
             again_in=wait,
         )
 
-    def _ended(self, doubtful: Doubtful, findings: dict[int, Finding]) -> None:
-        adopted = sum(isinstance(f, Saved) for f in findings.values())
+    def _ended(self, doubtful: Doubtful, sightings: dict[int, Sighting]) -> None:
+        adopted = sum(isinstance(f, Saved) for f in sightings.values())
         self.metrics.doubts.labels("adopted" if adopted else "dissolved").inc()
         log.info(
             "doubt_resolved",
             request_id=str(doubtful.frozen.request_id),
             why=doubtful.why,
             adopted=adopted,
-            absent=sum(isinstance(f, Absent) for f in findings.values()),
+            absent=sum(isinstance(f, Absent) for f in sightings.values()),
         )
 
     async def _resend(self, doubtful: Doubtful) -> None:

@@ -17,10 +17,10 @@ from consumer.adapters.postgres.budget import PostgresBudget
 from consumer.adapters.postgres.configuration import Configuration
 from consumer.adapters.postgres.connections import PostgresConnections
 from consumer.adapters.postgres.database import Database, Timeouts, database
+from consumer.adapters.postgres.documents import Patience
 from consumer.adapters.postgres.inbox import PostgresInbox
 from consumer.adapters.postgres.ledger import PostgresLedger
 from consumer.adapters.postgres.outbox import PostgresOutbox
-from consumer.adapters.postgres.planned import Patience
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.snapshots import load_snapshot
 from consumer.domain.answers import Answered, Element, Saved

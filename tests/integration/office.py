@@ -19,8 +19,8 @@ from consumer.adapters.postgres.budget import PostgresBudget
 from consumer.adapters.postgres.configuration import Configuration
 from consumer.adapters.postgres.connections import PostgresConnections
 from consumer.adapters.postgres.database import Database, database
+from consumer.adapters.postgres.documents import Patience
 from consumer.adapters.postgres.ledger import PostgresLedger
-from consumer.adapters.postgres.planned import Patience
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.snapshots import load_snapshot
 from consumer.adapters.vault import Vault

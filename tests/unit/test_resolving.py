@@ -16,7 +16,7 @@ from consumer.domain.answers import NotDone, Reply
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, NotExecuted
 from consumer.metrics import Metrics
-from consumer.ports import Absent, Call, Doubtful, Fate, Finding, Frozen, Sent
+from consumer.ports import Absent, Call, Doubtful, Fate, Frozen, Sent, Sighting
 
 SLOW, OTHER = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -42,7 +42,7 @@ class Doubts:
         self.due = {one.frozen.request_id: one for one in requests}
         self.failed: list[tuple[str, float]] = []
         self.postponed: list[float] = []
-        self.resolved: list[Mapping[int, Finding]] = []
+        self.resolved: list[Mapping[int, Sighting]] = []
         self.over = asyncio.Event()
 
     async def doubtful(
@@ -63,8 +63,8 @@ class Doubts:
         self.postponed.append(seconds)
         self.over.set()
 
-    async def resolve(self, request_id: UUID, findings: Mapping[int, Finding]) -> Sequence[Fate]:
-        self.resolved.append(findings)
+    async def resolve(self, request_id: UUID, sightings: Mapping[int, Sighting]) -> Sequence[Fate]:
+        self.resolved.append(sightings)
         self.over.set()
         return ()
 

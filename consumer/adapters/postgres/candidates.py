@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from consumer.adapters.postgres.planned import object_of_row
+from consumer.adapters.postgres.documents import object_of_row
 from consumer.domain.candidates import AllocationPart, Candidate, PaymentPart
 from consumer.domain.objects import (
     Facts,

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from consumer.adapters.postgres.configuration import Configuration
 from consumer.adapters.postgres.database import Conn
+from consumer.adapters.postgres.documents import Patience, write_documents
 from consumer.adapters.postgres.objects import lock_objects, write_objects
-from consumer.adapters.postgres.planned import Patience, write_documents
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.documents import Planned
 from consumer.domain.objects import Object, ObjectKey

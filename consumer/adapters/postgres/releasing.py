@@ -11,8 +11,8 @@ import asyncpg
 import structlog
 
 from consumer.adapters.postgres.database import Conn, Database
+from consumer.adapters.postgres.documents import object_of_row, wait_for_others
 from consumer.adapters.postgres.failing import fail_documents
-from consumer.adapters.postgres.planned import object_of_row, wait_for_others
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.causes import PLANNING, not_asked_for, unanswered

@@ -1,4 +1,4 @@
-"""Settling: an answer or a look-up's findings in, each document's new state out, exactly once."""
+"""Settling: an answer or what a look-up shows in, each document's new state out, exactly once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from consumer.domain.objects import Facts, customer_of, load_facets
 from consumer.domain.pacing import Limits
 from consumer.domain.refusals import OF_THE_ROOM
 from consumer.domain.settlement import Kept, Member, Settlement, Unsent, claimed, taken
-from consumer.ports import Absent, Fate, Finding, Other, Sink
+from consumer.ports import Absent, Fate, Other, Sighting, Sink
 
 SQL = statements("ledger")
 
@@ -41,9 +41,9 @@ class Settler:
         """Record an answer; to a closed request it changes nothing."""
         return await self.database.run(lambda c: self._settle(c, request_id, verdict, reply))
 
-    async def resolve(self, request_id: UUID, findings: Mapping[int, Finding]) -> Sequence[Fate]:
-        """Record what a look-up found, by position; the request closes when nothing is open."""
-        return await self.database.run(lambda c: self._resolve(c, request_id, findings))
+    async def resolve(self, request_id: UUID, sightings: Mapping[int, Sighting]) -> Sequence[Fate]:
+        """Record what a look-up showed, by position; the request closes when nothing is open."""
+        return await self.database.run(lambda c: self._resolve(c, request_id, sightings))
 
     async def _settle(
         self, conn: Conn, request_id: UUID, verdict: Verdict | None, reply: Reply | None
@@ -154,7 +154,7 @@ class Settler:
                 settlement.keep(member, answer, outcome)
 
     async def _resolve(
-        self, conn: Conn, request_id: UUID, findings: Mapping[int, Finding]
+        self, conn: Conn, request_id: UUID, sightings: Mapping[int, Sighting]
     ) -> Sequence[Fate]:
         request = await conn.fetchrow(SQL["lock_request"], request_id)
         if request is None or request["outcome"] is not None:
@@ -164,12 +164,12 @@ class Settler:
         adopted: list[tuple[Member, Saved]] = []
         absent = []
         for member in members:
-            finding = findings.get(member.position)
-            if isinstance(finding, Saved):
-                adopted.append((member, finding))
-            elif isinstance(finding, Other):
-                settlement.refuse(member, taken(finding.sentence))
-            elif isinstance(finding, Absent):
+            sighting = sightings.get(member.position)
+            if isinstance(sighting, Saved):
+                adopted.append((member, sighting))
+            elif isinstance(sighting, Other):
+                settlement.refuse(member, taken(sighting.sentence))
+            elif isinstance(sighting, Absent):
                 absent.append(member)
         how = "found" if request["doubt"] == "number_taken" else "adopted"
         await self._keep(conn, request["tenant_id"], adopted, settlement, how)
