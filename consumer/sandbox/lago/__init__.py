@@ -29,15 +29,10 @@ from consumer.sandbox.lago.credit_notes import (
     refund_failure_event,
 )
 from consumer.sandbox.lago.customers import customer, generate_customer, link, nested, updated
+from consumer.sandbox.lago.drawn_invoices import CURRENCIES, INVOICE_TYPES, generate_invoice
 from consumer.sandbox.lago.expected import Expected, ExpectedInvoice, cents
 from consumer.sandbox.lago.fees import FeeFacts, Price
-from consumer.sandbox.lago.invoices import (
-    CURRENCIES,
-    INVOICE_TYPES,
-    InvoiceFacts,
-    generate_invoice,
-    invoice,
-)
+from consumer.sandbox.lago.invoices import InvoiceFacts, invoice
 from consumer.sandbox.lago.messages import (
     Record,
     announcing_type,

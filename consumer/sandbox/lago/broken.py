@@ -11,8 +11,9 @@ from consumer.sandbox.lago.catalogue import UNMAPPED, VAT_20, Item, Regime, Tax
 from consumer.sandbox.lago.choices import Choices
 from consumer.sandbox.lago.clock import instant, iso
 from consumer.sandbox.lago.customers import generate_customer
+from consumer.sandbox.lago.drawn_invoices import generate_invoice
 from consumer.sandbox.lago.fees import FeeFacts, Price
-from consumer.sandbox.lago.invoices import InvoiceFacts, generate_invoice, invoice
+from consumer.sandbox.lago.invoices import InvoiceFacts, invoice
 from consumer.sandbox.lago.messages import Record, encode, key_of, raw_record
 from consumer.sandbox.lago.totals import Money
 

@@ -23,8 +23,8 @@ from consumer.sandbox.lago.catalogue import (
 )
 from consumer.sandbox.lago.choices import Choices, RandomChoices
 from consumer.sandbox.lago.customers import generate_customer, link, updated
+from consumer.sandbox.lago.drawn_invoices import generate_invoice
 from consumer.sandbox.lago.expected import Expected, ExpectedInvoice
-from consumer.sandbox.lago.invoices import generate_invoice
 from consumer.sandbox.lago.life import Life
 from consumer.sandbox.lago.messages import Record, customer_event, invoice_event, record
 
