@@ -14,9 +14,9 @@ from consumer.domain.documents import Planned
 from consumer.domain.homes import Home, choose_home
 from consumer.domain.invoices import plan_invoice
 from consumer.domain.mapping import Connection
-from consumer.domain.objects import Object, ObjectKey, invoice_of, money_of
+from consumer.domain.objects import Money, Object, ObjectKey, invoice_of, money_of
 from consumer.domain.payments import open_before, plan_payment, plan_residuals, split
-from consumer.domain.residuals import decide, residuals_of, with_residuals
+from consumer.domain.residuals import Residuals, decide, residuals_of, with_residuals
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
 """For objects that are just being stored."""
@@ -108,10 +108,13 @@ def _plan_payments(
         if ObjectKey("payment", id) in planning or changed & set(payment.invoice_ids)
     }
     shares = {id: _shares(payment, invoices, payments) for id, payment in concerned.items()}
+    on = _by_invoice(concerned)
     plans: list[Planned] = []
     for id in changed & invoices.keys():
         invoice, before = invoices[id], residuals_of(invoices[id])
-        now = decide(invoice, _on(id, concerned, shares), due=id in due)
+        connection = _get(connections, invoice.connection_id)
+        ignored = connection is not None and connection.residual_payments == "ignore"
+        now = _decide(invoice, on.get(id, ()), shares, due=id in due and not ignored)
         if now != before:
             invoices[id] = planning[invoice.key] = invoice = with_residuals(invoice, now)
         plans += plan_residuals(invoice, before, connections)
@@ -120,28 +123,51 @@ def _plan_payments(
     return plans
 
 
+def _by_invoice(payments: Mapping[UUID, Object]) -> dict[UUID, list[tuple[UUID, Object, Money]]]:
+    """The payments whose content is known on each invoice, the earliest first."""
+    ordered = sorted(payments.items(), key=lambda pair: (pair[1].first_seen or _LATEST, pair[0]))
+    on: dict[UUID, list[tuple[UUID, Object, Money]]] = {}
+    for id, payment in ordered:
+        if (money := money_of(payment)) is not None:
+            for invoice_id in payment.invoice_ids:
+                on.setdefault(invoice_id, []).append((id, payment, money))
+    return on
+
+
+def _decide(
+    invoice: Object,
+    payments: Sequence[tuple[UUID, Object, Money]],
+    shares: Mapping[UUID, Mapping[UUID, int] | None],
+    *,
+    due: bool,
+) -> Residuals:
+    """``decide`` with what the invoice's payments give it."""
+    figure = invoice.facets.get("paid")
+    given: dict[UUID, int | None] = {}
+    made_at, gone = {}, 0
+    for id, payment, money in payments:
+        share = shares[id]
+        cents = None if share is None else share.get(invoice.key.lago_id, 0)
+        if money.status == "succeeded":
+            given[id] = cents
+            if money.created_at is not None:
+                made_at[id] = money.created_at
+        elif figure is not None and f"lago:payment_{money.status}" in causes.TAKEN_BACK:
+            # Until Lago tells its figure again it still counts what has gone back.
+            later = payment.facets["status"].stamp.appended > figure.stamp.appended
+            gone += cents or 0 if later else 0
+    return decide(invoice, given, due=due, made_at=made_at, gone=gone)
+
+
 def _shares(
     payment: Object, invoices: Mapping[UUID, Object], payments: Mapping[UUID, Object]
 ) -> Mapping[UUID, int] | None:
     """What each of its invoices gets of a payment; None if that cannot be told."""
+    if len(payment.invoice_ids) == 1:
+        return split(payment, {})
     id = payment.key.lago_id
     due = {i: _open(invoices[i], payments, id) for i in payment.invoice_ids if i in invoices}
     return split(payment, {i: cents for i, cents in due.items() if cents is not None})
-
-
-def _on(
-    invoice_id: UUID,
-    payments: Mapping[UUID, Object],
-    shares: Mapping[UUID, Mapping[UUID, int] | None],
-) -> dict[UUID, int | None]:
-    """What the payments that succeeded give one invoice, the earliest first."""
-    ordered = sorted(payments.items(), key=lambda pair: (pair[1].first_seen or _LATEST, pair[0]))
-    given: dict[UUID, int | None] = {}
-    for id, payment in ordered:
-        money, share = money_of(payment), shares[id]
-        if money is not None and money.status == "succeeded" and invoice_id in payment.invoice_ids:
-            given[id] = None if share is None else share.get(invoice_id, 0)
-    return given
 
 
 def _open(invoice: Object, payments: Mapping[UUID, Object], but: UUID) -> int | None:

@@ -60,24 +60,37 @@ def residual_id(invoice_id: UUID, number: int) -> UUID:
     return uuid5(invoice_id, f"{RESIDUAL}:{number}")
 
 
-def decide(invoice: Object, shares: Mapping[UUID, int | None], *, due: bool) -> Residuals:
+def decide(
+    invoice: Object,
+    shares: Mapping[UUID, int | None],
+    *,
+    due: bool,
+    made_at: Mapping[UUID, datetime] | None = None,
+    gone: int = 0,
+) -> Residuals:
     """What is to be posted of the invoice's money without a payment.
 
     Args:
         shares: what each payment that succeeded gives the invoice, the earliest first; None where
             that is not known.
         due: the patience with what is pending is over.
+        made_at: when payments were made, where that is known: what was made after Lago told of a
+            residual's money is none of it.
+        gone: what payments gave that were taken back since Lago told its figure.
     """
+    made_at = made_at or {}
     now = residuals_of(invoice)
     known = {id: share for id, share in shares.items() if share is not None}
     told = invoice.value("paid") or 0
-    unexplained = told - sum(known.values())
+    unexplained = told - sum(known.values()) - gone
     free = sum(cents for cents, _ in now.made) - sum(now.given.get(id, 0) for id in known)
     given = dict(now.given)
     if now.made:
+        last = max(at for _, at in now.made)
         for id, share in known.items():
             if id not in given:
-                given[id] = max(0, min(share, free - max(0, unexplained)))
+                new = id in made_at and made_at[id] > last
+                given[id] = 0 if new else max(0, min(share, free - max(0, unexplained)))
                 free -= given[id]
     pending = unexplained - free
     if len(known) < len(shares):

@@ -111,7 +111,8 @@ class Settlement:
         self.failed: list[Failed] = []
         self.noticed: list[Noticed] = []
         self.replanned: list[Member] = []
-        """Contacts that Lago has linked while they were being created: those are used instead."""
+        """To be planned anew: contacts that Lago has linked while they were being created, and what
+        it has told another amount of."""
         self.closed: list[tuple[int, str]] = []
         """Positions whose outcome is known, and which it is."""
 
@@ -225,7 +226,9 @@ class Settlement:
     ) -> None:
         """Certainly not in Xero: back to where it belongs, with a new key next time."""
         for member in members:
-            if member.link is not None:
+            # Another amount, or none yet, is for planning to say: the row has what was sent.
+            changed = member.kind in REMADE and member.stands.wanted != member.sent
+            if member.link is not None or changed:
                 self._plan_again(member)
                 continue
             now = member.stands

@@ -186,7 +186,14 @@ def _change(
     if wait is not None and planned.kind != "contact":
         goes_on = row is not None and stands.state == "waiting" and stands.cause == target.cause
         target = replace(target, until=row["wait_until"] if row and goes_on else now + wait)
-    same = row is not None and (
+    # What Xero was asked for keeps its amount; once it is known not to be there, Lago's counts.
+    recounted = (
+        row is not None
+        and row["amount_cents"] != planned.amount_cents
+        and stands.state != "sending"
+        and stands.xero_id is None
+    )
+    same = (not recounted and row is not None) and (
         (target.state, target.cause, planned.wanted, planned.connection_id, target.drift, xero_id)
         == (
             stands.state,
@@ -198,7 +205,7 @@ def _change(
         )
         and target.until == row["wait_until"]
     )
-    if same or (row is not None and stands.state == "ready" == target.state
+    if same or (row is not None and stands.state == "ready" == target.state and not recounted
                 and planned.wanted == stands.wanted):  # fmt: skip
         return None
     raised = row is None or planned.wanted != stands.wanted

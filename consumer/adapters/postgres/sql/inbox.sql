@@ -57,7 +57,7 @@ select lago_id, array_agg(connection_id) as connections from document
 
 -- name: lock_documents
 select d.id, d.connection_id, d.kind, d.lago_id, d.part, d.target, d.state, d.cause, d.wait_until, d.wanted,
-       d.synced, d.xero_id, d.drift, d.number
+       d.synced, d.xero_id, d.drift, d.number, d.amount_cents
   from document d
   join unnest($1::text[], $2::uuid[]) as k (kind, lago_id) using (kind, lago_id)
  order by d.id
