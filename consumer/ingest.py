@@ -116,11 +116,7 @@ class Ingest:
             if len(batch) > 1:
                 half = len(batch) // 2
                 first, second = await self._ingest(batch[:half]), await self._ingest(batch[half:])
-                return Ingested(
-                    first.merged + second.merged,
-                    first.dead + second.dead,
-                    first.tenants | second.tenants,
-                )
+                return Ingested(first.merged + second.merged, first.dead + second.dead)
             [one] = batch
             self._judge("storing", error)
             dead = Undecodable(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
-from uuid import UUID
 
 from consumer.domain.errors import Undecodable
 from consumer.domain.events import Event
@@ -51,11 +50,10 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What one batch changed: events merged, events dead, tenants with something to send."""
+    """How many events of one batch were merged, and how many are dead."""
 
     merged: int = 0
     dead: int = 0
-    tenants: frozenset[UUID] = frozenset()
 
 
 class Inbox(Protocol):

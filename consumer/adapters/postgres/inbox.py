@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 from pydantic_core import to_json
@@ -56,10 +55,11 @@ class PostgresInbox:
         for incoming in told:
             for contribution in incoming.event.contributions if incoming.event else ():
                 news.setdefault(contribution.key, []).append((contribution, incoming))
-        tenants = await self._merge(conn, news, events) if news else frozenset[UUID]()
+        if news:
+            await self._merge(conn, news, events)
         merged = sum(1 for one in told if one.event is not None)
         dead = sum(1 for one in told if one.event is None and not rows[one.digest]["redriven"])
-        return Ingested(merged=merged, dead=dead, tenants=tenants)
+        return Ingested(merged=merged, dead=dead)
 
     async def _store_events(
         self, conn: Conn, batch: Sequence[Incoming]
@@ -93,7 +93,7 @@ class PostgresInbox:
         conn: Conn,
         news: Mapping[ObjectKey, list[tuple[Contribution, Incoming]]],
         events: Mapping[bytes, int],
-    ) -> frozenset[UUID]:
+    ) -> None:
         said = [c for contributions in news.values() for c, _ in contributions]
         others = {ObjectKey("invoice", id) for c in said for id in c.invoice_ids}
         others |= {ObjectKey("customer", c.customer_id) for c in said if c.customer_id}
@@ -113,7 +113,7 @@ class PostgresInbox:
         notes = consumed_notes(objects.values()) - known.keys() - objects.keys()
         if notes:
             known |= await lock_objects(conn, notes)
-        return await self.planner.plan(conn, known, objects, made)
+        await self.planner.plan(conn, known, objects, made)
 
 
 def _event_row(incoming: Incoming) -> tuple[Any, ...]:

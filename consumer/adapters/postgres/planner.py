@@ -38,10 +38,7 @@ class Planner:
             due: the invoices whose pending residuals have waited long enough.
         """
         known = await lock_objects(conn, keys)
-        if not known:
-            return ()
-        documents, _ = await self._plan(conn, known, dict(known), {}, due)
-        return documents
+        return await self.plan(conn, known, dict(known), {}, due) if known else ()
 
     async def plan(
         self,
@@ -49,24 +46,15 @@ class Planner:
         known: Mapping[ObjectKey, Object],
         objects: dict[ObjectKey, Object],
         made: Mapping[int, datetime],
-    ) -> frozenset[UUID]:
-        """Plan ``objects`` and write all that changed; returns the tenants with work.
+        due: Collection[UUID] = (),
+    ) -> Sequence[Planned]:
+        """Plan ``objects`` and write all that changed; returns all that they ask for.
 
         Args:
             known: the locked rows, as they were.
             made: when each event that changed an object was appended.
+            due: as for ``again``.
         """
-        _, tenants = await self._plan(conn, known, objects, made, ())
-        return tenants
-
-    async def _plan(
-        self,
-        conn: Conn,
-        known: Mapping[ObjectKey, Object],
-        objects: dict[ObjectKey, Object],
-        made: Mapping[int, datetime],
-        due: Collection[UUID],
-    ) -> tuple[Sequence[Planned], frozenset[UUID]]:
         at = await conn.fetchrow(SQL["now"])
         assert at is not None
         plan = plan_family(
@@ -88,7 +76,7 @@ class Planner:
             await conn.execute(SQL["release"], list(plan.released))
         if tenants:
             await conn.execute(SQL["wake_tenants"], list(tenants))
-        return plan.documents, tenants
+        return plan.documents
 
 
 async def _contacts(conn: Conn, keys: Iterable[ObjectKey]) -> dict[UUID, list[int]]:
