@@ -100,6 +100,11 @@ class Connection:
     lookup: Literal["specific", "lago"] = "specific"
     mappings: Mapping[MappingKey, Target] = field(default_factory=dict)
 
+    @property
+    def posts_residuals(self) -> bool:
+        """Whether money that no payment explains is posted."""
+        return self.residual_payments == "post"
+
     def find(self, kind: MappingKind, keys: tuple[str, ...] = ("",), *, entity: str = "") -> Found:
         """The mapping of the first of ``keys`` (a Lago code, a Lago id) that has one.
 

@@ -14,12 +14,13 @@ from consumer.domain.documents import Planned
 from consumer.domain.errors import Inconsistent
 from consumer.domain.fingerprints import digest
 from consumer.domain.mapping import Connection
-from consumer.domain.objects import Money, Object, invoice_of, money_of
+from consumer.domain.objects import Money, Object, money_of
 from consumer.domain.residuals import (
     RESIDUAL,
     Residuals,
+    currency_of,
     residual_id,
-    residual_money,
+    residual_moneys,
     residuals_of,
 )
 from consumer.domain.translate.portions import split_payment
@@ -86,44 +87,47 @@ def plan_residuals(
 ) -> list[Planned]:
     """The documents of an invoice's residuals; ``before``: what was decided on it before."""
     now, id = residuals_of(invoice), invoice.key.lago_id
-    made = [residual_money(invoice, residual_id(id, n + 1), id) for n in range(len(now.made))]
+    moneys = residual_moneys(invoice, id)
     plans = [
         _residual(
             invoice,
+            lago_id,
             money,
-            number,
             None if money.amount_cents else causes.PAYMENT_REVERSED,
             connections,
         )
-        for number, money in enumerate(made, 1)
-        if money is not None
+        for lago_id, money in moneys.items()
     ]
+    currency = currency_of(invoice)
     withdrawn = before.pending and not now.pending and len(now.made) == len(before.made)
-    facts = invoice_of(invoice)
-    if facts is not None and facts.currency is not None and (now.pending or withdrawn):
-        money = Money(now.pending, facts.currency, None, (id,), None, "succeeded")
-        hold = causes.residual(id) if now.pending else causes.NOTHING_OPEN
-        plans.append(_residual(invoice, money, len(made) + 1, hold, connections))
+    if currency is not None and (now.pending or withdrawn):
+        money = Money(now.pending, currency, None, (id,), None, "succeeded")
+        hold = _why_pending(invoice, now, connections)
+        plans.append(_residual(invoice, residual_id(id, len(moneys) + 1), money, hold, connections))
     return plans
+
+
+def _why_pending(invoice: Object, now: Residuals, connections: Mapping[int, Connection]) -> str:
+    """The policy concerns what is pending only: from what was decided before it changed payments may
+    have been taken."""
+    connection = connections.get(invoice.connection_id or 0)
+    if connection is not None and not connection.posts_residuals:
+        return causes.policy("residual", connection.code)
+    return causes.residual(invoice.key.lago_id) if now.pending else causes.NOTHING_OPEN
 
 
 def _residual(
     invoice: Object,
+    lago_id: UUID,
     money: Money,
-    number: int,
     hold: str | None,
     connections: Mapping[int, Connection],
 ) -> Planned:
-    connection = connections.get(invoice.connection_id or 0)
-    # What was decided before the policy changed stays: payments may have been taken from it.
-    ignored = connection is not None and connection.residual_payments == "ignore"
-    if hold not in (None, causes.PAYMENT_REVERSED) and connection is not None and ignored:
-        hold = causes.policy("residual", connection.code)
     return _on_invoice(
         invoice,
         money,
         connections,
-        lago_id=residual_id(invoice.key.lago_id, number),
+        lago_id=lago_id,
         target=invoice.key.lago_id,
         part=RESIDUAL,
         customer_id=invoice.customer_id,

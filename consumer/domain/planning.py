@@ -113,8 +113,8 @@ def _plan_payments(
     for id in changed & invoices.keys():
         invoice, before = invoices[id], residuals_of(invoices[id])
         connection = _get(connections, invoice.connection_id)
-        ignored = connection is not None and connection.residual_payments == "ignore"
-        now = _decide(invoice, on.get(id, ()), shares, due=id in due and not ignored)
+        posts = connection is None or connection.posts_residuals
+        now = _decide(invoice, on.get(id, ()), shares, due=id in due and posts)
         if now != before:
             invoices[id] = planning[invoice.key] = invoice = with_residuals(invoice, now)
         plans += plan_residuals(invoice, before, connections)

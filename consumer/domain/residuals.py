@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
-from consumer.domain.objects import Facet, Money, Object, Stamp, Told, invoice_of
+from consumer.domain.objects import Facet, Money, Object, Stamp, Told
 
 RESIDUAL = "residual"
 """The part of a payment's document that is an invoice's residual."""
@@ -131,12 +131,20 @@ def _told_at(stamp: Stamp) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def residual_money(invoice: Told, document_id: UUID, invoice_id: UUID) -> Money | None:
-    """The facts of one residual, as of a payment; None if it is not decided on."""
-    facts = invoice_of(invoice)
-    if facts is None or facts.currency is None:
-        return None
-    for number, (cents, at) in enumerate(residuals_of(invoice).made, 1):
-        if residual_id(invoice_id, number) == document_id:
-            return Money(cents, facts.currency, at, (invoice_id,), None, "succeeded")
-    return None
+def currency_of(invoice: Told) -> str | None:
+    """The invoice's currency, once a message told its content."""
+    content = invoice.value("content")
+    return None if content is None else content.get("currency")
+
+
+def residual_moneys(invoice: Told, invoice_id: UUID) -> dict[UUID, Money]:
+    """The facts of each residual that was decided on, as of a payment, by ``residual_id``, in order."""
+    currency = currency_of(invoice)
+    if currency is None:
+        return {}
+    return {
+        residual_id(invoice_id, number): Money(
+            cents, currency, at, (invoice_id,), None, "succeeded"
+        )
+        for number, (cents, at) in enumerate(residuals_of(invoice).made, 1)
+    }

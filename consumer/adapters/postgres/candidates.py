@@ -17,7 +17,7 @@ from consumer.domain.objects import (
     load_facets,
     money_of,
 )
-from consumer.domain.residuals import RESIDUAL, residual_money
+from consumer.domain.residuals import RESIDUAL, residual_moneys
 from consumer.domain.translate.types import Posted
 
 
@@ -50,7 +50,7 @@ def candidate_of(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
 
 def _payment_part(row: asyncpg.Record, of: Facts) -> PaymentPart | None:
     residual = row["part"] == RESIDUAL
-    money = residual_money(of, row["lago_id"], row["target"]) if residual else money_of(of)
+    money = residual_moneys(of, row["target"]).get(row["lago_id"]) if residual else money_of(of)
     if money is None or row["amount_cents"] is None:
         return None
     return PaymentPart(
