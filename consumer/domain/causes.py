@@ -4,9 +4,8 @@ answer ends.
 A cause is ``kind``, ``kind:name`` or ``kind:name@connection``; whoever removes one releases what it holds
 by exactly this string, so none is spelt anywhere else but by the SQL that writes or reads causes of rows:
 ``doc:<document>`` and ``contact|invoice|credit_note:<lago_id>@<connection>`` (waits for another),
-``plan:<document>``, ``unplaced:<credit note>``,
-``room:<invoice or credit note>``, ``deducted`` and ``below_cent``. Errors bring theirs
-along (``tax:…``, ``lock:…``), as ``ConsumerError.cause``.
+``plan:<document>``, ``unplaced:<credit note>``, ``deducted`` and ``below_cent``. Errors bring theirs along
+(``tax:…``, ``lock:…``), as ``ConsumerError.cause``.
 """
 
 from __future__ import annotations
@@ -108,6 +107,11 @@ def policy(name: str, connection: str) -> str:
 def of_connection(cause: str, connection: str) -> str:
     """A cause that a change of the connection of this code ends."""
     return f"{cause}@{connection}"
+
+
+def room(lago_id: UUID) -> str:
+    """Something must be taken off the invoice or credit note in Xero first."""
+    return f"room:{lago_id}"
 
 
 def is_residual(cause: str | None) -> bool:

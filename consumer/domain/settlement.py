@@ -10,10 +10,12 @@ from itertools import product
 from typing import Any
 from uuid import UUID
 
+from consumer.domain import causes
 from consumer.domain.answers import Refusal, Saved
 from consumer.domain.contacts import linked_contact
 from consumer.domain.documents import Rest, Stands, rest
 from consumer.domain.operations import DocumentKind
+from consumer.domain.refusals import OF_THE_ROOM
 from consumer.domain.translate.contact import name_suffix
 from schemas import lago
 
@@ -45,6 +47,8 @@ class Member:
     customer: lago.Customer | None = None
     """Of a contact."""
     connection_code: str = ""
+    room: UUID | None = None
+    """The Lago id of the invoice or the credit note that it takes from."""
 
     @property
     def link(self) -> UUID | None:
@@ -84,6 +88,12 @@ class Failed:
 
     member: Member
     refusal: Refusal
+
+    @property
+    def cause(self) -> str | None:
+        """What lets it be sent again by itself; None: nothing does."""
+        room = self.member.room if self.refusal.code in OF_THE_ROOM else None
+        return causes.room(room) if room is not None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from consumer.domain.clocks import Clocks
 from consumer.domain.documents import Stands
 from consumer.domain.objects import Facts, customer_of, load_facets
 from consumer.domain.pacing import Limits
-from consumer.domain.refusals import OF_THE_ROOM
 from consumer.domain.settlement import Kept, Member, Settlement, Unsent, claimed, taken
 from consumer.ports import Absent, Fate, Other, Sighting, Sink
 
@@ -193,11 +192,10 @@ class Settler:
             )
         if settlement.failed:
             rows = [
-                (f.member.document_id, f.refusal.code, f.refusal.said, f.refusal.hint, None)
+                (f.member.document_id, f.refusal.code, f.refusal.said, f.refusal.hint, f.cause)
                 for f in settlement.failed
             ]
             await conn.execute(SQL["fail_documents"], *columns(rows, 5))
-            await conn.execute(SQL["want_room"], [row[0] for row in rows], sorted(OF_THE_ROOM))
         announced = _announcements(settlement)
         if announced:
             await conn.execute(SQL["announce_documents"], *columns(announced, 5), self.sinks)
@@ -243,6 +241,7 @@ def _member(row: asyncpg.Record) -> Member:
         expected={name: row[name] for name in ("net", "tax", "total")},
         customer=customer_of(Facts(load_facets(facts))) if facts else None,
         connection_code=row["connection_code"],
+        room=row["room"],
     )
 
 

@@ -168,7 +168,7 @@ select r.id, r.tenant_id, r.purpose, r.method, r.path, r.body, r.outcome, r.star
 -- Those without an outcome; all of them if $2.
 select m.position, m.document_id, m.sent, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.attempts,
        d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id, d.batch_limit, c.code as connection_code,
-       k.facts::text as customer_facts
+       coalesce(d.target, d.source) as room, k.facts::text as customer_facts
   from member m join document d on d.id = m.document_id join connection c on c.id = d.connection_id
   left join object k on d.kind = 'contact' and k.kind = 'customer' and k.lago_id = d.lago_id
  where m.request_id = $1 and (m.outcome is null or $2)
@@ -223,11 +223,6 @@ update document d
 insert into release (cause)
 select distinct d.cause from document d
  where d.cause = any(select 'doc:' || id from unnest($1::bigint[]) as id) and d.state in ('waiting', 'skipped');
-
--- name: want_room
--- What Xero refused for want of room on an invoice or a credit note waits for something to be taken off it.
-update document set cause = 'room:' || coalesce(target, source)
- where id = any($1::bigint[]) and code = any($2::text[]) and coalesce(target, source) is not null;
 
 -- name: release_room
 insert into release (cause)
