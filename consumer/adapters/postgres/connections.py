@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -17,26 +17,15 @@ from consumer.adapters.postgres.mending import raise_revision, release_all
 from consumer.adapters.postgres.snapshots import load_snapshot, store_chart, store_mappings
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.errors import Halt
+from consumer.domain.mapping import Connection
 from consumer.ports import Stored, TokenSet, Wish
 
 SQL = statements("connections")
 AUTHORISATIONS = statements("authorisations")
 
-_SETTINGS = (
-    "customers",
-    "default",
-    "billing_entities",
-    "start_date",
-    "sync_invoices",
-    "sync_credit_notes",
-    "sync_payments",
-    "number_prefix",
-    "zero_invoices",
-    "voids",
-    "residual_payments",
-    "lookup",
-    "locked_period",
-)
+_COLUMNS = frozenset({"id", "code", "organization_id", "tenant_id", "name", "mappings"})
+"""What has a column, or rows, of its own."""
+_SETTINGS = tuple(f.name for f in fields(Connection) if f.name not in _COLUMNS)
 
 
 class PostgresConnections:
