@@ -8,7 +8,6 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from importlib.metadata import version
 
 import httpx
@@ -66,6 +65,14 @@ def sinks_of(settings: Settings) -> list[Sink]:
     return ["dead_letter", "webhook"] if told else ["dead_letter"]
 
 
+def webhook_of(settings: Settings) -> HttpWebhook | None:
+    """Where failures are posted, to be closed by the caller; None: nowhere."""
+    if settings.webhook_url is None or settings.webhook_secret is None:
+        return None
+    secret = settings.webhook_secret.get_secret_value()
+    return HttpWebhook(settings.webhook_url, secret, allow_http=settings.webhook_allow_http)
+
+
 def authorisations_of(settings: Settings, db: Database) -> PostgresAuthorisations:
     """Secrets and tokens, opened with the settings' keys."""
     vault = settings.vault()
@@ -121,24 +128,12 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
         limits = limits_of(settings)
         db = await stack.enter_async_context(open_database(settings))
         sinks = sinks_of(settings)
-        webhook = None
-        if settings.webhook_url is not None and settings.webhook_secret is not None:
-            webhook = HttpWebhook(
-                settings.webhook_url,
-                settings.webhook_secret.get_secret_value(),
-                allow_http=settings.webhook_allow_http,
-            )
+        webhook = webhook_of(settings)
+        if webhook is not None:
             stack.push_async_callback(webhook.close)
         client = await stack.enter_async_context(open_client())
         configuration = Configuration(load_snapshot)
-        planner = Planner(
-            configuration,
-            Patience(
-                home=timedelta(seconds=clocks.home_wait),
-                residual=timedelta(seconds=clocks.residual_wait),
-                dependency=timedelta(seconds=clocks.missing_dependency_after),
-            ),
-        )
+        planner = Planner(configuration, Patience.of(clocks))
         inbox = PostgresInbox(db, planner, sinks=sinks)
         ledger = PostgresLedger(
             db, configuration, planner, limits=limits, clocks=clocks, sinks=sinks,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -193,14 +193,7 @@ async def books(
     organization_id = uuid4()
     async with database(url, timeouts=timeouts) as db:
         configuration = Configuration(load_snapshot)
-        planner = Planner(
-            configuration,
-            Patience(
-                home=timedelta(seconds=clocks.home_wait),
-                residual=timedelta(seconds=clocks.residual_wait),
-                dependency=timedelta(seconds=clocks.missing_dependency_after),
-            ),
-        )
+        planner = Planner(configuration, Patience.of(clocks))
         inbox = PostgresInbox(db, planner, sinks=["dead_letter"])
         ledger = PostgresLedger(
             db,

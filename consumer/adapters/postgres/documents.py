@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.sql import columns, statements
 from consumer.domain.causes import awaits_news, is_residual
+from consumer.domain.clocks import Clocks
 from consumer.domain.documents import Planned, Rest, Stands, object_of, rest
 from consumer.domain.objects import Object, ObjectKey
 
@@ -33,6 +34,15 @@ class Patience:
     home: timedelta
     residual: timedelta
     dependency: timedelta
+
+    @classmethod
+    def of(cls, clocks: Clocks) -> Patience:
+        """As the clocks say."""
+        return cls(
+            home=timedelta(seconds=clocks.home_wait),
+            residual=timedelta(seconds=clocks.residual_wait),
+            dependency=timedelta(seconds=clocks.missing_dependency_after),
+        )
 
     def with_(self, cause: str | None) -> timedelta | None:
         """How long a document waits that ``cause`` holds; None: planning says so, or without end."""
