@@ -28,7 +28,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What goes into one request, what fails, and facts for people by document."""
+    """What goes into one request, what fails, and what was noted, by document."""
 
     elements: tuple[Element, ...]
     failures: tuple[Failure, ...]

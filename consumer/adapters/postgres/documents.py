@@ -175,58 +175,64 @@ def _change(
     patience: Patience,
 ) -> Change | None:
     """What planning changes of the document; None if nothing."""
-    if row is None:
-        stands = Stands("waiting")
-    else:
-        stands = Stands(row["state"], row["cause"], row["wanted"], row["synced"], row["xero_id"])
-    xero_id, synced = stands.xero_id, stands.synced
-    if planned.xero_id not in (None, xero_id) and planned.wanted:
-        xero_id, synced = planned.xero_id, planned.wanted  # linked by Lago: left as it is in Xero
-    target = rest(planned.kind, replace(stands, xero_id=xero_id, synced=synced), planned)
-    if row is not None and stands.state == "sending":
-        target = Rest("sending", planned.stays or planned.hold)
-        xero_id, synced = stands.xero_id, stands.synced
-    elif (
-        stands.state == "waiting"
-        and target.state == "ready"
-        and planned.wanted == stands.wanted is not None
-    ):
-        target = Rest("waiting", stands.cause, row["wait_until"] if row is not None else None)
+    stands = _stands(row)
+    there = _as_linked(stands, planned)
+    target = rest(planned.kind, there, planned)
+    if stands.state == "sending":
+        there, target = stands, Rest("sending", planned.stays or planned.hold)
+    elif row is not None and target.state == "ready" and _goes_on_waiting(stands, planned):
+        target = Rest("waiting", stands.cause, row["wait_until"])
     wait = patience.with_(target.cause) if target.state == "waiting" else None
     if wait is not None and planned.kind != "contact":
-        goes_on = row is not None and stands.state == "waiting" and stands.cause == target.cause
+        goes_on = row is not None and (stands.state, stands.cause) == ("waiting", target.cause)
         target = replace(target, until=row["wait_until"] if row and goes_on else now + wait)
-    # What Xero was asked for keeps its amount; once it is known not to be there, Lago's counts.
-    recounted = (
-        row is not None
-        and row["amount_cents"] != planned.amount_cents
-        and stands.state != "sending"
-        and stands.xero_id is None
-    )
-    same = (not recounted and row is not None) and (
-        (target.state, target.cause, planned.wanted, planned.connection_id, target.drift, xero_id)
-        == (
-            stands.state,
-            stands.cause,
-            stands.wanted,
-            row["connection_id"],
-            row["drift"],
-            stands.xero_id,
-        )
-        and target.until == row["wait_until"]
-    )
-    if same or (row is not None and stands.state == "ready" == target.state and not recounted
-                and planned.wanted == stands.wanted):  # fmt: skip
+    if row is not None and _same(row, stands, planned, target, there.xero_id):
         return None
     raised = row is None or planned.wanted != stands.wanted
     return Change(
         None if row is None else row["id"],
         planned,
         target,
-        synced,
-        xero_id,
+        there.synced,
+        there.xero_id,
         event_id if raised else None,
         appended_at if raised else None,
+    )
+
+
+def _stands(row: asyncpg.Record | None) -> Stands:
+    if row is None:
+        return Stands("waiting")
+    return Stands(row["state"], row["cause"], row["wanted"], row["synced"], row["xero_id"])
+
+
+def _as_linked(stands: Stands, planned: Planned) -> Stands:
+    """With the contact that Lago links instead of what we knew; it is left as it is in Xero."""
+    if planned.wanted and planned.xero_id not in (None, stands.xero_id):
+        return replace(stands, xero_id=planned.xero_id, synced=planned.wanted)
+    return stands
+
+
+def _goes_on_waiting(stands: Stands, planned: Planned) -> bool:
+    """Whether it waits for others, and nothing new is wanted of it."""
+    return stands.state == "waiting" and planned.wanted == stands.wanted is not None
+
+
+def _same(
+    row: asyncpg.Record, stands: Stands, planned: Planned, target: Rest, xero_id: UUID | None
+) -> bool:
+    """Whether the row says so already; what is ready is not made ready again, or it would lose its
+    turn."""
+    # What Xero was asked for keeps its amount; once it is known not to be there, Lago's counts.
+    asked_for = stands.state == "sending" or stands.xero_id is not None
+    if not asked_for and row["amount_cents"] != planned.amount_cents:
+        return False
+    if stands.state == "ready" == target.state and planned.wanted == stands.wanted:
+        return True
+    was = (stands.state, stands.cause, stands.wanted, stands.xero_id)
+    return was == (target.state, target.cause, planned.wanted, xero_id) and (
+        (row["connection_id"], row["drift"], row["wait_until"])
+        == (planned.connection_id, target.drift, target.until)
     )
 
 

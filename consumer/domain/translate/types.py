@@ -20,7 +20,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A recorded fact: ``fallback_used``, ``tax_override``, ``subcent``, …
+    """What translation noticed, to be counted: ``fallback_used``, ``tax_override``, ``subcent``, …
 
     ``subject`` names the mapping or line concerned; ``amount`` is in major units.
     """
