@@ -14,8 +14,6 @@ from consumer.domain.elements import amount, listed, messages_of, parse, persona
 from consumer.domain.operations import DocumentKind
 from consumer.domain.pairing import ID, paired, surplus, target, uuid
 
-Kind = DocumentKind
-
 GONE = ("VOIDED", "DELETED")
 """The statuses of what is no more."""
 
@@ -112,7 +110,7 @@ class InDoubt:
 
 Verdict = Answered | NotDone | InDoubt
 
-_COLLECTION: Mapping[Kind, str] = {
+_COLLECTION: Mapping[DocumentKind, str] = {
     "contact": "Contacts",
     "invoice": "Invoices",
     "credit_note": "CreditNotes",
@@ -120,7 +118,7 @@ _COLLECTION: Mapping[Kind, str] = {
     "payment": "Payments",
     "refund": "Payments",
 }
-_FLAG: Mapping[Kind, str] = {
+_FLAG: Mapping[DocumentKind, str] = {
     "contact": "HasValidationErrors",
     "invoice": "HasErrors",
     "credit_note": "HasErrors",
@@ -134,7 +132,7 @@ _KEY_REUSED = re.compile(r"idempotency key.*different request", re.IGNORECASE | 
 _OFFLINE = re.compile(r"The (?:Organisation|Xero API) is [a-z ]{1,80}")
 
 
-def classify(reply: Reply, kind: Kind, sent: Sequence[Mapping[str, object]]) -> Verdict:
+def classify(reply: Reply, kind: DocumentKind, sent: Sequence[Mapping[str, object]]) -> Verdict:
     """What a complete answer to a write of these elements means. Never raises.
 
     Xero answers 200 even when every element failed (``summarizeErrors=false``). A 400 names its
@@ -181,7 +179,11 @@ def _no_outcome(reply: Reply) -> InDoubt:
 
 
 def _answered(
-    elements: list[object], kind: Kind, sent: Sequence[Mapping[str, object]], *, strict: bool
+    elements: list[object],
+    kind: DocumentKind,
+    sent: Sequence[Mapping[str, object]],
+    *,
+    strict: bool,
 ) -> Verdict:
     """``strict``: in a 400 an element without status and complaint is no success."""
     answered = [element for element in elements if isinstance(element, Mapping)]
@@ -205,7 +207,7 @@ def _answered(
 
 
 def _fate(
-    element: Mapping[str, object], kind: Kind, personal: Sequence[str], *, strict: bool
+    element: Mapping[str, object], kind: DocumentKind, personal: Sequence[str], *, strict: bool
 ) -> Element | None:
     """Saved is a real id without ERROR (WARNING is success); None: it cannot be told.
 
@@ -228,7 +230,7 @@ def _fate(
     return Refusal(rule.code, said, rule.hint, rule.next)
 
 
-def saved(element: Mapping[str, object], kind: Kind) -> Saved | None:
+def saved(element: Mapping[str, object], kind: DocumentKind) -> Saved | None:
     """An element of Xero's as it is kept there; None without an id, or with the zero GUID."""
     xero_id = uuid(element.get(ID[kind]) or element.get(ID[kind].replace("ID", "Id")))
     if xero_id is None:

@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from urllib.parse import quote
 from uuid import UUID
 
-from consumer.domain.answers import GONE, InDoubt, Kind, NotDone, Reply, Saved, not_done
+from consumer.domain.answers import GONE, InDoubt, NotDone, Reply, Saved, not_done
 from consumer.domain.answers import saved as read_saved
 from consumer.domain.elements import parse
 from consumer.domain.errors import Doubt
+from consumer.domain.operations import DocumentKind
 
 PAGE_SIZE = 1000
 """Xero's largest page."""
 MAX_NUMBERS = 50
 MAX_QUERY = 1800
 """Characters of a numbers list, encoded: a URL beyond 2,000 is not safe with every gateway."""
-_COLLECTION: Mapping[Kind, str] = {
+_COLLECTION: Mapping[DocumentKind, str] = {
     "contact": "Contacts",
     "invoice": "Invoices",
     "credit_note": "CreditNotes",
@@ -31,7 +32,7 @@ _COLLECTION: Mapping[Kind, str] = {
 UNRESOLVED = "doubt_unresolved"
 UNRESOLVED_AFTER = 10
 """Look-ups that tell nothing until people hear of it: an hour or so."""
-_WHERE: Mapping[Kind, str] = {
+_WHERE: Mapping[DocumentKind, str] = {
     "contact": "a contact that carries the customer's Lago id as its contact number",
     "invoice": "an invoice with this number",
     "credit_note": "a credit note with this number",
@@ -50,7 +51,7 @@ class Found:
     pages: int = 1
 
 
-def unresolved(kind: Kind, why: str) -> Doubt:
+def unresolved(kind: DocumentKind, why: str) -> Doubt:
     """``doubt_unresolved``: what is announced of a document that no look-up tells of.
 
     Args:
@@ -97,7 +98,9 @@ def payment_sweep_path(page: int = 1) -> str:
     return f"Payments?order=PaymentID&page={page}&pageSize={PAGE_SIZE}"
 
 
-def parse_found(reply: Reply, kind: Kind, *, single: bool = False) -> Found | NotDone | InDoubt:
+def parse_found(
+    reply: Reply, kind: DocumentKind, *, single: bool = False
+) -> Found | NotDone | InDoubt:
     """What a look-up found; anything but a readable answer is a reason to look again.
 
     ``single``: the path named one object, so 404 says that there is none. For a list it would only
@@ -135,7 +138,7 @@ def _document(reply: Reply, *, single: bool) -> Mapping[str, object] | Found | N
     return parse(reply.body)
 
 
-def _found(elements: object, kind: Kind, pages: int = 1) -> Found | InDoubt:
+def _found(elements: object, kind: DocumentKind, pages: int = 1) -> Found | InDoubt:
     """The elements as Xero keeps them; all must be readable, for what is not may be ours."""
     if not isinstance(elements, list):
         return InDoubt("unreadable")
@@ -149,7 +152,7 @@ def _found(elements: object, kind: Kind, pages: int = 1) -> Found | InDoubt:
     return Found(tuple(found), pages)
 
 
-def by_id_path(kind: Kind, xero_ids: Sequence[UUID]) -> list[str]:
+def by_id_path(kind: DocumentKind, xero_ids: Sequence[UUID]) -> list[str]:
     """The calls that read documents by Xero's ids, whatever became of them; only invoices come in
     lists (xero.md 5)."""
     if kind != "invoice":

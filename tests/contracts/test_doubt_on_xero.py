@@ -20,7 +20,6 @@ from consumer.domain.answers import (
     Answered,
     Element,
     InDoubt,
-    Kind,
     NotDone,
     Refusal,
     Reply,
@@ -37,7 +36,7 @@ from consumer.domain.lookup import (
     parse_found,
 )
 from consumer.domain.matching import Mismatch, match_contact, match_numbered
-from consumer.domain.operations import elements_of
+from consumer.domain.operations import DocumentKind, elements_of
 from consumer.ports import Authorisation, Call
 from consumer.sandbox.xero import Simulator, SimulatorSettings, serve
 from schemas import xero
@@ -60,7 +59,7 @@ class Lab:
         assert answer.status_code == 200, answer.text
 
     async def put(
-        self, kind: Kind, *elements: xero.XeroModel, key: str | None = None, token: str = ""
+        self, kind: DocumentKind, *elements: xero.XeroModel, key: str | None = None, token: str = ""
     ) -> Verdict:
         collection = {"contact": "Contacts", "invoice": "Invoices"}[kind]
         body = b'{"%s":[%s]}' % (collection.encode(), b",".join(one.body() for one in elements))
@@ -68,7 +67,7 @@ class Lab:
         reply = await self._call("PUT", path, body, key or str(uuid4()), token=token)
         return classify(reply, kind, elements_of(body))
 
-    async def found(self, path: str, kind: Kind, *, since: datetime | None = None) -> Found:
+    async def found(self, path: str, kind: DocumentKind, *, since: datetime | None = None) -> Found:
         reply = await self._call("GET", path, since=since)
         found = parse_found(reply, kind, single="?" not in path)
         assert isinstance(found, Found)

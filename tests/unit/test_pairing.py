@@ -11,27 +11,27 @@ import pytest
 from consumer.domain.answers import (
     Answered,
     InDoubt,
-    Kind,
     Refusal,
     Reply,
     Saved,
     Verdict,
     classify,
 )
+from consumer.domain.operations import DocumentKind
 
 JSON = dict[str, Any]
 ONE = "11111111-2222-4333-8444-555555555551"
 TWO = "11111111-2222-4333-8444-555555555552"
 MORE = "11111111-2222-4333-8444-555555555553"
 ZERO = "00000000-0000-0000-0000-000000000000"
-NAMES: dict[Kind, tuple[str, str, str]] = {
+NAMES: dict[DocumentKind, tuple[str, str, str]] = {
     "contact": ("Contacts", "ContactID", "ContactNumber"),
     "invoice": ("Invoices", "InvoiceID", "InvoiceNumber"),
     "credit_note": ("CreditNotes", "CreditNoteID", "CreditNoteNumber"),
 }
 
 
-def answered(kind: Kind, sent: list[JSON], *elements: JSON) -> Verdict:
+def answered(kind: DocumentKind, sent: list[JSON], *elements: JSON) -> Verdict:
     collection = NAMES[kind][0] if kind in NAMES else "Payments"
     return classify(Reply(200, json.dumps({collection: elements}).encode()), kind, sent)
 
@@ -42,7 +42,7 @@ def ids(verdict: Verdict) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", list(NAMES))
-def test_another_order_is_put_right_by_number(kind: Kind) -> None:
+def test_another_order_is_put_right_by_number(kind: DocumentKind) -> None:
     _, id, number = NAMES[kind]
     sent = [{number: "A"}, {number: "B"}]
     b, a = {id: TWO, number: "B"}, {id: ONE, number: "A"}

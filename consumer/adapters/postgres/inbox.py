@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -10,9 +9,9 @@ from operator import attrgetter
 from typing import Any
 
 import asyncpg
-from pydantic_core import to_json
 
 from consumer.adapters.postgres.database import Conn, Database
+from consumer.adapters.postgres.headers import pack_headers
 from consumer.adapters.postgres.objects import lock_objects
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.sql import columns, statements
@@ -139,8 +138,3 @@ def _event_row(incoming: Incoming) -> tuple[Any, ...]:
 def _as_stored(incoming: Incoming, row: asyncpg.Record) -> Incoming:
     """A dead event that came again is as old as it was: else it would outrank what came since."""
     return incoming.as_of(row["appended_at"]) if row["redriven"] else incoming
-
-
-def pack_headers(headers: Sequence[tuple[str, bytes | None]]) -> bytes:
-    """JSON: ``[[name, base64 value or null], …]``."""
-    return to_json([[k, None if v is None else base64.b64encode(v).decode()] for k, v in headers])

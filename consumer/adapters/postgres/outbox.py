@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from datetime import timedelta
 
-from pydantic_core import from_json
-
 from consumer.adapters.postgres.database import Conn, Database
+from consumer.adapters.postgres.headers import unpack_headers
 from consumer.adapters.postgres.sql import statements
 from consumer.ports import Notice, Sink
 
@@ -68,13 +66,3 @@ class PostgresOutbox:
         """(id, seconds to wait, why): counted as an attempt, claimable again after the wait."""
         ids, seconds, whys = zip(*failures, strict=True)
         await self.database.execute(SQL["later"], list(ids), list(seconds), list(whys))
-
-
-def unpack_headers(packed: bytes | None) -> tuple[tuple[str, bytes | None], ...]:
-    """The inverse of the inbox's ``pack_headers``."""
-    if not packed:
-        return ()
-    return tuple(
-        (name, None if value is None else base64.b64decode(value))
-        for name, value in from_json(packed)
-    )

@@ -192,8 +192,8 @@ class Books:
             )
         found = next(iter(types.values()))
         if found is None:
-            named_key = "+".join(next(iter(options)))
-            provider = named_key if set(next(iter(options))) <= providers else ""
+            codes = next(iter(options))
+            named_key, provider = "+".join(codes), set(codes) <= providers
             key = "provider_tax" if provider else f"tax {named_key}"
             raise Unmapped(
                 "tax_unmapped",
