@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -44,6 +44,7 @@ from consumer.domain.pacing import Limits
 from consumer.ingest import Ingest
 from consumer.metrics import Metrics
 from consumer.ports import Sink, Unavailable
+from consumer.stopping import unless
 
 log = structlog.get_logger()
 
@@ -206,7 +207,8 @@ async def run(settings: Settings) -> int:
         )
         await server.start()
         try:
-            if await _before(stop, service.publisher.start()):
+            await unless(stop, service.publisher.start(), None)
+            if not stop.is_set():
                 log.info("started", topics=list(settings.kafka_topics), http_port=server.port)
                 await _run_parts(service, stop)
         finally:
@@ -215,19 +217,6 @@ async def run(settings: Settings) -> int:
             await server.stop()
     log.info("stopped")
     return 0
-
-
-async def _before(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
-    """Do ``work`` unless ``stop`` comes first; tells whether it was done."""
-    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if task.done():
-        await task
-        return True
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    return False
 
 
 async def _run_parts(service: Service, stop: asyncio.Event) -> None:
@@ -258,7 +247,8 @@ async def _run_parts(service: Service, stop: asyncio.Event) -> None:
 async def _ingest(service: Service, stop: asyncio.Event) -> None:
     """Join the group, then follow it. The other parts do not wait: after a crash the group takes
     the session timeout to let us in, and what is in the ledger needs no Kafka to be delivered."""
-    if await _before(stop, service.source.start()):
+    await unless(stop, service.source.start(), None)
+    if not stop.is_set():
         log.info("joined")
         await service.ingest.run(stop)
 

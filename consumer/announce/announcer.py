@@ -18,6 +18,7 @@ from consumer.announce.wording import BOUND
 from consumer.domain.errors import Throttled
 from consumer.metrics import Metrics
 from consumer.ports import MessageTooLarge, Notice, Outbox, Publisher, Sink, Webhook
+from consumer.stopping import either
 
 log = structlog.get_logger(__name__)
 
@@ -80,25 +81,15 @@ class Announcer:
                 sinks.create_task(self._loop(sink, stop))
 
     async def _loop(self, sink: Sink, stop: asyncio.Event) -> None:
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            while not stop.is_set():
-                self._wake[sink].clear()
-                try:
-                    more = await self.run_once(sink) >= self._limit
-                except Exception as error:  # noqa: BLE001 (Postgres is away; leases end by time)
-                    log.warning("announcing_failed", sink=sink, error=type(error).__name__)
-                    more = False
-                if not more:
-                    woken = asyncio.create_task(self._wake[sink].wait())
-                    await asyncio.wait(
-                        {woken, stopping},
-                        timeout=self._interval,
-                        return_when=asyncio.FIRST_COMPLETED,
-                    )
-                    woken.cancel()
-        finally:
-            stopping.cancel()
+        while not stop.is_set():
+            self._wake[sink].clear()
+            try:
+                more = await self.run_once(sink) >= self._limit
+            except Exception as error:  # noqa: BLE001 (Postgres is away; leases end by time)
+                log.warning("announcing_failed", sink=sink, error=type(error).__name__)
+                more = False
+            if not more:
+                await either(self._wake[sink], stop, self._interval)
 
     async def run_once(self, sink: Sink) -> int:
         """Announce what is due on one sink; returns how many notices were claimed."""

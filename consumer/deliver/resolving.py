@@ -12,7 +12,6 @@ import structlog
 from consumer.deliver.calling import Caller, kind_of
 from consumer.deliver.looking import LookUps, Postponed
 from consumer.deliver.sending import count_fates
-from consumer.deliver.stopping import drain, either
 from consumer.domain.answers import InDoubt, NotDone, Saved, classify
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, NotExecuted
@@ -20,6 +19,7 @@ from consumer.domain.lookup import UNRESOLVED
 from consumer.domain.operations import elements_of
 from consumer.metrics import Metrics
 from consumer.ports import Absent, Budget, Doubtful, Ledger, Sighting, Unavailable
+from consumer.stopping import drain, either
 
 log = structlog.get_logger()
 

@@ -10,13 +10,13 @@ from uuid import UUID
 import structlog
 
 from consumer.deliver.calling import Caller, kind_of
-from consumer.deliver.stopping import drain, either
 from consumer.domain.answers import InDoubt, NotDone, Reply, Verdict, classify
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, NotExecuted
 from consumer.domain.operations import elements_of
 from consumer.metrics import Metrics
 from consumer.ports import Call, Fate, Frozen, Ledger, Unavailable
+from consumer.stopping import drain, either
 
 log = structlog.get_logger()
 

@@ -10,10 +10,10 @@ import structlog
 
 from consumer.deliver.calling import Caller
 from consumer.deliver.sending import count_fates
-from consumer.deliver.stopping import either
 from consumer.domain.clocks import Clocks
 from consumer.metrics import Metrics
 from consumer.ports import Ledger, Unavailable
+from consumer.stopping import either, unless
 
 log = structlog.get_logger()
 
@@ -55,7 +55,7 @@ class Tender:
             tasks.create_task(self._every(stop, self._release, wake=self._wake))
             tasks.create_task(self._every(stop, self._expire))
             tasks.create_task(self._every(stop, self._renew, rests=RENEW_LOOKS))
-            charts = partial(_unless, stop, self.refresh_chart)
+            charts = partial(self._chart, stop)
             tasks.create_task(self._every(stop, charts, rests=CHART_LOOKS))
 
     async def _every(
@@ -93,15 +93,6 @@ class Tender:
         count_fates(self.metrics, fates)
         return len(fates) + await self.ledger.end_patience(WAITS)
 
-
-async def _unless(stop: asyncio.Event, work: Callable[[], Awaitable[int]]) -> int:
-    """What ``work`` gives, or 0 if ``stop`` comes first: it only reads, and may wait for its turn."""
-    working = asyncio.ensure_future(work())
-    stopped = asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        return await working if working.done() else 0
-    finally:
-        stopped.cancel()
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+    async def _chart(self, stop: asyncio.Event) -> int:
+        """It only reads, and may have to wait for its turn: a stop cuts it off."""
+        return await unless(stop, self.refresh_chart(), 0)

@@ -1,10 +1,13 @@
-"""Stopping: tasks under way in; awaited, and cut off when their time is over."""
+"""Stopping: work under way in; awaited, and cut off when a stop comes or its time is over."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 async def drain(under_way: Callable[[], Iterable[asyncio.Task[None]]], seconds: float) -> None:
@@ -29,3 +32,15 @@ async def either(one: asyncio.Event, other: asyncio.Event, timeout: float) -> No
     finally:
         for task in tasks:
             task.cancel()
+
+
+async def unless(stop: asyncio.Event, work: Awaitable[T], otherwise: T) -> T:
+    """What ``work`` gives, or ``otherwise`` if ``stop`` comes first: then it is cut off."""
+    working, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return await working if working.done() else otherwise
+    finally:
+        stopped.cancel()
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
