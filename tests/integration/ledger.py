@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from random import Random
@@ -154,6 +154,38 @@ class Books:
     async def accept(self, frozen: Frozen) -> Sequence[Fate]:
         """Xero saves all of it."""
         return await self.ledger.settle(frozen.request_id, Answered(saved(frozen)), None)
+
+    async def settings(self, code: str = "acme", chart: Chart = CHART, **changed: Any) -> None:
+        """Apply other settings of a connection, or another chart of its tenant."""
+        stored = (await self.connections.stored())[code]
+        asked = replace(stored.connection, **changed)
+        wish = Wish(asked, stored.client_id, stored.secret, chart)
+        await self.connections.store([wish], "tests", [])
+
+    async def released(self) -> None:
+        """Work on releases until there are none."""
+        while await self.ledger.release(100):
+            pass
+
+    async def work(self) -> list[Frozen]:
+        """Send everything that can be sent; Xero saves all of it."""
+        done: list[Frozen] = []
+        while True:
+            await self.released()
+            frozen = (await self.ledger.freeze(self.tenants[0])).frozen
+            if frozen is None:
+                return done
+            done.append(frozen)
+            if frozen.purpose.endswith("_create") or frozen.purpose == "contact_update":
+                await self.accept(frozen)
+            else:
+                members = await self.database.fetch(
+                    "select d.xero_id from member m join document d on d.id = m.document_id "
+                    "where m.request_id = $1 order by m.position",
+                    frozen.request_id,
+                )
+                gone = tuple(Saved(row["xero_id"], status="VOIDED") for row in members)
+                await self.ledger.settle(frozen.request_id, Answered(gone), None)
 
     async def documents(self, **where: Any) -> list[dict[str, Any]]:
         """Rows of the document table, in the order they were planned."""

@@ -335,7 +335,6 @@ async def test_a_connection_releases_its_organizations_homeless(ledger: Books) -
 
     await store(ledger, customers="create", billing_entities=frozenset({"elsewhere"}))
     assert await causes(ledger.database) == {f"home:{customer['lago_id']}"}
-    while await ledger.ledger.release(10):
-        pass
+    await ledger.released()
     states = {(row["connection_id"] is None, row["state"]) for row in await ledger.documents()}
     assert (False, "ready") in states

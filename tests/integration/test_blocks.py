@@ -7,8 +7,7 @@ from uuid import UUID
 from consumer.domain.answers import Answered, InDoubt, Reply
 from consumer.domain.answers import Limits as Told
 from consumer.domain.errors import Unauthorised
-from consumer.ports import Wish
-from tests.integration.ledger import CHART, Books, books, saved
+from tests.integration.ledger import Books, books, saved
 
 FORBIDDEN = Unauthorised("tenant_forbidden", "No.", "Connect it again.")
 
@@ -19,10 +18,7 @@ async def _due(b: Books) -> list[UUID]:
 
 
 async def _apply(b: Books) -> None:
-    stored = (await b.connections.stored())["acme"]
-    await b.connections.store(
-        [Wish(stored.connection, stored.client_id, stored.secret, CHART)], "tests", []
-    )
+    await b.settings()
 
 
 async def test_applying_opens_a_forbidden_tenant_whatever_else_blocked_it(

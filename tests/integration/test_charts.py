@@ -19,7 +19,7 @@ from consumer.domain.chart import Chart, Item, Organisation, TaxRate
 from consumer.domain.clocks import Clocks
 from consumer.domain.mapping import MappingKey, Target
 from consumer.metrics import Metrics
-from consumer.ports import Redrawn, Wish
+from consumer.ports import Redrawn
 from consumer.sandbox.lago import Tax
 from consumer.sandbox.xero import Simulator
 from tests.integration.ledger import CHART, Books, books
@@ -148,8 +148,7 @@ async def test_what_waited_for_the_chart_goes_out_and_nothing_else(ledger: Books
         "update document set code = 'lago_totals_disagree', cause = null where number = 'INV-00002'"
     )
     await kept(ledger, replace(CHART, items={**CHART.items, "LAGO": Item("LAGO", "200")}))
-    while await ledger.ledger.release(10):
-        pass
+    await ledger.released()
     states = {row["number"]: row["state"] for row in await ledger.documents(kind="invoice")}
     assert states == {"INV-00001": "ready", "INV-00002": "failed"}
 
@@ -165,8 +164,7 @@ async def test_what_xero_refused_for_its_account_is_tried_again(ledger: Books) -
             "update document set state = 'failed', code = $2 where number = $1", number, code
         )
     await kept(ledger, CHART)
-    while await ledger.ledger.release(10):
-        pass
+    await ledger.released()
     states = {row["number"]: row["state"] for row in await ledger.documents(kind="invoice")}
     assert states == {"INV-00001": "ready", "INV-00002": "failed"}
 
@@ -180,8 +178,7 @@ async def remapped(ledger: Books, fallback: Target, chart: Chart) -> None:
     """The connection has another fallback item, and its tenant this chart."""
     stored = (await ledger.connections.stored())["acme"]
     mappings = {**stored.connection.mappings, MappingKey("", "fallback_item"): fallback}
-    connection = replace(stored.connection, mappings=mappings)
-    await ledger.connections.store([Wish(connection, "client-0", "secret", chart)], "tests", [])
+    await ledger.settings(chart=chart, mappings=mappings)
 
 
 # ── Who reads ─────────────────────────────────────────────────────────────────────────────────────

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -12,8 +11,8 @@ import pytest
 from consumer.domain.answers import InDoubt, Reply, Saved
 from consumer.domain.lookup import UNRESOLVED_AFTER
 from consumer.domain.settlement import GIVE_UP_ALONE
-from consumer.ports import Absent, Frozen, Wish
-from tests.integration.ledger import CHART, Books, books
+from consumer.ports import Absent, Frozen
+from tests.integration.ledger import Books, books
 
 
 async def _ready_invoice(b: Books) -> dict[str, Any]:
@@ -29,11 +28,7 @@ async def test_a_look_up_asks_for_the_number_that_was_sent(database_url: str) ->
     async with books(database_url) as b:
         told = await _ready_invoice(b)
         frozen = await b.freeze()
-        stored = (await b.connections.stored())["acme"]
-        renamed = replace(stored.connection, number_prefix="NZ-")
-        await b.connections.store(
-            [Wish(renamed, stored.client_id, stored.secret, CHART)], "tests", []
-        )
+        await b.settings(number_prefix="NZ-")
         newer = {**told, "updated_at": "2026-05-01T12:00:09Z", "issuing_date": "2026-05-02"}
         await b.told(b.said(newer))
         [invoice] = await b.documents(kind="invoice")

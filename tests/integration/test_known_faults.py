@@ -14,25 +14,19 @@ from pydantic import ValidationError
 from consumer.adapters.postgres.retrying import Which, retry
 from consumer.domain.answers import Answered, NotDone, Refusal, Reply, Saved
 from consumer.domain.chart import Organisation
-from consumer.ports import Wish
 from consumer.sandbox.lago import payment, payment_event, payment_request, payment_request_event
 from tests.integration.ledger import CHART, Books, books
-from tests.integration.test_credit_notes import _consuming, _note, _told, _work
+from tests.integration.notes import a_note, consuming, note_told
 
 Json = dict[str, Any]
 LATER = "2026-05-04T00:00:00Z"
-
-
-async def _drain(b: Books) -> None:
-    while await b.ledger.release(10):
-        pass
 
 
 async def _posted(b: Books, count: int = 1, **facts: Any) -> list[Json]:
     who = b.customer()
     told = [b.invoice(who, amount=1000 * (n + 1), **facts) for n in range(count)]
     await b.told(b.said(who), *map(b.said, told))
-    await _work(b)
+    await b.work()
     return told
 
 
@@ -62,13 +56,13 @@ async def test_money_that_was_taken_back_is_not_posted_again_as_a_residual(
         request = payment_request(b.choices, [invoice])
         await b.told(b.said(told, "invoice.payment_status_updated"))
         await b.told(payment_request_event(request, str(b.organization_id)))
-        await _work(b)
+        await b.work()
         assert await _in_xero(b, invoice) == 1000
         failed = {**request, "payment_status": "failed"}
         await b.told(payment_request_event(failed, str(b.organization_id)))
-        assert [f.purpose for f in await _work(b)] == ["payment_delete"]
+        assert [f.purpose for f in await b.work()] == ["payment_delete"]
         await _end_patience(b)
-        assert [f.purpose for f in await _work(b)] == []
+        assert [f.purpose for f in await b.work()] == []
         assert await _in_xero(b, invoice) == 0
 
 
@@ -80,14 +74,14 @@ async def test_a_payment_taken_from_a_residual_and_given_back_leaves_xero(
         told = {**invoice, "total_paid_amount_cents": 1000, "updated_at": LATER}
         await b.told(b.said(told, "invoice.payment_status_updated"))
         await _end_patience(b)
-        await _work(b)
+        await b.work()
         request = payment_request(b.choices, [invoice])
         await b.told(payment_request_event(request, str(b.organization_id)))
         failed = {**request, "payment_status": "failed"}
         back = {**invoice, "total_paid_amount_cents": 0, "updated_at": "2026-05-05T00:00:00Z"}
         await b.told(payment_request_event(failed, str(b.organization_id)))
         await b.told(b.said(back, "invoice.payment_status_updated"))
-        await _work(b)
+        await b.work()
         announced = await b.database.fetch("select code from outbox")
         findings = await b.database.fetch("select class from finding where document_id is not null")
         assert await _in_xero(b, invoice) == 0 or announced or findings
@@ -104,11 +98,11 @@ async def test_new_money_is_not_taken_for_old(database_url: str) -> None:
         told = {**invoice, "total_paid_amount_cents": 600, "updated_at": LATER}
         await b.told(b.said(told, "invoice.payment_overdue"))
         await _end_patience(b)
-        await _work(b)
+        await b.work()
         assert await _in_xero(b, invoice) == 600
         more = payment(b.choices, [invoice], amount_cents=400, at="2026-05-11T09:00:00Z")
         await b.told(_paid(b, more))
-        await _work(b)
+        await b.work()
         assert await _in_xero(b, invoice) == 1000
 
 
@@ -118,14 +112,10 @@ async def test_ignored_residuals_are_not_posted(database_url: str) -> None:
         [invoice] = await _posted(b)
         told = {**invoice, "total_paid_amount_cents": 600, "updated_at": LATER}
         await b.told(b.said(told, "invoice.payment_status_updated"))
-        [stored] = (await b.connections.stored()).values()
-        ignoring = replace(stored.connection, residual_payments="ignore")
-        await b.connections.store(
-            [Wish(ignoring, stored.client_id, stored.secret, CHART)], "tests", []
-        )
-        await _drain(b)
+        await b.settings(residual_payments="ignore")
+        await b.released()
         await _end_patience(b)
-        assert [f.purpose for f in await _work(b)] == []
+        assert [f.purpose for f in await b.work()] == []
 
 
 @pytest.mark.xfail(reason="a known fault, not mended yet")
@@ -139,7 +129,7 @@ async def test_a_void_does_not_wait_for_a_payment_that_xero_refused(database_url
         await b.told(b.said(gone, "invoice.voided"))
         refused = Refusal("payment_account", "no", "hint")
         await b.ledger.settle(frozen.request_id, Answered((refused,)), None)
-        await _drain(b)
+        await b.released()
         [void] = await b.documents(kind="invoice")
         [paid] = await b.documents(kind="payment")
         assert paid["state"] == "failed"
@@ -153,12 +143,12 @@ async def test_a_void_does_not_wait_for_a_removal_that_nobody_wants(database_url
         [invoice] = await _posted(b)
         paid = payment(b.choices, [invoice])
         await b.told(_paid(b, paid))
-        await _work(b)
+        await b.work()
         await b.told(_paid(b, {**paid, "payment_status": "failed"}))
         gone = {**invoice, "status": "voided", "updated_at": LATER}
         await b.told(b.said(gone, "invoice.voided"))
         await b.told(_paid(b, {**paid, "status": "again"}))
-        await _work(b)
+        await b.work()
         await b.ledger.expire(100)
         [void] = await b.documents(kind="invoice")
         [row] = await b.documents(kind="payment")
@@ -184,7 +174,7 @@ async def test_what_waits_again_while_it_is_sent_goes_on_waiting(
         await b.told(_paid(b, part))
         verdict = NotDone("throttled", 0.001) if how == "throttled" else None
         await b.ledger.settle(frozen.request_id, verdict, None)
-        await _drain(b)
+        await b.released()
         rows = await b.documents(kind="payment", lago_id=UUID(request["lago_id"]))
         assert {r["cause"] for r in rows} == {f"split:{request['lago_id']}"}
         assert {r["state"] for r in rows} == {"waiting"}
@@ -206,7 +196,7 @@ async def test_an_amount_that_changes_while_it_is_sent_does_not_spin(database_ur
             rounds += 1
             await b.database.execute("update tenant set due_at = now()")
             sent = (await b.ledger.freeze(b.tenants[0])).frozen
-            await _drain(b)
+            await b.released()
         [row] = await b.documents(kind="payment")
         assert sent is not None, f"{rounds} rounds: {row['state']} {row['amount_cents']}"
         assert json.loads(sent.body)["Payments"][0]["Amount"] == 5.0
@@ -216,18 +206,18 @@ async def test_a_refund_sends_the_amount_that_is_wanted(database_url: str) -> No
     """The same for a refund: nothing there compares what is sent with what is wanted."""
     async with books(database_url) as b:
         [invoice] = await _posted(b)
-        note = _note(invoice, refund=400)
-        await b.told(_told(b, note))
+        note = a_note(invoice, refund=400)
+        await b.told(note_told(b, note))
         first = await b.freeze()
         await b.accept(first)
-        await _drain(b)
+        await b.released()
         frozen = await b.freeze()
         assert frozen.purpose == "refund_create"
         more = {**note, "refund_amount_cents": 300, "credit_amount_cents": 100,
                 "updated_at": "2026-05-04T10:00:00Z"}  # fmt: skip
-        await b.told(_told(b, more))
+        await b.told(note_told(b, more))
         await b.ledger.settle(frozen.request_id, None, None)
-        await _drain(b)
+        await b.released()
         await b.database.execute("update document set ready_at = now() where state = 'ready'")
         again = await b.freeze()
         assert json.loads(again.body)["Payments"][0]["Amount"] == 3.0
@@ -238,13 +228,13 @@ async def test_a_voided_invoice_asks_nobody_to_credit_it(database_url: str) -> N
     """Its credit's note never came, and is no longer needed."""
     async with books(database_url) as b:
         [first] = await _posted(b)
-        note = _note(first, credit=400)
-        later = _consuming(b, first, note, 400)
+        note = a_note(first, credit=400)
+        later = consuming(b, first, note, 400)
         await b.told(b.said(later))
-        assert [f.purpose for f in await _work(b)] == ["invoice_create"]
+        assert [f.purpose for f in await b.work()] == ["invoice_create"]
         gone = {**later, "status": "voided", "updated_at": LATER}
         await b.told(b.said(gone, "invoice.voided"))
-        await _work(b)
+        await b.work()
         assert not await b.ledger.expire(10)
         assert not await b.database.fetch("select code, said from outbox")
 
@@ -296,19 +286,19 @@ async def test_what_is_left_out_while_it_is_sent_frees_what_waits_for_it(
     that a posted invoice left to it is lost, and nobody hears of it."""
     async with books(database_url) as b:
         [first] = await _posted(b)
-        note = _note(first, credit=400)
-        later = _consuming(b, first, note, 400)
-        await b.told(_told(b, note), b.said(later))
+        note = a_note(first, credit=400)
+        later = consuming(b, first, note, 400)
+        await b.told(note_told(b, note), b.said(later))
         frozen = [await b.freeze(), await b.freeze()]
         by = {f.purpose: f for f in frozen}
         await b.accept(by["invoice_create"])
-        await _drain(b)
+        await b.released()
         [credit] = await b.documents(kind="allocation")
         assert credit["state"] == "waiting"
         again = note | {"self_billed": True, "updated_at": "2026-05-04T10:00:00Z"}
-        await b.told(_told(b, again))
+        await b.told(note_told(b, again))
         await b.ledger.settle(by["credit_note_create"].request_id, None, None)
-        await _drain(b)
+        await b.released()
         await b.ledger.expire(10)
         [row] = await b.documents(kind="credit_note")
         [credit] = await b.documents(kind="allocation")
@@ -332,7 +322,7 @@ async def test_what_is_left_out_with_its_contact_frees_what_waits_for_it(
         )
         partner = {**who, "account_type": "partner", "updated_at": LATER}
         await b.told(b.said(partner, "customer.updated"))
-        await _drain(b)
+        await b.released()
         states = {d["kind"]: (d["state"], d["cause"]) for d in await b.documents()}
         assert {state for state, _ in states.values()} == {"skipped"}, states
 
@@ -343,7 +333,7 @@ async def test_a_payment_below_a_cent_that_failed_counts_no_more(database_url: s
         who = b.customer()
         bill = b.invoice(who, currency="KWD")
         await b.told(b.said(who), b.said(bill))
-        await _work(b)
+        await b.work()
         small = payment(b.choices, [bill], amount_cents=4)
         await b.told(_paid(b, small))
         assert (await b.ledger.freeze(b.tenants[0])).frozen is None
@@ -358,12 +348,12 @@ async def test_a_note_is_never_allocated_beyond_its_total(database_url: str) -> 
     """1.005 dinars are 1.01 in Xero; three invoices consume 0.335 of them each."""
     async with books(database_url) as b:
         [first] = await _posted(b, currency="KWD")
-        note = _note(first, credit=1005)
-        await b.told(_told(b, note))
+        note = a_note(first, credit=1005)
+        await b.told(note_told(b, note))
         for _ in range(3):
-            told = _consuming(b, first, note, 335)
+            told = consuming(b, first, note, 335)
             await b.told(b.said(told | {"currency": "KWD"}))
-        await _work(b)
+        await b.work()
         [row] = await b.documents(kind="credit_note")
         credits = await b.documents(kind="allocation")
         assert {d["state"] for d in credits} == {"synced"}
@@ -371,11 +361,8 @@ async def test_a_note_is_never_allocated_beyond_its_total(database_url: str) -> 
 
 
 async def _lock(b: Books, day: date) -> None:
-    [stored] = (await b.connections.stored()).values()
-    chart = replace(CHART, organisation=Organisation(period_lock_date=day))
-    wish = Wish(stored.connection, stored.client_id, stored.secret, chart)
-    await b.connections.store([wish], "tests", [])
-    await _drain(b)
+    await b.settings(chart=replace(CHART, organisation=Organisation(period_lock_date=day)))
+    await b.released()
 
 
 @pytest.mark.xfail(reason="a known fault, not mended yet")
@@ -389,19 +376,19 @@ async def test_a_removal_that_a_lock_date_holds_goes_out_once_it_moves(
         if kind == "payment":
             paid = payment(b.choices, [invoice])
             await b.told(_paid(b, paid))
-            await _work(b)
+            await b.work()
         await _lock(b, date(2026, 5, 10))
         if kind == "payment":
             await b.told(_paid(b, {**paid, "payment_status": "failed"}))
         else:
             gone = {**invoice, "status": "voided", "updated_at": LATER}
             await b.told(b.said(gone, "invoice.voided"))
-        assert not await _work(b)
+        assert not await b.work()
         [held] = await b.documents(kind=kind)
         assert (held["state"], held["code"]) == ("failed", "locked_period")
         assert "follows by itself" in held["hint"]
         await _lock(b, date(2026, 4, 30))
-        assert [f.purpose for f in await _work(b)], (await b.documents(kind=kind))[0]["state"]
+        assert [f.purpose for f in await b.work()], (await b.documents(kind=kind))[0]["state"]
 
 
 async def test_a_retried_removal_is_tried_again(database_url: str) -> None:
@@ -414,7 +401,7 @@ async def test_a_retried_removal_is_tried_again(database_url: str) -> None:
         await b.ledger.settle(frozen.request_id, Answered((refusal,)), Reply(200, b""))
         async for _ in retry(b.database, Which(), who="ann", reason=None):
             pass
-        await _drain(b)
+        await b.released()
         assert (await b.freeze()).purpose == "invoice_void"
 
 
@@ -452,7 +439,7 @@ async def test_money_beside_a_split_that_is_never_told_is_told(database_url: str
             )
             await b.ledger.end_patience(100)
             await b.ledger.expire(100)
-            await _work(b)
+            await b.work()
         rows = await b.documents(kind="payment")
         assert [r["state"] for r in rows] == ["failed"] * 3
 
@@ -462,12 +449,12 @@ async def test_a_negative_payment_is_no_payment(database_url: str) -> None:
     async with books(database_url) as b:
         [invoice] = await _posted(b)
         await b.told(_paid(b, payment(b.choices, [invoice], amount_cents=-500)))
-        await _work(b)
+        await b.work()
         bad = await b.documents(kind="payment")
         events = await b.database.fetch("select outcome from event where outcome = 'dead'")
         assert events or [d["state"] for d in bad] == ["failed"], [d["state"] for d in bad]
         await b.told(_paid(b, payment(b.choices, [invoice], amount_cents=1000)))
-        await _work(b)
+        await b.work()
         assert await _in_xero(b, invoice) == 1000
 
 
@@ -476,10 +463,10 @@ async def test_a_refused_void_puts_its_allocations_back(database_url: str) -> No
     """DESIGN: a refusal afterwards puts the parts back and is announced."""
     async with books(database_url) as b:
         [first] = await _posted(b)
-        note = _note(first, credit=400)
-        later = _consuming(b, first, note, 400)
-        await b.told(_told(b, note), b.said(later))
-        await _work(b)
+        note = a_note(first, credit=400)
+        later = consuming(b, first, note, 400)
+        await b.told(note_told(b, note), b.said(later))
+        await b.work()
         gone = {**later, "status": "voided", "updated_at": LATER}
         await b.told(b.said(gone, "invoice.voided"))
         frozen = await b.freeze()
@@ -488,12 +475,12 @@ async def test_a_refused_void_puts_its_allocations_back(database_url: str) -> No
         await b.ledger.settle(
             frozen.request_id, Answered((Saved(row["xero_id"], status="DELETED"),)), None
         )
-        await _drain(b)
+        await b.released()
         frozen = await b.freeze()
         assert frozen.purpose == "invoice_void"
         refusal = Refusal("void_with_money", "The status VOIDED cannot be applied.", "Look.")
         await b.ledger.settle(frozen.request_id, Answered((refusal,)), Reply(200, b""))
-        await _drain(b)
+        await b.released()
         [row] = await b.documents(kind="allocation")
         assert row["state"] in ("ready", "synced"), row["state"]
 
@@ -503,13 +490,13 @@ async def test_a_void_does_not_wait_for_an_allocation_below_a_cent(database_url:
     """There is nothing in Xero to be taken off."""
     async with books(database_url) as b:
         [first] = await _posted(b, currency="KWD")
-        note = _note(first, credit=2005)
-        later = _consuming(b, first, note, 4) | {"currency": "KWD"}
-        await b.told(_told(b, note), b.said(later))
-        await _work(b)
+        note = a_note(first, credit=2005)
+        later = consuming(b, first, note, 4) | {"currency": "KWD"}
+        await b.told(note_told(b, note), b.said(later))
+        await b.work()
         gone = {**later, "status": "voided", "updated_at": LATER}
         await b.told(b.said(gone, "invoice.voided"))
-        await _work(b)
+        await b.work()
         [void] = await b.documents(kind="invoice", lago_id=UUID(later["lago_id"]))
         rows = [(d["kind"], d["state"], d["cause"], d["code"]) for d in await b.documents()]
         assert void["state"] == "skipped", rows

@@ -120,13 +120,11 @@ async def test_a_partner_takes_his_invoices_along_and_back(database_url: str) ->
         await b.told(b.said(who), b.said(b.invoice(who)))
         partner = {**who, "account_type": "partner", "updated_at": "2026-05-01T12:01:00Z"}
         await b.told(b.said(partner, "customer.updated"))
-        while await b.ledger.release(10):
-            pass
+        await b.released()
         assert {d["state"] for d in await b.documents()} == {"skipped"}
         again = {**who, "updated_at": "2026-05-01T12:02:00Z"}
         await b.told(b.said(again, "customer.updated"))
-        while await b.ledger.release(10):
-            pass
+        await b.released()
         await b.accept(await b.freeze())
         await b.ledger.release(10)
         assert (await b.freeze()).purpose == "invoice_create"

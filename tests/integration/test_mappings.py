@@ -124,15 +124,13 @@ async def test_what_failed_for_want_of_it_goes_out(ledger: Books) -> None:
     invoice = ledger.invoice(customer, taxes=(VAT_7,))
     await ledger.told(ledger.said(customer), ledger.said(invoice))
     await ledger.accept(await ledger.freeze())
-    while await ledger.ledger.release(10):
-        pass
+    await ledger.released()
     assert (await ledger.ledger.freeze(ledger.tenants[0])).frozen is None
     [document] = await ledger.documents(kind="invoice")
     assert (document["code"], document["cause"]) == ("tax_unmapped", "tax:vat_7@acme")
 
     await change(ledger, "taxes.vat_7", "OUTPUT2")
-    while await ledger.ledger.release(10):
-        pass
+    await ledger.released()
     await ledger.accept(await ledger.freeze())
     [document] = await ledger.documents(kind="invoice")
     assert document["state"] == "synced"
@@ -147,8 +145,7 @@ async def test_what_xero_refused_for_its_mapping_goes_out(ledger: Books) -> None
         "where kind = 'invoice'"
     )
     await change(ledger, "subscription_fee", "account=200")
-    while await ledger.ledger.release(10):
-        pass
+    await ledger.released()
     [document] = await ledger.documents(kind="invoice")
     assert document["state"] == "ready"
 
@@ -196,8 +193,7 @@ async def test_coverage_sums_what_is_in_xero(ledger: Books, page: int) -> None:
         ledger.said(ledger.invoice(customer, 400, invoice_type="one_off")),
     )
     await ledger.accept(await ledger.freeze())
-    while await ledger.ledger.release(10):
-        pass
+    await ledger.released()
     await ledger.accept(await ledger.freeze())
     found = await covered(ledger, page)
     assert [(g.key.path, g.currency, g.how, g.invoices, g.amount) for g in found] == [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from consumer.domain.answers import Answered, InDoubt, Reply, Saved
-from consumer.ports import Absent, Wish
+from consumer.ports import Absent
 from consumer.sandbox.lago import (
     payment,
     payment_event,
@@ -20,7 +19,7 @@ from consumer.sandbox.lago import (
     payment_request_event,
     receipt_event,
 )
-from tests.integration.ledger import CHART, Books, books
+from tests.integration.ledger import Books, books
 
 Json = dict[str, Any]
 
@@ -88,8 +87,7 @@ async def test_any_order_of_messages_ends_alike(database_url: str, order: tuple[
             frozen = await b.freeze()
             purposes.append(frozen.purpose)
             await b.accept(frozen)
-            while await b.ledger.release(10):
-                pass
+            await b.released()
         assert purposes == ["contact_create", "invoice_create", "payment_create"]
         assert {d["state"] for d in await b.documents()} == {"synced"}
 
@@ -285,8 +283,7 @@ async def test_a_void_waits_for_the_deletion_of_our_payment(database_url: str) -
             b.said(gone, "invoice.voided"),
         )
         await _delete(b)
-        while await b.ledger.release(10):
-            pass
+        await b.released()
         assert (await b.freeze()).purpose == "invoice_void"
 
 
@@ -295,12 +292,9 @@ async def test_a_switch_counts_for_what_was_ready_before_it(database_url: str) -
         [invoice] = await _posted(b)
         await b.told(_succeeded(b, payment(b.choices, [invoice])))
         assert [d["state"] for d in await _payments(b)] == ["ready"]
-        [stored] = (await b.connections.stored()).values()
-        off = replace(stored.connection, sync_payments=False)
-        await b.connections.store([Wish(off, stored.client_id, stored.secret, CHART)], "tests", [])
+        await b.settings(sync_payments=False)
         assert (await b.ledger.freeze(b.tenants[0])).frozen is None
-        while await b.ledger.release(10):
-            pass
+        await b.released()
         [document] = await _payments(b)
         assert (document["state"], document["cause"]) == ("skipped", "syncs:payments@acme")
 
@@ -369,19 +363,13 @@ async def test_a_residual_gives_way_to_a_payment_in_time_and_to_the_policy(
         states = {d["part"]: (d["state"], d["cause"]) for d in await _payments(b)}
         assert states == {"residual": ("skipped", "nothing_open"), "": ("ready", None)}
         assert await b.ledger.end_patience(10) == 0
-        [stored] = (await b.connections.stored()).values()
-        ignoring = replace(stored.connection, residual_payments="ignore")
-        wish = Wish(ignoring, stored.client_id, stored.secret, CHART)
-        await b.connections.store([wish], "tests", [])
+        await b.settings(residual_payments="ignore")
         other = b.invoice(invoice["customer"])
         await b.told(b.said({**other, "total_paid_amount_cents": 1000}))
         late = await b.documents(kind="payment", target=UUID(other["lago_id"]))
         assert [(d["state"], d["cause"]) for d in late] == [("skipped", "policy:residual@acme")]
-        await b.connections.store(
-            [Wish(stored.connection, stored.client_id, stored.secret, CHART)], "tests", []
-        )
-        while await b.ledger.release(10):
-            pass
+        await b.settings(residual_payments="post")
+        await b.released()
         late = await b.documents(kind="payment", target=UUID(other["lago_id"]))
         assert [d["state"] for d in late] == ["waiting"]
 

@@ -12,19 +12,13 @@ import pytest
 
 from consumer.adapters.postgres.retrying import Which, count, retry
 from consumer.domain.answers import Answered, Refusal
-from consumer.domain.chart import Account, Chart
+from consumer.domain.chart import Account
 from consumer.domain.documents import State
 from consumer.domain.mapping import MappingKey, Target
-from consumer.ports import Wish
 from tests.integration.ledger import CHART, MAPPINGS, Books, books
 
 REFUSAL = Refusal("locked_period", "The document cannot be posted.", "Move the lock date.")
 ALL = Which()
-
-
-async def _release_all(b: Books) -> None:
-    while await b.ledger.release(100):
-        pass
 
 
 async def _retry(b: Books, which: Which = ALL, *, page: int = 500) -> Counter[str]:
@@ -41,7 +35,7 @@ async def _ready(b: Books, invoices: int = 1) -> list[dict[str, Any]]:
     told = [b.invoice(who) for _ in range(invoices)]
     await b.told(b.said(who), *map(b.said, told))
     await b.accept(await b.freeze())
-    await _release_all(b)
+    await b.released()
     return told
 
 
@@ -54,13 +48,6 @@ async def _refused(b: Books, invoices: int = 1, refusal: Refusal = REFUSAL) -> l
     return told
 
 
-async def _settings(b: Books, code: str = "acme", chart: Chart = CHART, **changed: Any) -> None:
-    """Apply other settings of a connection."""
-    stored = (await b.connections.stored())[code]
-    asked = replace(stored.connection, **changed)
-    await b.connections.store([Wish(asked, stored.client_id, stored.secret, chart)], "tests", [])
-
-
 async def test_what_xero_refused_is_sent_again(database_url: str) -> None:
     async with books(database_url) as b:
         await _refused(b)
@@ -68,7 +55,7 @@ async def test_what_xero_refused_is_sent_again(database_url: str) -> None:
         assert await _retry(b) == {"locked_period": 1}
         [waits] = await b.documents(kind="invoice")
         assert (waits["state"], waits["code"], waits["attempts"]) == ("waiting", None, 0)
-        await _release_all(b)
+        await b.released()
         [ready] = await b.documents(kind="invoice")
         assert (ready["state"], ready["cause"], ready["attempts"]) == ("ready", None, 0)
         due, _ = await b.ledger.due(10)
@@ -94,7 +81,7 @@ async def test_again_it_has_nothing_to_do(database_url: str) -> None:
         await _refused(b)
         await _retry(b)
         assert await _retry(b) == {}
-        await _release_all(b)
+        await b.released()
         assert await _retry(b) == {}
         assert len(await b.database.fetch("select from audit where action = 'retry'")) == 1
 
@@ -104,7 +91,7 @@ async def test_two_at_once_release_each_document_once(database_url: str) -> None
         await _refused(b, 7)
         one, other = await asyncio.gather(_retry(b, page=2), _retry(b, page=2))
         assert (one + other) == {"locked_period": 7}
-        await _release_all(b)
+        await b.released()
         assert len(await b.documents(kind="invoice", state="ready")) == 7
 
 
@@ -130,7 +117,7 @@ async def test_it_goes_page_by_page(database_url: str) -> None:
         ]
         assert pages == [{"locked_period": 2}, {"locked_period": 2}, {"locked_period": 1}]
         assert len(await b.database.fetch("select from release")) == 3
-        await _release_all(b)
+        await b.released()
         assert len(await b.documents(kind="invoice", state="ready")) == 5
 
 
@@ -158,9 +145,9 @@ async def test_filters_are_joined(database_url: str) -> None:
 async def test_a_retry_uses_the_settings_of_its_time(database_url: str) -> None:
     async with books(database_url) as b:
         await _refused(b)
-        await _settings(b, sync_invoices=False)
+        await b.settings(sync_invoices=False)
         await _retry(b)
-        await _release_all(b)
+        await b.released()
         [invoice] = await b.documents(kind="invoice")
         assert (invoice["state"], invoice["cause"]) == ("skipped", "syncs:invoices@acme")
 
@@ -173,7 +160,7 @@ async def test_what_waited_in_vain_waits_anew(database_url: str) -> None:
                       cause = 'content:' || lago_id, wait_until = null where kind = 'contact'"""
         )
         assert await _retry(b) == {"missing_dependency": 1}
-        await _release_all(b)
+        await b.released()
         [contact] = await b.documents(kind="contact")
         assert contact["state"] == "ready", "the invoice tells of the customer"
 
@@ -186,7 +173,7 @@ async def test_what_lacks_a_mapping_fails_as_before(database_url: str) -> None:
                 where kind = 'invoice'"""
         )
         assert await _retry(b) == {"tax_unmapped": 1}
-        await _release_all(b)
+        await b.released()
         assert [d["state"] for d in await b.documents(kind="invoice")] == ["ready"]
 
 
@@ -199,7 +186,7 @@ async def test_a_refused_void_is_tried_again(database_url: str) -> None:
         frozen = await b.freeze()
         await b.ledger.settle(frozen.request_id, Answered((REFUSAL,)), None)
         assert await _retry(b) == {"locked_period": 1}
-        await _release_all(b)
+        await b.released()
         assert (await b.freeze()).purpose == "invoice_void"
 
 
@@ -215,7 +202,7 @@ async def test_what_lago_asks_for_no_more_fails_again_and_says_so(database_url: 
             b.tenants[0], uuid4(), failed["lago_id"],
         )  # fmt: skip
         assert await _retry(b, Which(kind="payment")) == {"locked_period": 1}
-        await _release_all(b)
+        await b.released()
         [payment] = await b.documents(kind="payment")
         assert (payment["state"], payment["code"]) == ("failed", "not_asked_for")
         assert payment["cause"] is None
@@ -232,7 +219,7 @@ async def test_one_that_cannot_be_planned_fails_again_alone(database_url: str) -
             UUID(told[1]["lago_id"]),
         )
         await _retry(b)
-        await _release_all(b)
+        await b.released()
         [broken] = await b.documents(state="failed")
         assert (broken["code"], broken["cause"]) == ("translator_fault", None)
         assert len(await b.documents(kind="invoice", state="ready")) == 2
@@ -242,12 +229,12 @@ async def test_planned_again_after_a_switch_went_off_and_on_it_is_ready(database
     """Planning leaves alone what it finds as it was, and must not leave it waiting for planning."""
     async with books(database_url) as b:
         await _ready(b)
-        await _settings(b, sync_invoices=False)
+        await b.settings(sync_invoices=False)
         assert (await b.ledger.freeze(b.tenants[0])).frozen is None
         [stale] = await b.documents(kind="invoice")
         assert stale["cause"] == f"plan:{stale['id']}"
-        await _settings(b, sync_invoices=True)
-        await _release_all(b)
+        await b.settings(sync_invoices=True)
+        await b.released()
         [ready] = await b.documents(kind="invoice")
         assert (ready["state"], ready["cause"]) == ("ready", None)
 
@@ -267,9 +254,9 @@ async def test_what_xero_refused_for_its_mapping_is_tried_with_another(
 ) -> None:
     async with books(database_url) as b:
         await _refused(b, 2, ACCOUNT)
-        await _settings(b, **CHANGES[change])
+        await b.settings(**CHANGES[change])
         assert [d["state"] for d in await b.documents(kind="invoice")] == ["waiting", "waiting"]
-        await _release_all(b)
+        await b.released()
         body = (await b.freeze()).body
         assert body.count(b'"AccountCode":"260"') == (2 if change == "a mapping" else 0)
 
@@ -277,20 +264,20 @@ async def test_what_xero_refused_for_its_mapping_is_tried_with_another(
 async def test_other_changes_release_no_refusals(database_url: str) -> None:
     async with books(database_url, tenants=2) as b:
         await _refused(b, 1, ACCOUNT)
-        await _settings(b, name="Acme Ltd")
-        await _settings(b, "acme-1", **CHANGES["a mapping"])
+        await b.settings(name="Acme Ltd")
+        await b.settings("acme-1", **CHANGES["a mapping"])
         assert len(await b.documents(state="failed")) == 1
         await b.database.execute(
             "update document set code = 'locked_period' where state = 'failed'"
         )
-        await _settings(b, **CHANGES["a mapping"])
+        await b.settings(**CHANGES["a mapping"])
         assert len(await b.documents(state="failed")) == 1
 
 
 async def test_what_is_ready_goes_out_with_the_settings_of_its_call(database_url: str) -> None:
     async with books(database_url) as b:
         [told] = await _ready(b)
-        await _settings(b, number_prefix="NZ-", **CHANGES["a mapping"])
+        await b.settings(number_prefix="NZ-", **CHANGES["a mapping"])
         body = (await b.freeze()).body
         assert f'"InvoiceNumber":"NZ-{told["number"]}"'.encode() in body
         assert b'"AccountCode":"260"' in body

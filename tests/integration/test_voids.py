@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from consumer.domain.answers import Answered, InDoubt, Refusal, Reply
-from consumer.ports import Absent, Wish
-from tests.integration.ledger import CHART, Books, books, saved
+from consumer.ports import Absent
+from tests.integration.ledger import Books, books, saved
 
 LATER = "2026-05-01T12:00:09Z"
 
@@ -67,11 +66,7 @@ async def test_one_with_money_on_it_stays_for_a_person(database_url: str) -> Non
 async def test_the_policy_may_leave_voids_to_people(database_url: str) -> None:
     async with books(database_url) as b:
         told = await _posted(b)
-        stored = (await b.connections.stored())["acme"]
-        asked = replace(stored.connection, voids="report")
-        await b.connections.store(
-            [Wish(asked, stored.client_id, stored.secret, CHART)], "tests", []
-        )
+        await b.settings(voids="report")
         await _void(b, told)
         invoice = await _invoice(b)
         assert (invoice["state"], invoice["cause"]) == ("synced", "policy:voids@acme")
