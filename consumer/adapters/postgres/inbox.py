@@ -96,7 +96,7 @@ class PostgresInbox:
         said = [c for contributions in news.values() for c, _ in contributions]
         others = {ObjectKey("invoice", id) for c in said for id in c.invoice_ids}
         others |= {ObjectKey("customer", c.customer_id) for c in said if c.customer_id}
-        known = await lock_objects(conn, {*news, *others})
+        known = await lock_objects(conn, news.keys(), others)
         made: dict[int, datetime] = {}
         objects: dict[ObjectKey, Object] = {}
         for key, contributions in news.items():
@@ -111,7 +111,7 @@ class PostgresInbox:
             objects[key] = merged
         notes = consumed_notes(objects.values()) - known.keys() - objects.keys()
         if notes:
-            known |= await lock_objects(conn, notes)
+            known |= await lock_objects(conn, (), notes)
         await self.planner.plan(conn, known, objects, made)
 
 

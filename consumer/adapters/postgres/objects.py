@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from uuid import UUID
+from collections.abc import Collection, Iterable, Mapping
 
 import asyncpg
 
@@ -15,27 +14,44 @@ from consumer.domain.planning import consumed_notes
 SQL = statements("inbox")
 
 
-async def lock_objects(conn: Conn, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Object]:
-    """The objects that have a row, with all that planning them looks at.
+async def lock_objects(
+    conn: Conn, told: Collection[ObjectKey], named: Iterable[ObjectKey] = ()
+) -> dict[ObjectKey, Object]:
+    """The objects that have a row, with all that planning the ``told`` ones looks at.
 
-    That is their customers, what pays and corrects the invoices among them, the other invoices of
-    such payments with their payments, and the notes that invoices consume. Relatives are looked for
-    again once the rows are locked: what came in between is not missed.
+    That is what they name (customers, invoices, consumed notes) or news of them names (``named``),
+    what paid and corrected the invoices among these, and, of payments over several invoices, the
+    others with what paid those. No further: chains of such references may have any length. Who pays
+    an invoice is asked for once its row is locked: what came in between is not missed.
     """
-    told = set(keys)
-    objects: dict[ObjectKey, Object] = {}
-    asked: set[ObjectKey] = set()
-    wanted = set(told)
-    while wanted:
-        asked |= wanted
-        rows = await conn.fetch(SQL["lock_objects"], *columns(sorted(wanted), 2))
-        objects.update((one.key, one) for one in map(_object, rows))
-        wanted = _named_by(objects.values()) - asked
-        paid = {key.lago_id for key in told if key.kind == "invoice"} | _shared(objects.values())
-        if paid:
-            rows = await conn.fetch(SQL["family"], list(paid))
-            wanted |= {ObjectKey(row["kind"], row["lago_id"]) for row in rows} - asked
-    return objects
+    objects = await _lock(conn, {*told, *named})
+    names = _named_by(objects[key] for key in told if key in objects)
+    objects |= await _lock(conn, names - objects.keys())
+    notes = (one for one in objects.values() if one.key.kind == "credit_note")
+    objects |= await _lock(conn, _named_by(notes) - objects.keys())
+    paid = {key for key in {*told, *named, *names} if key.kind == "invoice"}
+    relatives = await _family(conn, paid)
+    objects |= await _lock(conn, relatives - objects.keys())
+    # Each one's share of a payment over several hangs on what else paid them.
+    shared = [objects[key] for key in relatives if len(objects[key].invoice_ids) > 1]
+    others = {key for key in _named_by(shared) if key.kind == "invoice"} - paid
+    objects |= await _lock(conn, others - objects.keys())
+    return objects | await _lock(conn, await _family(conn, others) - objects.keys())
+
+
+async def _lock(conn: Conn, keys: Collection[ObjectKey]) -> dict[ObjectKey, Object]:
+    if not keys:
+        return {}
+    rows = await conn.fetch(SQL["lock_objects"], *columns(sorted(keys), 2))
+    return {one.key: one for one in map(_object, rows)}
+
+
+async def _family(conn: Conn, invoices: Collection[ObjectKey]) -> set[ObjectKey]:
+    """What pays or corrects these invoices."""
+    if not invoices:
+        return set()
+    rows = await conn.fetch(SQL["family"], [key.lago_id for key in invoices])
+    return {ObjectKey(row["kind"], row["lago_id"]) for row in rows}
 
 
 def _object(row: asyncpg.Record) -> Object:
@@ -57,11 +73,6 @@ def _named_by(objects: Iterable[Object]) -> set[ObjectKey]:
     named = {ObjectKey("customer", one.customer_id) for one in objects if one.customer_id}
     named |= {ObjectKey("invoice", id) for one in objects for id in one.invoice_ids}
     return named | consumed_notes(objects)
-
-
-def _shared(objects: Iterable[Object]) -> set[UUID]:
-    """The invoices of payments over several: each one's share hangs on what else paid them."""
-    return {id for one in objects if len(one.invoice_ids) > 1 for id in one.invoice_ids}
 
 
 async def write_objects(

@@ -37,8 +37,10 @@ class Planner:
         Args:
             due: the invoices whose pending residuals have waited long enough.
         """
-        known = await lock_objects(conn, keys)
-        return await self.plan(conn, known, dict(known), {}, due) if known else ()
+        told = set(keys)
+        known = await lock_objects(conn, told)
+        objects = {key: one for key, one in known.items() if key in told}
+        return await self.plan(conn, known, objects, {}, due) if objects else ()
 
     async def plan(
         self,
