@@ -128,6 +128,20 @@ async def test_every_await_ends_while_the_broker_is_frozen(
         await again.stop()
 
 
+async def test_a_stop_that_is_cut_off_leaves_no_member_behind(topic: Topic) -> None:
+    """Its heartbeats would hold the partition until the rebalance gives it up, after 30 s."""
+    source = topic.source(replace(SETTINGS, stop_timeout=0.0))
+    await topic.append(b"a")
+    await source.start()
+    await read(source, 1)
+    await source.stop()
+    again = topic.source()
+    async with asyncio.timeout(20):
+        await again.start()
+        await read(again, 1)
+    await again.stop()
+
+
 async def test_a_commit_that_failed_goes_along_with_the_next(
     topic: Topic, kafka_service: KafkaService
 ) -> None:

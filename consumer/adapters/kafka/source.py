@@ -220,6 +220,7 @@ class KafkaSource:
                 await consumer.stop()
         except (KafkaError, TimeoutError, OSError) as error:
             log.warning("leave_failed", error=type(error).__name__)
+            await _let_go(consumer)
 
     def revoked(self) -> None:
         """The assignment ends: nothing read under it can be committed any more.
@@ -238,6 +239,21 @@ class KafkaSource:
         """A new assignment begins; it may be empty."""
         self._joined = True
         log.info("assigned", partitions=sorted(f"{p.topic}/{p.partition}" for p in partitions))
+
+
+async def _let_go(consumer: Any) -> None:
+    """End what a stop that was cut off leaves running: its heartbeats would keep the member, and its
+    partitions, in the group without anybody reading."""
+    coordinator = consumer._coordinator
+    left = {
+        task
+        for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task")
+        if (task := getattr(coordinator, name, None)) is not None
+    }
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
