@@ -4,8 +4,8 @@ answer ends.
 A cause is ``kind``, ``kind:name`` or ``kind:name@connection``; whoever removes one releases what it holds
 by exactly this string, so none is spelt anywhere else but by the SQL that writes or reads causes of rows:
 ``doc:<document>`` and ``contact|invoice|credit_note:<lago_id>@<connection>`` (waits for another),
-``plan:<document>``, ``unplaced:<credit note>``, ``deducted`` and ``below_cent``. Errors bring theirs along
-(``tax:…``, ``lock:…``), as ``ConsumerError.cause``.
+``plan:<document>``, ``plan:due:<document>``, ``unplaced:<credit note>``, ``deducted`` and ``below_cent``.
+Errors bring theirs along (``tax:…``, ``lock:…``), as ``ConsumerError.cause``.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ TAKEN_BACK = frozenset(
 
 PLANNING = "plan:"
 """Begins the causes of what waits for nothing but being planned again."""
+PATIENCE_OVER = "plan:due:"
+"""Begins those of what has waited long enough for a home or a payment's message."""
 DOCUMENT = "doc:"
 """Begins the causes of what waits for another document, or is left out with it."""
 _RESIDUAL = "residual:"

@@ -179,6 +179,7 @@ async def test_a_customer_known_from_a_note_alone_is_planned_once_his_wait_is_ov
             while not await b.ledger.end_patience(10):
                 await asyncio.sleep(0.01)
         assert await b.ledger.end_patience(10) == 0
+        await b.released()
         [contact] = await b.documents(kind="contact")
         assert contact["state"] == "ready"
 

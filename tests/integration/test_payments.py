@@ -339,6 +339,7 @@ async def test_money_that_only_the_invoice_tells_of_is_posted_after_a_while(
         assert (document["state"], document["part"]) == ("waiting", "residual")
         await b.database.execute("update document set wait_until = now() where kind = 'payment'")
         assert await b.ledger.end_patience(10) == 1
+        await b.released()
         frozen = await b.freeze()
         [element] = json.loads(frozen.body)["Payments"]
         assert (element["Amount"], element["Date"]) == (6.0, "2026-05-04")

@@ -82,7 +82,7 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "prune_bodies": (LEDGER["prune_bodies"], (timedelta(hours=1),)),
     "known": (INBOX["known"], ([b"x"],)),
     "lock_documents": (INBOX["lock_documents"], (["contact"], [uuid4()])),
-    "patience_over": (LEDGER["patience_over"], (100,)),
+    "end_patience": (LEDGER["end_patience"], (100,)),
     "wait_for_others": (INBOX["wait_for_others"], (list(range(500)), timedelta(days=1))),
     "place_credits": (INBOX["place_credits"], (list(range(500)),)),
     "object_documents": (READING["object_documents"], ("INV-1", uuid4(), 7)),

@@ -128,3 +128,19 @@ async def test_what_a_lock_date_holds_goes_out_once_it_moves(database_url: str) 
         await lock(date(2026, 4, 30))
         await b.released()
         assert (await b.freeze()).purpose == "invoice_create"
+
+
+async def test_a_large_release_lets_others_have_their_turn(database_url: str) -> None:
+    """Each page of it goes behind what came since."""
+    async with books(database_url) as b:
+        who, other = b.customer(), b.customer()
+        await b.told(b.said(who), b.said(other))
+        [one, two] = await b.documents(kind="contact")
+        await b.told(*(b.said(b.invoice(who)) for _ in range(250)), b.said(b.invoice(other)))
+        for contact in (one, two):
+            await b.database.execute(
+                "insert into release (cause) values ($1)", f"doc:{contact['id']}"
+            )
+        await b.ledger.release(2)  # a page of the first, and all of the second
+        left = await b.database.fetch("select cause from release")
+        assert [row["cause"] for row in left] == [f"doc:{one['id']}"]

@@ -15,7 +15,7 @@ from consumer.adapters.postgres.documents import object_of_row, wait_for_others
 from consumer.adapters.postgres.failing import fail_documents
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.sql import statements
-from consumer.domain.causes import PLANNING, not_asked_for, unanswered
+from consumer.domain.causes import PATIENCE_OVER, PLANNING, not_asked_for, unanswered
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Reject, Unauthorised, fault
 from consumer.domain.residuals import RESIDUAL
@@ -52,15 +52,8 @@ class Releaser:
         return await self.database.run(lambda conn: self._expire(conn, limit))
 
     async def end_patience(self, limit: int) -> int:
-        """Plan again what waited long enough for a home or a payment; returns how many documents."""
-
-        async def work(conn: Conn) -> int:
-            rows = await conn.fetch(SQL["patience_over"], limit)
-            due = {row["target"] for row in rows if row["part"] == RESIDUAL}
-            await self.planner.again(conn, map(object_of_row, rows), due)
-            return len(rows)
-
-        return await self.database.run(work)
+        """Have planned again what waited long enough for a home or a payment; returns how many."""
+        return await self.database.run(lambda conn: conn.fetchval(SQL["end_patience"], limit))
 
     async def block(self, tenant_id: UUID, seconds: float, why: str) -> None:
         """Nothing of this tenant is sent for a while."""
@@ -99,13 +92,18 @@ class Releaser:
         cause = release["cause"]
         held = await conn.fetch(SQL["held_by"], cause, release["after"], release["page"])
         unplanned = {object_of_row(row) for row in held if row["unplanned"]}
-        asked = await self.planner.again(conn, unplanned) if unplanned else ()
+        over = cause.startswith(PATIENCE_OVER)
+        due = {row["target"] for row in held if over and row["part"] == RESIDUAL}
+        asked = await self.planner.again(conn, unplanned, due) if unplanned else ()
         if cause.startswith(PLANNING):
             # Planning leaves alone what is to be as it was, and what nobody asks for any more.
             planned = set(map(attrgetter(*_IDENTITY), asked))
             free = [row["id"] for row in held if itemgetter(*_IDENTITY)(row) in planned]
         else:
             free = [row["id"] for row in held if not row["unplanned"]]
+            # Planning leaves a removal that failed as it is, but for what waits to be planned.
+            unremoved = [row["id"] for row in held if row["unremoved"]]
+            await conn.execute(SQL["plan_again"], unremoved)
         rows = await conn.fetch(SQL["release_documents"], free, cause) if free else []
         dependent = [row["id"] for row in rows if row["kind"] != "contact"]
         patience = self.planner.patience.dependency
@@ -130,6 +128,9 @@ class Releaser:
 
     async def _step_over(self, conn: Conn, release: asyncpg.Record, error: Reject) -> None:
         """A page that failed is tried in smaller ones; alone, the document itself fails."""
+        at = release["id"], release["after"], release["page"]
+        if await conn.fetchrow(SQL["lock_release"], *at) is None:
+            return  # somebody else has taken it meanwhile
         if release["page"] > 1:
             await conn.execute(SQL["shrink_release"], release["id"])
             return

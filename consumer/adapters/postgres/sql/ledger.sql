@@ -305,7 +305,7 @@ select id, cause, after, page from release order by id limit 1 for update skip l
 -- name: held_by
 -- The documents that have this cause, a page at a time; only planning can release some of them: those
 -- without a home, skipped ones, those to be removed, and those whose plan is out of date.
-select id, kind, part, lago_id, target, connection_id,
+select id, kind, part, lago_id, target, connection_id, state = 'failed' and wanted is null as unremoved,
        connection_id is null or state = 'skipped' or wanted is null or cause like 'plan:%' as unplanned
   from document where cause = $1 and id > $2 order by id limit $3;
 
@@ -322,7 +322,11 @@ returning d.id, d.kind, d.tenant_id;
 select id, kind from document where id = any($1::bigint[]) and cause = $2 and state = 'waiting' order by id for update;
 
 -- name: release_on
-update release set after = $2 where id = $1;
+-- The next page's turn comes after whatever else is to be released.
+update release set after = $2, id = default where id = $1;
+
+-- name: lock_release
+select from release where id = $1 and after = $2 and page = $3 for update;
 
 -- name: shrink_release
 update release set page = greatest(1, page / 10) where id = $1;
@@ -369,11 +373,19 @@ select r.id, r.tenant_id, t.authorisation_id, r.purpose, r.method, r.path, r.bod
   from request r join tenant t on t.id = r.tenant_id
  where r.id = $1;
 
--- name: patience_over
--- Documents that have waited long enough for a home or for a payment's message.
-select kind, part, lago_id, target, cause from document
- where state = 'waiting' and (cause like 'home:%' or cause like 'residual:%') and wait_until < now()
- order by wait_until limit $1;
+-- name: end_patience
+-- Documents that have waited long enough for a home or for a payment's message are planned once more.
+with over as materialized (
+  select id from document
+   where state = 'waiting' and (cause like 'home:%' or cause like 'residual:%') and wait_until < now()
+   order by wait_until limit $1 for update skip locked
+), due as (
+  update document d set cause = 'plan:due:' || (select min(id) from over), wait_until = null
+    from over where d.id = over.id returning d.cause
+), released as (
+  insert into release (cause) select distinct cause from due
+)
+select count(*) from due;
 
 -- name: unanswered
 -- Documents that have waited long enough for what may never come.
