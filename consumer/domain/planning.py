@@ -144,18 +144,24 @@ def _decide(
     """``decide`` with what the invoice's payments give it."""
     figure = invoice.facets.get("paid")
     given: dict[UUID, int | None] = {}
-    made_at, gone = {}, 0
+    made_at: dict[UUID, datetime] = {}
+    gone: dict[UUID, int] = {}
     for id, payment, money in payments:
         share = shares[id]
         cents = None if share is None else share.get(invoice.key.lago_id, 0)
         if money.status == "succeeded":
             given[id] = cents
-            if money.created_at is not None:
-                made_at[id] = money.created_at
-        elif figure is not None and f"lago:payment_{money.status}" in causes.TAKEN_BACK:
+        elif f"lago:payment_{money.status}" in causes.TAKEN_BACK and (
+            figure is not None and payment.facets["status"].stamp.appended > figure.stamp.appended
+        ):
             # Until Lago tells its figure again it still counts what has gone back.
-            later = payment.facets["status"].stamp.appended > figure.stamp.appended
-            gone += cents or 0 if later else 0
+            gone[id] = cents or 0
+        told = payment.facets["content"].stamp.appended / 1000
+        # Lago's date of a payment by hand is a person's: one of a day to come says nothing.
+        if money.created_at is not None and (
+            money.type != "manual" or money.created_at.timestamp() <= told
+        ):
+            made_at[id] = money.created_at
     return decide(invoice, given, due=due, made_at=made_at, gone=gone)
 
 

@@ -66,7 +66,7 @@ def decide(
     *,
     due: bool,
     made_at: Mapping[UUID, datetime] | None = None,
-    gone: int = 0,
+    gone: Mapping[UUID, int] | None = None,
 ) -> Residuals:
     """What is to be posted of the invoice's money without a payment.
 
@@ -74,15 +74,21 @@ def decide(
         shares: what each payment that succeeded gives the invoice, the earliest first; None where
             that is not known.
         due: the patience with what is pending is over.
-        made_at: when payments were made, where that is known: what was made after Lago told of a
-            residual's money is none of it.
+        made_at: when payments were made, where that is known: what was made after Lago told its
+            figure is not in it, and what was made after a residual's is none of its money.
         gone: what payments gave that were taken back since Lago told its figure.
     """
     made_at = made_at or {}
     now = residuals_of(invoice)
     known = {id: share for id, share in shares.items() if share is not None}
-    told = invoice.value("paid") or 0
-    unexplained = told - sum(known.values()) - gone
+    figure = invoice.facets.get("paid")
+    told_at = None if figure is None else _told_at(figure.stamp)
+    counted = {
+        id: cents
+        for id, cents in {**known, **(gone or {})}.items()
+        if told_at is None or id not in made_at or made_at[id] <= told_at
+    }
+    unexplained = (invoice.value("paid") or 0) - sum(counted.values())
     free = sum(cents for cents, _ in now.made) - sum(now.given.get(id, 0) for id in known)
     given = dict(now.given)
     if now.made:
@@ -96,7 +102,8 @@ def decide(
     if len(known) < len(shares):
         return Residuals(now.made, given)
     if pending <= 0:
-        return _take_back(invoice, Residuals(now.made, given), free - max(0, unexplained), known)
+        excess = free - max(0, unexplained)
+        return _take_back(invoice, Residuals(now.made, given), excess, known)
     if due:
         at = _told_at(invoice.facets["paid"].stamp)
         return Residuals((*now.made, (pending, at)), {**dict.fromkeys(known, 0), **given})
@@ -106,14 +113,17 @@ def decide(
 def _take_back(
     invoice: Object, now: Residuals, excess: int, known: Mapping[UUID, int | None]
 ) -> Residuals:
-    """Without the ``excess`` of what was made: Lago's figure has fallen since, the money went back.
+    """Without the ``excess`` of what was made: the money went back.
 
-    What a payment that failed since had been taken from it is forgotten: it may succeed yet. A figure
-    of the same second as the one that made a residual may be the older of both, and takes back nothing.
+    Either a payment that was taken from it failed, or Lago's figure has fallen since: one of the same
+    second as that which made a residual may be the older of both, and says nothing. What such a
+    payment had been taken from it is forgotten: it may succeed yet.
     """
-    made, told = list(now.made), _told_at(invoice.facets["paid"].stamp) if now.made else None
+    made = list(now.made)
+    if made and _told_at(invoice.facets["paid"].stamp) <= made[-1][1]:
+        excess = min(excess, sum(cents for id, cents in now.given.items() if id not in known))
     for i, (cents, at) in reversed([*enumerate(now.made)]):
-        if excess <= 0 or told is None or told <= at:
+        if excess <= 0:
             break
         if cents:
             made[i] = (0, at)

@@ -86,6 +86,27 @@ async def test_a_payment_taken_from_a_residual_and_given_back_leaves_xero(
         assert await _in_xero(b, invoice) == 0 or announced or findings
 
 
+async def test_a_payment_taken_from_a_residual_takes_it_along_when_it_fails(
+    database_url: str,
+) -> None:
+    """Its own message says so, before Lago tells its figure again; and it may succeed yet."""
+    async with books(database_url) as b:
+        [invoice] = await _posted(b)
+        told = {**invoice, "total_paid_amount_cents": 1000, "updated_at": LATER}
+        await b.told(b.said(told, "invoice.payment_status_updated"))
+        await _end_patience(b)
+        await b.work()
+        request = payment_request(b.choices, [invoice])
+        await b.told(payment_request_event(request, str(b.organization_id)))
+        failed = {**request, "payment_status": "failed"}
+        await b.told(payment_request_event(failed, str(b.organization_id)))
+        assert [f.purpose for f in await b.work()] == ["payment_delete"]
+        again = {**request, "status": "again"}
+        await b.told(payment_request_event(again, str(b.organization_id)))
+        assert [f.purpose for f in await b.work()] == ["payment_create"]
+        assert await _in_xero(b, invoice) == 1000
+
+
 async def test_new_money_is_not_taken_for_old(database_url: str) -> None:
     """A partial payment by hand sends no invoice webhook (lago.md 1): Lago's figure stays behind.
 

@@ -406,3 +406,29 @@ async def test_an_answer_to_a_payment_that_was_given_up_is_told(database_url: st
         [document] = await _payments(b)
         assert document["state"] == "synced"
         assert [r["code"] for r in await b.database.fetch("select code from outbox")] == ["surplus"]
+
+
+async def test_what_was_paid_after_lagos_figure_is_not_in_it(database_url: str) -> None:
+    """600 by hand are told by the figure; a provider's 300 come later, and go back again."""
+    async with books(database_url) as b:
+        [invoice] = await _posted(b)
+        told = {**invoice, "total_paid_amount_cents": 600, "updated_at": "2026-05-04T00:00:00Z"}
+        await b.told(b.said(told, "invoice.payment_overdue"))
+        later = payment(b.choices, [invoice], amount_cents=300, at="2026-05-04T09:00:00Z")
+        await b.told(_succeeded(b, later))
+        residual = {d["part"]: d["amount_cents"] for d in await _payments(b)}
+        assert residual == {"residual": 600, "": 300}
+        await b.told(_succeeded(b, {**later, "payment_status": "failed"}))
+        residual = {d["part"]: d["amount_cents"] for d in await _payments(b)}
+        assert residual["residual"] == 600
+
+
+async def test_a_day_to_come_makes_no_other_money_of_a_payment_by_hand(database_url: str) -> None:
+    async with books(database_url) as b:
+        [invoice] = await _posted(b)
+        told = {**invoice, "total_paid_amount_cents": 600, "updated_at": "2026-05-04T00:00:00Z"}
+        await b.told(b.said(told, "invoice.payment_overdue"))
+        paid = payment(b.choices, [invoice], amount_cents=600, at="2026-06-01T00:00:00Z")
+        await b.told(_succeeded(b, {**paid, "type": "manual"}))
+        states = {d["part"]: d["state"] for d in await _payments(b)}
+        assert states == {"residual": "skipped", "": "ready"}
