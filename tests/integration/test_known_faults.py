@@ -138,7 +138,6 @@ async def test_ignored_residuals_are_not_posted(database_url: str) -> None:
         assert [f.purpose for f in await b.work()] == []
 
 
-@pytest.mark.xfail(reason="a known fault, not mended yet")
 async def test_a_void_does_not_wait_for_a_payment_that_xero_refused(database_url: str) -> None:
     async with books(database_url) as b:
         [invoice] = await _posted(b)
@@ -156,7 +155,6 @@ async def test_a_void_does_not_wait_for_a_payment_that_xero_refused(database_url
         assert void["state"] == "ready", (void["state"], void["cause"])
 
 
-@pytest.mark.xfail(reason="a known fault, not mended yet")
 async def test_a_void_does_not_wait_for_a_removal_that_nobody_wants(database_url: str) -> None:
     """It goes on, or is left for a person: but it says so."""
     async with books(database_url) as b:
@@ -325,7 +323,6 @@ async def test_what_is_left_out_while_it_is_sent_frees_what_waits_for_it(
         assert credit["state"] != "waiting", (credit["cause"], credit["wait_until"])
 
 
-@pytest.mark.xfail(reason="a known fault, not mended yet")
 async def test_what_is_left_out_with_its_contact_frees_what_waits_for_it(
     database_url: str,
 ) -> None:
@@ -504,7 +501,6 @@ async def test_a_refused_void_puts_its_allocations_back(database_url: str) -> No
         assert row["state"] in ("ready", "synced"), row["state"]
 
 
-@pytest.mark.xfail(reason="a known fault, not mended yet")
 async def test_a_void_does_not_wait_for_an_allocation_below_a_cent(database_url: str) -> None:
     """There is nothing in Xero to be taken off."""
     async with books(database_url) as b:

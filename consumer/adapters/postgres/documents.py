@@ -104,7 +104,7 @@ async def write_documents(
             if stands is not None and stands["xero_id"] not in (None, change.xero_id):
                 facts = to_json({"linked": str(change.xero_id)}).decode()
                 relinked.append((stands["id"], stands["xero_id"], "linked_elsewhere", facts))
-            if stands is not None and planned.kind in AWAITED and _matters(stands, change):
+            if stands is not None and _matters(stands, change):
                 turned.append(stands["id"])
     ids = await _store(conn, changes)
     if drifted:
@@ -124,15 +124,22 @@ async def write_documents(
 
 
 async def wait_for_others(conn: Conn, ids: Sequence[int], patience: timedelta) -> None:
-    """Of documents that were just written, those that are ready but for others wait for them."""
+    """Of documents that were just written, those that are ready but for others wait for them; what is
+    left out with another leaves out what waits for it in turn."""
     if ids:
-        await conn.execute(SQL["wait_for_others"], ids, patience)
+        rows = await conn.fetch(SQL["wait_for_others"], ids, patience)
+        left_out = [row["id"] for row in rows if row["state"] == "skipped"]
+        if left_out:
+            await conn.execute(LEDGER["release_waiting"], left_out)
         await conn.execute(SQL["wait_for_parts"], ids)
         await conn.execute(SQL["place_credits"], ids)
 
 
 def _matters(before: asyncpg.Record, change: Change) -> bool:
     """Whether others that wait for the document, or are left out with it, have to look again."""
+    planned = change.planned
+    if planned.kind not in AWAITED:  # a void waits for what is on its invoice
+        return (before["wanted"] is None) != (planned.wanted is None)
     linked = change.xero_id is not None and not before["xero_id"]
     return linked or (before["state"] == "skipped") != (change.rest.state == "skipped")
 

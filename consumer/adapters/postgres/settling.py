@@ -17,7 +17,7 @@ from consumer.domain.clocks import Clocks
 from consumer.domain.documents import Stands
 from consumer.domain.objects import Facts, customer_of, load_facets
 from consumer.domain.pacing import Limits
-from consumer.domain.settlement import Kept, Member, Settlement, Unsent, claimed, taken
+from consumer.domain.settlement import REMADE, Kept, Member, Settlement, Unsent, claimed, taken
 from consumer.ports import Absent, Fate, Other, Sighting, Sink
 
 SQL = statements("ledger")
@@ -210,9 +210,7 @@ class Settler:
         if settlement.replanned:
             ids = sorted(member.document_id for member in settlement.replanned)
             await conn.execute(SQL["plan_again"], ids)
-        # Who waits for them looks again, also at those that are not to be in Xero any more.
-        turned = [kept.member.document_id for kept in settlement.kept]
-        turned += [u.member.document_id for u in settlement.unsent if u.rest.state == "skipped"]
+        turned = _turned(settlement)
         if turned:
             await conn.execute(SQL["release_waiting"], turned)
         taken_off = [one.member for one in settlement.kept if one.member.sent is None]
@@ -224,6 +222,20 @@ class Settler:
 async def _open_members(conn: Conn, request_id: UUID, *, closed: bool = False) -> list[Member]:
     """The members without an outcome (``closed``: all), their documents locked, by document."""
     return [_member(row) for row in await conn.fetch(SQL["open_members"], request_id, closed)]
+
+
+def _turned(settlement: Settlement) -> list[int]:
+    """The documents of which those that wait for them look again.
+
+    Dependents follow what Xero has, and what is not to be there any more; a void waits for what is on
+    its invoice to be sent, however that ends.
+    """
+    unsent = settlement.unsent
+    turned = [kept.member for kept in settlement.kept]
+    turned += [one.member for one in unsent if one.rest.state == "skipped"]
+    ended = [one.member for one in [*unsent, *settlement.failed]] + settlement.replanned
+    turned += [member for member in ended if member.kind in REMADE]
+    return [member.document_id for member in turned]
 
 
 def _member(row: asyncpg.Record) -> Member:

@@ -130,13 +130,14 @@ update document d
                     else 'doc:' || u.held end,
        wait_until = case when u.held is null then now() + $2::interval end
   from unmet u
- where d.id = u.id and d.id = any($1::bigint[]) and d.state = 'ready' and d.wanted is not null;
+ where d.id = u.id and d.id = any($1::bigint[]) and d.state = 'ready' and d.wanted is not null
+returning d.id, d.state;
 
 -- name: wait_for_parts
--- An invoice is voided only once nothing of ours is allocated to it and no payment that Lago took back is
--- on it any more (ACCOUNTING.md 4).
+-- An invoice is voided only once nothing of ours is allocated to it in Xero and no payment that Lago took
+-- back is on it any more (ACCOUNTING.md 4).
 with parts as materialized (
-  select a.id, a.target, a.connection_id, a.kind, a.wanted, a.synced, a.state
+  select a.id, a.target, a.connection_id, a.kind, a.wanted, a.xero_id, a.state
     from document a
    where (a.target, a.connection_id) in (select lago_id, connection_id from document
                                           where id = any($1::bigint[]) and kind = 'invoice' and wanted is null)
@@ -148,7 +149,7 @@ update document d
   from parts a
  where d.id = any($1::bigint[]) and d.kind = 'invoice' and d.state = 'ready' and d.wanted is null
    and a.target = d.lago_id and a.connection_id = d.connection_id
-   and (a.kind = 'allocation' and a.synced is not null or a.kind = 'payment' and a.wanted is null and a.state = 'ready'
+   and (a.kind = 'allocation' and a.xero_id is not null or a.kind = 'payment' and a.wanted is null and a.state = 'ready'
         or a.state = 'sending');
 
 -- name: release_awaited
