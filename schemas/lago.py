@@ -49,6 +49,9 @@ def _or(default: Any) -> BeforeValidator:
 
 Cents = Annotated[int, BeforeValidator(_not_bool), Field(ge=-(10**15), le=10**15)]
 """An amount in Lago subunits."""
+Sum = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=10**15)]
+"""An amount in Lago subunits that is never less than nothing: money received, credit given."""
+SumOrZero = Annotated[Sum, _or(0)]
 OrZero = Annotated[Cents, _or(0)]
 """An amount that Lago leaves out or calls null where there is none."""
 OrFalse = Annotated[bool, _or(False)]
@@ -186,7 +189,7 @@ class Credit(LagoModel):
     """One credit consumed by an invoice."""
 
     lago_id: UUID
-    amount_cents: Cents
+    amount_cents: Sum
     before_taxes: bool | None = None
     item: CreditItem | None = None
 
@@ -265,9 +268,9 @@ class CreditNote(LagoModel):
     taxes_amount_cents: Cents | None = None
     sub_total_excluding_taxes_amount_cents: Cents | None = None
     balance_amount_cents: Cents | None = None
-    credit_amount_cents: OrZero = 0
-    refund_amount_cents: OrZero = 0
-    offset_amount_cents: OrZero = 0
+    credit_amount_cents: SumOrZero = 0
+    refund_amount_cents: SumOrZero = 0
+    offset_amount_cents: SumOrZero = 0
     coupons_adjustment_amount_cents: OrZero = 0
     taxes_rate: Number | None = None
     self_billed: OrFalse = False
@@ -286,7 +289,7 @@ class Payment(LagoModel):
     invoice_ids: Annotated[tuple[UUID, ...], _or(())] = ()
     lago_payable_id: UUID | None = None
     payable_type: Text | None = None
-    amount_cents: Cents
+    amount_cents: Sum
     amount_currency: Text
     payment_status: Text | None = None
     type: Text | None = None
@@ -320,7 +323,7 @@ class PaymentRequest(LagoModel):
     """
 
     lago_id: UUID
-    amount_cents: Cents
+    amount_cents: Sum
     amount_currency: Text
     payment_status: Text | None = None
     customer: Customer | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
@@ -41,13 +42,14 @@ class PaymentPart:
 
 @dataclass(frozen=True, slots=True)
 class AllocationPart:
-    """What an invoice takes from a credit note; ``invoice_id`` is Xero's."""
+    """What an invoice takes from a credit note; ``invoice_id`` and ``note_total`` are Xero's."""
 
     amount_cents: int
     currency: str
     note_date: date
     invoice_date: date
     invoice_id: UUID | None
+    note_total: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,9 @@ class Candidate:
     allocation: AllocationPart | None = None
     amount_cents: int | None = None
     settled: Posted = NOTHING
-    """What settles the same invoice or credit note already."""
+    """What settles the same invoice already."""
+    taken: Posted = NOTHING
+    """What is taken from the same credit note already."""
     source_id: UUID | None = None
     """The Xero id of the credit note that it takes from."""
     xero_id: UUID | None = None
@@ -176,7 +180,7 @@ def _refund(candidate: Candidate, connection: Connection, chart: Chart) -> Eleme
         amount_cents=amount,
         connection=connection,
         credit_note_id=source_id,
-        posted=candidate.settled,
+        posted=candidate.taken,
     )
     return _of_money(candidate, unlocked(made, chart.organisation, connection))
 
@@ -192,6 +196,8 @@ def _allocation(candidate: Candidate, connection: Connection, chart: Chart) -> E
         invoice_date=part.invoice_date,
         invoice_id=part.invoice_id,
         posted=candidate.settled,
+        note_total=part.note_total,
+        taken=candidate.taken,
     )
     return _of_money(candidate, unlocked(made, chart.organisation, connection))
 

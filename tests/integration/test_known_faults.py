@@ -343,7 +343,6 @@ async def test_what_is_left_out_with_its_contact_frees_what_waits_for_it(
         assert {state for state, _ in states.values()} == {"skipped"}, states
 
 
-@pytest.mark.xfail(reason="a known fault, not mended yet")
 async def test_a_payment_below_a_cent_that_failed_counts_no_more(database_url: str) -> None:
     async with books(database_url) as b:
         who = b.customer()
@@ -359,7 +358,6 @@ async def test_a_payment_below_a_cent_that_failed_counts_no_more(database_url: s
         assert [e["Amount"] for e in json.loads(frozen.body)["Payments"]] == [0.01], "13 in all"
 
 
-@pytest.mark.xfail(reason="a known fault, not mended yet")
 async def test_a_note_is_never_allocated_beyond_its_total(database_url: str) -> None:
     """1.005 dinars are 1.01 in Xero; three invoices consume 0.335 of them each."""
     async with books(database_url) as b:
@@ -460,7 +458,6 @@ async def test_money_beside_a_split_that_is_never_told_is_told(database_url: str
         assert [r["state"] for r in rows] == ["failed"] * 3
 
 
-@pytest.mark.xfail(reason="a known fault, not mended yet")
 async def test_a_negative_payment_is_no_payment(database_url: str) -> None:
     async with books(database_url) as b:
         [invoice] = await _posted(b)

@@ -38,6 +38,7 @@ def candidate_of(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
         allocation=_allocation_part(row) if kind == "allocation" else None,
         amount_cents=row["amount_cents"],
         settled=Posted(row["settled_subunits"] or 0, row["settled_cents"] or 0),
+        taken=Posted(row["taken_subunits"] or 0, row["taken_cents"] or 0),
         source_id=row["source_id"],
         xero_id=row["xero_id"],
         xero_status=row["xero_status"],
@@ -72,6 +73,7 @@ def _allocation_part(row: asyncpg.Record) -> AllocationPart | None:
         note_date=row["source_dated"],
         invoice_date=row["target_dated"],
         invoice_id=row["target_id"],
+        note_total=row["source_total"],
     )
 
 

@@ -195,6 +195,8 @@ def _change(
         target = replace(target, until=row["wait_until"] if row and goes_on else now + wait)
     if row is not None and _same(row, stands, planned, target, there.xero_id):
         return None
+    if target.state in ("waiting", "skipped") and there.xero_id is None:
+        there = replace(there, synced=None)  # below a cent, it counted; now it does not
     raised = row is None or planned.wanted != stands.wanted
     return Change(
         None if row is None else row["id"],

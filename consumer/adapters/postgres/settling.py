@@ -233,7 +233,8 @@ def _turned(settlement: Settlement) -> list[int]:
     unsent = settlement.unsent
     turned = [kept.member for kept in settlement.kept]
     turned += [one.member for one in unsent if one.rest.state == "skipped"]
-    ended = [one.member for one in [*unsent, *settlement.failed]] + settlement.replanned
+    ended = [one.member for one in unsent] + [one.member for one in settlement.failed]
+    ended += settlement.replanned
     turned += [member for member in ended if member.kind in REMADE]
     return [member.document_id for member in turned]
 

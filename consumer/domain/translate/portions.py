@@ -13,20 +13,37 @@ from consumer.domain.translate.types import Note, Portion, Posted
 NOTHING = Posted()
 
 
-def next_portion(amount_cents: int, currency: str, posted: Posted = NOTHING) -> Portion:
+def next_portion(
+    amount_cents: int, currency: str, posted: Posted = NOTHING, most: int | None = None
+) -> Portion:
     """What Xero gets for the next ``amount_cents`` on a document (ACCOUNTING.md 7).
 
     Not the amount is rounded but what it makes the document's sum, so that amounts which together
     are Lago's total together are Xero's. What cents cannot say is a ``subcent`` note: the notes of
     a document add up to what its sum has lost.
+
+    Args:
+        most: cents that are there to be given; None: as many as are asked for.
     """
-    whole = major(posted.subunits + amount_cents, currency)
-    cents = int((whole * 100).to_integral_value(ROUND_HALF_UP))
     # Less than nothing only where a posted amount was taken back since.
-    portion = max(0, cents - posted.cents)
+    portion = max(0, _rounded(posted.subunits + amount_cents, currency) - posted.cents)
+    if most is not None:
+        portion = min(portion, most)
     amount = Decimal(portion).scaleb(-2)
     lost = major(amount_cents, currency) - amount
     return Portion(amount, portion, (Note("subcent", "portion", lost),) if lost else ())
+
+
+def left_in(total: Decimal, amount_cents: int, currency: str, taken: Posted) -> int | None:
+    """The cents that a document of Xero's over ``total`` still has to give, where ``amount_cents``
+    more are Lago's to give; None where they are not, which Xero refuses with the figures."""
+    cents = int(total * 100)
+    fits = _rounded(taken.subunits + amount_cents, currency) <= cents
+    return max(0, cents - taken.cents) if fits else None
+
+
+def _rounded(subunits: int, currency: str) -> int:
+    return int((major(subunits, currency) * 100).to_integral_value(ROUND_HALF_UP))
 
 
 def payable(portion: Portion) -> Decimal:

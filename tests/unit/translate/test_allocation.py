@@ -108,3 +108,15 @@ def test_fully_paid_document_ends_at_nothing(currency: str, parts: list[int]) ->
         lost += sum((note.amount or Decimal(0) for note in portion.notes), Decimal(0))
     assert sent == cents(sum(parts), currency)
     assert lost == Decimal(sum(parts)) / SUBUNITS[currency] - sent
+
+
+def test_a_note_gives_no_cent_more_than_it_has() -> None:
+    """1.005 dinars are 1.01 in Xero; three invoices take 0.335 of them each."""
+    facts = {"amount_cents": 335, "currency": "KWD", "note_total": Decimal("1.01")}
+    assert allocated(**facts, taken=Posted(335, 34)).amount == Decimal("0.34")
+    assert allocated(**facts, taken=Posted(670, 68)).amount == Decimal("0.33")
+
+
+def test_what_lago_gives_beyond_its_note_is_left_to_xero_to_refuse() -> None:
+    facts = {"amount_cents": 5000, "note_total": Decimal("60.00")}
+    assert allocated(**facts, taken=Posted(3000, 3000)).amount == Decimal("50.00")
