@@ -30,6 +30,7 @@ ELSEWHERE = "elsewhere"
 DEDUCTED = "deducted"
 """The invoice has the credit as a line."""
 VOID_WITH_MONEY = "void_with_money"
+VOID_REFUSED = "void_refused"
 NOTHING_CHARGED = "nothing_charged"
 """The voided invoice has a total of nothing, and so is paid in Xero."""
 BELOW_CENT = "below_cent"
@@ -61,9 +62,14 @@ _NEWS = ("lago_invoice:", "content:", "split:")
 """Begin the causes that only a message of Lago's can end."""
 
 
-def home(customer_id: UUID | None) -> str:
+def home(customer_id: UUID) -> str:
     """No connection serves the customer."""
     return f"home:{customer_id}"
+
+
+def nowhere(invoice_id: UUID, customer_id: UUID | None) -> str:
+    """The invoice has no connection: none serves its customer, or no message has told who he is."""
+    return home(customer_id) if customer_id is not None else invoice_unknown(invoice_id)
 
 
 def content(lago_id: UUID) -> str:

@@ -7,6 +7,7 @@ stays until later invoices consume it, *refund* is paid back.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from uuid import UUID
 
 from consumer.domain import causes
@@ -133,6 +134,8 @@ def plan_allocations(
     """
     if connection is None:
         return []
+    if document.hold in causes.TAKEN_BACK and document.stays is not None:
+        document = replace(document, wanted=b"")  # what stays keeps its credits
     plans = []
     for note_id, credit in consumed(invoice).items():
         hold = _never(notes.get(note_id), invoices, connection)
@@ -182,7 +185,7 @@ def _why_not(
     if invoice is None:
         return causes.invoice_unknown(facts.lago_invoice_id), True
     if connection is None:
-        return causes.home(invoice.customer_id), True
+        return causes.nowhere(invoice.key.lago_id, invoice.customer_id), True
     if not connection.sync_credit_notes:
         return causes.switched_off("credit_notes", connection.code), False
     if before_start(connection, facts.issuing_date):

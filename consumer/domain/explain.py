@@ -24,6 +24,7 @@ _HELD = {
     causes.ELSEWHERE: "the credit note is in another Xero organisation",
     causes.DEDUCTED: "its invoice has the credit as a negative line",
     causes.NOTHING_CHARGED: "Lago voided it; nothing was due on it, and Xero voids no paid invoice",
+    causes.VOID_REFUSED: "Lago voided it, but Xero keeps it; a person must decide",
     causes.VOID_WITH_MONEY: "Lago voided it, but money was received on it; a person must decide",
 }
 _KINDS = {

@@ -10,9 +10,14 @@ from consumer.domain.mapping import Connection
 from consumer.domain.objects import FINAL, Object, invoice_of
 from schemas import lago
 
+VOID = ("voided", "deleted")
+"""Lago's statuses of an invoice that is none any more."""
 
-def plan_invoice(invoice: Object, connection: Connection | None, home: Home | None) -> Planned:
-    """The invoice in the connection it belongs to."""
+
+def plan_invoice(
+    invoice: Object, connection: Connection | None, home: Home | None, *, unvoided: bool = False
+) -> Planned:
+    """The invoice in the connection it belongs to; ``unvoided``: voiding it was refused."""
     facts = invoice_of(invoice)
     hold, waits = _why_not(invoice, facts, connection)
     number = facts.number if facts else None
@@ -25,7 +30,7 @@ def plan_invoice(invoice: Object, connection: Connection | None, home: Home | No
         wanted=fingerprint(facts) if facts is not None and hold is None else None,
         hold=hold,
         waits=waits,
-        stays=_why_left(invoice, hold, connection),
+        stays=causes.VOID_REFUSED if unvoided else _why_left(invoice, hold, connection),
         until=home.until if connection is None and home is not None else None,
         number=f"{connection.number_prefix if connection else ''}{number}" if number else None,
         currency=facts.currency if facts else None,
@@ -60,7 +65,7 @@ def _why_not(
 ) -> tuple[str | None, bool]:
     """Why the invoice is not to be posted, and whether that will pass (ACCOUNTING.md 2)."""
     status = invoice.value("status")
-    if status in ("voided", "deleted"):
+    if status in VOID:
         return causes.in_lago(status), False
     if facts is None:
         return causes.content(invoice.key.lago_id), True
@@ -71,7 +76,7 @@ def _why_not(
     if invoice.facets["content"].stamp.rank < FINAL:  # the draft's: its number is no number
         return causes.content(invoice.key.lago_id), True
     if connection is None:
-        return causes.home(invoice.customer_id), True
+        return causes.nowhere(invoice.key.lago_id, invoice.customer_id), True
     if not connection.sync_invoices:
         return causes.switched_off("invoices", connection.code), False
     if before_start(connection, facts.issuing_date):

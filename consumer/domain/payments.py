@@ -113,6 +113,8 @@ def _why_pending(invoice: Object, now: Residuals, connections: Mapping[int, Conn
     connection = connections.get(invoice.connection_id or 0)
     if connection is not None and not connection.posts_residuals:
         return causes.policy("residual", connection.code)
+    if now.beside is not None:
+        return causes.split_unknown(now.beside)
     return causes.residual(invoice.key.lago_id) if now.pending else causes.NOTHING_OPEN
 
 
@@ -133,7 +135,7 @@ def _residual(
         customer_id=invoice.customer_id,
         amount=money.amount_cents,
         hold=hold,
-        waits=causes.is_residual(hold),
+        waits=causes.is_residual(hold) or causes.awaits_news(hold),
     )
 
 
@@ -154,7 +156,7 @@ def _on_invoice(
     home = invoice.connection_id if invoice is not None else None
     connection = connections.get(home) if home is not None else None
     if invoice is not None and connection is None:
-        hold, waits = causes.home(invoice.customer_id), True
+        hold, waits = causes.nowhere(target, invoice.customer_id), True
     elif connection is not None and not connection.sync_payments and hold not in causes.TAKEN_BACK:
         hold, waits = causes.switched_off("payments", connection.code), False
     return Planned(

@@ -40,6 +40,7 @@ def plan_family(
     now: datetime,
     patience: timedelta,
     due: Collection[UUID] = (),
+    unvoided: Collection[UUID] = (),
 ) -> Plan:
     """Plan ``changed`` and what depends on them.
 
@@ -49,6 +50,7 @@ def plan_family(
         contacts: the connections in which each customer has a contact already, or is to have one.
         patience: how long an unlinked customer of several connections waits for a link.
         due: the invoices whose pending residuals have waited long enough.
+        unvoided: the invoices that voiding was refused for.
     """
     stored = known.keys()
     known = _told(known)
@@ -76,7 +78,8 @@ def plan_family(
         elif key.kind == "invoice":
             if thing.connection_id is None and home is not None and home.connection_id is not None:
                 objects[key] = thing = replace(thing, connection_id=home.connection_id)
-            documents.append(plan_invoice(thing, _get(connections, thing.connection_id), home))
+            place = _get(connections, thing.connection_id)
+            documents.append(plan_invoice(thing, place, home, unvoided=key.lago_id in unvoided))
     family = {**known, **objects}
     documents += _plan_notes(family, objects, documents, connections)
     documents += _plan_payments(family, objects, connections, due)
@@ -146,11 +149,14 @@ def _decide(
     given: dict[UUID, int | None] = {}
     made_at: dict[UUID, datetime] = {}
     gone: dict[UUID, int] = {}
+    unsplit: dict[UUID, int] = {}
     for id, payment, money in payments:
         share = shares[id]
         cents = None if share is None else share.get(invoice.key.lago_id, 0)
         if money.status == "succeeded":
             given[id] = cents
+            if cents is None:
+                unsplit[id] = money.amount_cents
         elif f"lago:payment_{money.status}" in causes.TAKEN_BACK and (
             figure is not None and payment.facets["status"].stamp.appended > figure.stamp.appended
         ):
@@ -162,7 +168,7 @@ def _decide(
             money.type != "manual" or money.created_at.timestamp() <= told
         ):
             made_at[id] = money.created_at
-    return decide(invoice, given, due=due, made_at=made_at, gone=gone)
+    return decide(invoice, given, due=due, made_at=made_at, gone=gone, unsplit=unsplit)
 
 
 def _shares(

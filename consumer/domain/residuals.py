@@ -25,12 +25,14 @@ class Residuals:
 
     ``made``: amounts and when Lago told of them, one document each; 0 is taken back. ``given``: what
     each payment known by now was taken from them, 0 where it has a document of its own. ``pending``:
-    another amount waits for its payment's message.
+    another amount waits for its payment's message; ``beside``: for a payment that nobody knows how
+    to split, of which it is no part.
     """
 
     made: tuple[tuple[int, datetime], ...] = ()
     given: Mapping[UUID, int] = field(default_factory=dict)
     pending: int = 0
+    beside: UUID | None = None
 
 
 def residuals_of(invoice: Told) -> Residuals:
@@ -42,6 +44,7 @@ def residuals_of(invoice: Told) -> Residuals:
         tuple((cents, datetime.fromisoformat(at)) for cents, at in value["made"]),
         {UUID(id): cents for id, cents in value["given"].items()},
         value["pending"],
+        UUID(beside) if (beside := value.get("beside")) else None,
     )
 
 
@@ -51,6 +54,7 @@ def with_residuals(invoice: Object, residuals: Residuals) -> Object:
         "made": [[cents, at.isoformat()] for cents, at in residuals.made],
         "given": {str(id): cents for id, cents in residuals.given.items()},
         "pending": residuals.pending,
+        **({"beside": str(residuals.beside)} if residuals.beside else {}),
     }
     return replace(invoice, facets={**invoice.facets, _FACET: Facet(Stamp(0), value)})
 
@@ -67,6 +71,7 @@ def decide(
     due: bool,
     made_at: Mapping[UUID, datetime] | None = None,
     gone: Mapping[UUID, int] | None = None,
+    unsplit: Mapping[UUID, int] | None = None,
 ) -> Residuals:
     """What is to be posted of the invoice's money without a payment.
 
@@ -77,6 +82,8 @@ def decide(
         made_at: when payments were made, where that is known: what was made after Lago told its
             figure is not in it, and what was made after a residual's is none of its money.
         gone: what payments gave that were taken back since Lago told its figure.
+        unsplit: what those give at most of which ``shares`` does not know it; what is beyond that
+            waits as long as they do.
     """
     made_at = made_at or {}
     now = residuals_of(invoice)
@@ -100,7 +107,8 @@ def decide(
                 free -= given[id]
     pending = unexplained - free
     if len(known) < len(shares):
-        return Residuals(now.made, given)
+        pending = max(0, pending - sum(unsplit.values())) if unsplit else 0
+        return Residuals(now.made, given, pending, min(unsplit) if unsplit and pending else None)
     if pending <= 0:
         excess = free - max(0, unexplained)
         return _take_back(invoice, Residuals(now.made, given), excess, known)

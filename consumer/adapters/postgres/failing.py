@@ -25,6 +25,12 @@ async def fail_documents(
     await announce_documents(conn, ids, errors, sinks)
 
 
+async def put_back(conn: Conn, ids: Sequence[int]) -> None:
+    """Have planned again what was taken off the invoices among them: they were not voided."""
+    taken_off = [row["id"] for row in await conn.fetch(SQL["taken_off"], ids)]
+    await conn.execute(SQL["plan_again"], taken_off)
+
+
 async def announce_documents(
     conn: Conn, ids: Sequence[int], errors: Sequence[ConsumerError], sinks: Sequence[Sink]
 ) -> None:

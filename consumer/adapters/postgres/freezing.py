@@ -13,14 +13,14 @@ from consumer.adapters.postgres.budget import insert_request, seconds_to_wait
 from consumer.adapters.postgres.candidates import candidate_of
 from consumer.adapters.postgres.configuration import Configuration, Snapshot
 from consumer.adapters.postgres.database import Conn, Database
-from consumer.adapters.postgres.failing import fail_documents
+from consumer.adapters.postgres.failing import fail_documents, put_back
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.batching import Batch, Failure, assemble
 from consumer.domain.candidates import Candidate, Element
 from consumer.domain.causes import of_connection
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Refused, fault
-from consumer.domain.operations import OPERATIONS, DocumentKind, Operation, operation_of
+from consumer.domain.operations import OPERATIONS, Operation, operation_of
 from consumer.domain.pacing import Limits, gap
 from consumer.ports import Fate, Freezing, Frozen, Sink
 
@@ -107,7 +107,7 @@ class Freezer:
         )
         batch = replace(batch, failures=(*broken, *batch.failures))
         batch = await self._claim_numbers(conn, tenant_id, operation, batch)
-        fates = await self._fail(conn, batch.failures, rows, snapshot, operation.kind)
+        fates = await self._fail(conn, batch.failures, rows, snapshot, operation)
         notes = tuple(note for _, note in batch.notes)
         if batch.dust:
             await conn.execute(SQL["count_dust"], list(batch.dust))
@@ -239,7 +239,7 @@ class Freezer:
         failures: Sequence[Failure],
         rows: Sequence[asyncpg.Record],
         snapshot: Snapshot,
-        kind: DocumentKind,
+        operation: Operation,
     ) -> tuple[Fate, ...]:
         if not failures:
             return ()
@@ -253,4 +253,6 @@ class Freezer:
         ids = [f.document_id for f in ordered]
         errors = [f.error for f in ordered]
         await fail_documents(conn, ids, errors, causes, self.sinks)
-        return tuple(Fate(kind, "failed", e.code) for e in errors)
+        if operation == OPERATIONS["invoice_void"]:
+            await put_back(conn, ids)
+        return tuple(Fate(operation.kind, "failed", e.code) for e in errors)

@@ -12,6 +12,7 @@ from consumer.adapters.postgres.documents import Patience, write_documents
 from consumer.adapters.postgres.objects import lock_objects, write_objects
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.documents import Planned
+from consumer.domain.invoices import VOID
 from consumer.domain.objects import Object, ObjectKey
 from consumer.domain.planning import plan_family
 
@@ -67,6 +68,7 @@ class Planner:
             now=at["now"],
             patience=self.patience.home,
             due=due,
+            unvoided=await _unvoided(conn, objects.values()),
         )
         objects.update(plan.objects)
         await write_objects(conn, known, objects)
@@ -79,6 +81,13 @@ class Planner:
         if tenants:
             await conn.execute(SQL["wake_tenants"], list(tenants))
         return plan.documents
+
+
+async def _unvoided(conn: Conn, objects: Iterable[Object]) -> Collection[UUID]:
+    """The invoices among them that are still in Xero, for voiding them was refused."""
+    voided = [one.key.lago_id for one in objects if one.value("status") in VOID]
+    rows = await conn.fetch(SQL["unvoided"], voided) if voided else []
+    return {row["lago_id"] for row in rows}
 
 
 async def _contacts(conn: Conn, keys: Iterable[ObjectKey]) -> dict[UUID, list[int]]:

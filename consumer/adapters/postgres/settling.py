@@ -11,6 +11,7 @@ from pydantic_core import to_json
 
 from consumer.adapters.postgres.budget import tell_limits
 from consumer.adapters.postgres.database import Conn, Database
+from consumer.adapters.postgres.failing import put_back
 from consumer.adapters.postgres.sql import columns, statements
 from consumer.domain.answers import Answered, InDoubt, NotDone, Reply, Saved, Verdict
 from consumer.domain.clocks import Clocks
@@ -196,6 +197,9 @@ class Settler:
                 for f in settlement.failed
             ]
             await conn.execute(SQL["fail_documents"], *columns(rows, 5))
+        unremoved = [one.member for one in settlement.failed if one.member.sent is None]
+        if unremoved:
+            await put_back(conn, [member.document_id for member in unremoved])
         announced = _announcements(settlement)
         if announced:
             await conn.execute(SQL["announce_documents"], *columns(announced, 5), self.sinks)

@@ -55,6 +55,13 @@ update object o
 select lago_id, array_agg(connection_id) as connections from document
  where kind = 'contact' and lago_id = any($1::uuid[]) and connection_id is not null group by lago_id;
 
+-- name: unvoided
+-- Invoices whose void Xero refused, or we did: whoever settles one meanwhile waits for us.
+select lago_id from document
+ where kind = 'invoice' and lago_id = any($1::uuid[]) and wanted is null and xero_id is not null
+   and state = 'failed'
+   for share;
+
 -- name: lock_documents
 select d.id, d.connection_id, d.kind, d.lago_id, d.part, d.target, d.state, d.cause, d.wait_until, d.wanted,
        d.synced, d.xero_id, d.drift, d.number, d.amount_cents
@@ -182,7 +189,8 @@ select connection_id, id, 'drift' from document where id = any($1::bigint[]);
 with told as materialized (
   select distinct target, connection_id from document where id = any($1::bigint[]) and kind = 'allocation'
 ), posted as materialized (
-  select i.lago_id, i.connection_id, i.allocated, i.state = 'sending' or i.xero_id is not null as frozen
+  select i.lago_id, i.connection_id, i.allocated, i.wanted is not null as present,
+         i.state = 'sending' or i.xero_id is not null as frozen
     from document i
    where i.id = any(array(select f.id from told t cross join lateral (
                             select id from document
@@ -200,4 +208,4 @@ update document d
  where d.id = any($1::bigint[]) and d.kind = 'allocation' and d.part = '' and d.xero_id is null
    and i.lago_id = d.target and i.connection_id = d.connection_id and i.frozen
    and d.state in ('ready', 'waiting', 'skipped')
-   and (d.state = 'skipped' or not d.lago_id = any(i.allocated));
+   and (d.state = 'skipped' and i.present or not d.lago_id = any(i.allocated));

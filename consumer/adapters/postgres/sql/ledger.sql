@@ -129,10 +129,20 @@ update document d
 -- name: fail_documents
 update document d
    set state = 'failed', failed_at = now(), code = u.code, said = u.said, hint = u.hint, cause = u.cause,
-       batch_limit = null
+       batch_limit = null, wait_until = null
   from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
        as u (id, code, said, hint, cause)
  where d.id = u.id;
+
+-- name: taken_off
+-- What was allocated to these invoices and is not any more.
+select a.id
+  from document d
+  join document a on a.target = d.lago_id and a.connection_id = d.connection_id and a.kind = 'allocation'
+                 and a.part = '' and a.state = 'skipped'
+ where d.id = any($1::bigint[]) and d.kind = 'invoice' and d.wanted is null
+ order by a.id
+   for update of a;
 
 -- name: count_dust
 update document

@@ -1,4 +1,4 @@
-"""What should be, found by attacking the engine; what is not so yet is marked as a known fault."""
+"""What should be, found by attacking the engine: each was a fault once."""
 
 from __future__ import annotations
 
@@ -241,7 +241,6 @@ async def test_a_refund_sends_the_amount_that_is_wanted(database_url: str) -> No
         assert json.loads(again.body)["Payments"][0]["Amount"] == 3.0
 
 
-@pytest.mark.xfail(reason="a known fault, not mended yet")
 async def test_a_voided_invoice_asks_nobody_to_credit_it(database_url: str) -> None:
     """Its credit's note never came, and is no longer needed."""
     async with books(database_url) as b:
@@ -418,7 +417,6 @@ async def test_a_retried_removal_is_tried_again(database_url: str) -> None:
         assert (await b.freeze()).purpose == "invoice_void"
 
 
-@pytest.mark.xfail(reason="a known fault, not mended yet")
 async def test_money_on_an_invoice_that_is_never_told_has_an_end(database_url: str) -> None:
     """A payment request names its invoices without their customers."""
     async with books(database_url) as b:
@@ -437,7 +435,6 @@ async def test_money_on_an_invoice_that_is_never_told_has_an_end(database_url: s
         ]
 
 
-@pytest.mark.xfail(reason="a known fault, not mended yet")
 async def test_money_beside_a_split_that_is_never_told_is_told(database_url: str) -> None:
     async with books(database_url) as b:
         one, other = await _posted(b, 2)
@@ -471,7 +468,6 @@ async def test_a_negative_payment_is_no_payment(database_url: str) -> None:
         assert await _in_xero(b, invoice) == 1000
 
 
-@pytest.mark.xfail(reason="a known fault, not mended yet")
 async def test_a_refused_void_puts_its_allocations_back(database_url: str) -> None:
     """DESIGN: a refusal afterwards puts the parts back and is announced."""
     async with books(database_url) as b:
