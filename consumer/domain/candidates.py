@@ -42,14 +42,13 @@ class PaymentPart:
 
 @dataclass(frozen=True, slots=True)
 class AllocationPart:
-    """What an invoice takes from a credit note; ``invoice_id`` and ``note_total`` are Xero's."""
+    """What an invoice takes from a credit note; ``invoice_id`` is Xero's."""
 
     amount_cents: int
     currency: str
     note_date: date
     invoice_date: date
     invoice_id: UUID | None
-    note_total: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,8 @@ class Candidate:
     """What is taken from the same credit note already."""
     source_id: UUID | None = None
     """The Xero id of the credit note that it takes from."""
+    source_total: Decimal | None = None
+    """That note's total in Xero."""
     xero_id: UUID | None = None
     xero_status: str | None = None
     contact_id: UUID | None = None
@@ -180,7 +181,8 @@ def _refund(candidate: Candidate, connection: Connection, chart: Chart) -> Eleme
         amount_cents=amount,
         connection=connection,
         credit_note_id=source_id,
-        posted=candidate.taken,
+        note_total=candidate.source_total,
+        taken=candidate.taken,
     )
     return _of_money(candidate, unlocked(made, chart.organisation, connection))
 
@@ -196,7 +198,7 @@ def _allocation(candidate: Candidate, connection: Connection, chart: Chart) -> E
         invoice_date=part.invoice_date,
         invoice_id=part.invoice_id,
         posted=candidate.settled,
-        note_total=part.note_total,
+        note_total=candidate.source_total,
         taken=candidate.taken,
     )
     return _of_money(candidate, unlocked(made, chart.organisation, connection))

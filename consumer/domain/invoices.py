@@ -7,6 +7,7 @@ from consumer.domain.documents import Planned, before_start
 from consumer.domain.fingerprints import fingerprint
 from consumer.domain.homes import Home
 from consumer.domain.mapping import Connection
+from consumer.domain.money import SUBUNITS, in_cents
 from consumer.domain.objects import FINAL, Object, invoice_of
 from schemas import lago
 
@@ -52,12 +53,15 @@ def _why_left(invoice: Object, hold: str | None, connection: Connection | None) 
 
 
 def _charges(invoice: Object) -> bool:
-    """Whether the invoice has a total in Xero. One without is paid there, and stays as it is: what
-    is paid cannot be voided (xero.md 5). Consumed credit notes lower what is due, not the total."""
+    """Whether the invoice has a total in Xero, in its cents. One without is paid there, and stays as it
+    is: what is paid cannot be voided (xero.md 5). Consumed credit notes lower what is due, not the
+    total."""
     facts = invoice_of(invoice)
     if facts is None or facts.total_amount_cents is None:
         return True
-    return bool(facts.total_amount_cents + facts.credit_notes_amount_cents)
+    total = facts.total_amount_cents + facts.credit_notes_amount_cents
+    currency = facts.currency or ""
+    return (in_cents(total, currency) if currency in SUBUNITS else total) != 0
 
 
 def _why_not(

@@ -7,7 +7,7 @@ per unit there). A currency that is not listed has no guessed factor: it is refu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from math import floor
 from typing import Any
@@ -54,6 +54,11 @@ def subunits(currency: str) -> int:
 def major(amount: int | Decimal, currency: str) -> Decimal:
     """Subunits to major units, exact (never rounded)."""
     return Decimal(amount) / subunits(currency)
+
+
+def in_cents(amount: int, currency: str) -> int:
+    """Subunits to Xero's cents, half up (ACCOUNTING.md 7)."""
+    return int((major(amount, currency) * 100).to_integral_value(ROUND_HALF_UP))
 
 
 def major_text(amount: Decimal) -> str:

@@ -246,8 +246,11 @@ OTHER = _rule(
     r"",
     "Read what Xero says, correct the cause in Lago or Xero, then retry the document.",
 )
-OF_THE_ROOM = frozenset(("document_not_open", "payment_exceeds_open", "allocation_exceeds_open"))
-"""Codes of what has no room on its invoice or credit note; something taken off there makes some."""
+OF_THE_ROOM = frozenset(
+    ("document_not_open", "payment_exceeds_open", "allocation_exceeds_open", "void_with_money")
+)
+"""Codes of what has no room on its invoice or credit note, as a void has none while there is anything
+on its invoice; something taken off there makes some."""
 OF_THE_CHART = frozenset(
     {
         "account_archived",

@@ -48,7 +48,7 @@ class Member:
     """Of a contact."""
     connection_code: str = ""
     room: UUID | None = None
-    """The Lago id of the invoice or the credit note that it takes from."""
+    """The Lago id of the invoice or the credit note that it takes from; an invoice's own."""
 
     @property
     def link(self) -> UUID | None:

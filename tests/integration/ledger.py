@@ -201,8 +201,8 @@ def saved(frozen: Frozen, **changes: Any) -> tuple[Element, ...]:
     elements = []
     for body in next(iter(from_json(frozen.body).values())):
         lines = body.get("LineItems", ())
-        net = sum((Decimal(str(line["LineAmount"])) for line in lines), Decimal(0))
-        tax = sum((Decimal(str(line["TaxAmount"])) for line in lines), Decimal(0))
+        net = sum((Decimal(str(line.get("LineAmount", 0))) for line in lines), Decimal(0))
+        tax = sum((Decimal(str(line.get("TaxAmount", 0))) for line in lines), Decimal(0))
         totals: dict[str, Any] = {"net": net, "tax": tax, "total": net + tax} if lines else {}
         xero_id = UUID(body["ContactID"]) if "ContactID" in body else uuid4()
         number = body.get("InvoiceNumber")

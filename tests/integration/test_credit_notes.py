@@ -227,3 +227,21 @@ async def test_a_credit_that_was_left_to_a_note_that_never_comes_fails_aloud(
         [told] = await b.database.fetch("select code, said from outbox")
         assert told["code"] == "credit_unplaced"
         assert note["lago_id"] in told["said"]
+
+
+async def test_parts_beyond_their_note_fail_and_the_note_is_posted(database_url: str) -> None:
+    """ACCOUNTING.md 5: of 400 in all, 300 lower the invoice and 200 are to be paid back."""
+    async with books(database_url) as b:
+        who = b.customer()
+        invoice = b.invoice(who)
+        await b.told(b.said(who), b.said(invoice))
+        await b.work()
+        note = a_note(invoice, offset=300, refund=100) | {"refund_amount_cents": 200}
+        await b.told(note_told(b, note))
+        await b.work()
+        states = {d["kind"]: (d["state"], d["code"]) for d in await b.documents()}
+        assert states["credit_note"] == ("synced", None)
+        assert sorted((states["allocation"], states["refund"])) == [
+            ("failed", "credit_note_parts_disagree"),
+            ("synced", None),
+        ]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from consumer.domain.answers import Answered, InDoubt, Refusal, Reply
+from consumer.domain.answers import Answered, InDoubt, Refusal, Reply, Saved
 from consumer.ports import Absent
+from consumer.sandbox.lago import payment, payment_event
 from tests.integration.ledger import Books, books, saved
 
 LATER = "2026-05-01T12:00:09Z"
@@ -110,3 +112,70 @@ async def test_a_void_in_doubt_is_done_again(database_url: str, why: str) -> Non
         await b.ledger.resolve(frozen.request_id, {0: Absent()})
         invoice = await _invoice(b)
         assert (invoice["state"], invoice["cause"]) == ("ready", "lago:voided")
+
+
+async def test_a_refused_void_goes_out_once_the_money_in_its_way_is_gone(database_url: str) -> None:
+    """Lago tells late that the payment failed."""
+    async with books(database_url) as b:
+        told = await _posted(b)
+        paid = payment(b.choices, [told])
+        event = payment_event(paid, str(b.organization_id))
+        await b.told(event)
+        await b.work()
+        await _void(b, told)
+        frozen = await b.freeze()
+        refusal = Refusal("void_with_money", "The status VOIDED cannot be applied.", "Look.")
+        await b.ledger.settle(frozen.request_id, Answered((refusal,)), Reply(200, b""))
+        assert not await b.work()
+        await b.told(payment_event({**paid, "payment_status": "failed"}, str(b.organization_id)))
+        assert [f.purpose for f in await b.work()] == ["payment_delete", "invoice_void"]
+
+
+@pytest.mark.parametrize("first", ["removal", "refusal"])
+async def test_a_refusal_that_crosses_the_removal_of_what_is_in_its_way_is_sent_again(
+    database_url: str, first: str
+) -> None:
+    """Xero has seen them in another order than their answers come."""
+    async with books(database_url) as b:
+        told = await _posted(b)
+        paid = payment(b.choices, [told])
+        await b.told(payment_event(paid, str(b.organization_id)))
+        await b.work()
+        more = payment(b.choices, [told], amount_cents=300)
+        await b.told(payment_event(more, str(b.organization_id)))
+        create = await b.freeze()
+        assert create.purpose == "payment_create"
+        await b.told(payment_event({**paid, "payment_status": "failed"}, str(b.organization_id)))
+        delete = await b.freeze()
+        assert delete.purpose == "payment_delete"
+
+        async def removed() -> None:
+            [row] = await b.documents(lago_id=UUID(paid["lago_id"]))
+            gone = Answered((Saved(row["xero_id"], status="DELETED"),))
+            await b.ledger.settle(delete.request_id, gone, Reply(200, b""))
+            await b.released()
+
+        async def refused() -> None:
+            refusal = Refusal("payment_exceeds_open", "Payment amount exceeds.", "Look.")
+            await b.ledger.settle(create.request_id, Answered((refusal,)), Reply(200, b""))
+            await b.released()
+
+        for step in (removed, refused) if first == "removal" else (refused, removed):
+            await step()
+        assert [f.purpose for f in await b.work()] == ["payment_create"]
+
+
+async def test_what_is_nothing_in_xeros_cents_is_not_voided(database_url: str) -> None:
+    """0.004 dinars are paid in Xero as soon as they are there."""
+    async with books(database_url) as b:
+        who = b.customer()
+        told = b.invoice(who, currency="KWD")
+        whole = told["total_amount_cents"]
+        for thing in (told, *told["fees"]):
+            thing |= {key: 4 for key, value in thing.items() if value == whole}
+        told["fees"][0] |= {"precise_unit_amount": "0.004", "units": "1"}
+        await b.told(b.said(who), b.said(told))
+        assert [f.purpose for f in await b.work()] == ["contact_create", "invoice_create"]
+        await _void(b, told)
+        invoice = await _invoice(b)
+        assert (invoice["state"], invoice["cause"]) == ("synced", "nothing_charged")

@@ -40,6 +40,7 @@ def candidate_of(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
         settled=Posted(row["settled_subunits"] or 0, row["settled_cents"] or 0),
         taken=Posted(row["taken_subunits"] or 0, row["taken_cents"] or 0),
         source_id=row["source_id"],
+        source_total=row["source_total"],
         xero_id=row["xero_id"],
         xero_status=row["xero_status"],
         contact_id=row["contact_id"],
@@ -73,7 +74,6 @@ def _allocation_part(row: asyncpg.Record) -> AllocationPart | None:
         note_date=row["source_dated"],
         invoice_date=row["target_dated"],
         invoice_id=row["target_id"],
-        note_total=row["source_total"],
     )
 
 

@@ -200,6 +200,8 @@ class Settler:
         unremoved = [one.member for one in settlement.failed if one.member.sent is None]
         if unremoved:
             await put_back(conn, [member.document_id for member in unremoved])
+        if any(one.cause for one in settlement.failed):
+            await conn.execute(SQL["room_meanwhile"], request_id)
         announced = _announcements(settlement)
         if announced:
             await conn.execute(SQL["announce_documents"], *columns(announced, 5), self.sinks)

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from consumer.domain.translate.portions import NOTHING, left_in, next_portion, payable
+from consumer.domain.translate.portions import NOTHING, left_of, next_portion, payable
 from consumer.domain.translate.types import Posted
 from schemas import xero
 
@@ -33,8 +33,9 @@ def translate_allocation(
 
     Raises:
         BelowCent: there is nothing to send.
+        Inconsistent: Lago gives more than the note's total.
     """
-    left = None if note_total is None else left_in(note_total, amount_cents, currency, taken)
+    left = left_of(note_total, amount_cents, currency, taken)
     return xero.Allocation(
         invoice=xero.InvoiceRef(invoice_id=invoice_id),
         amount=payable(next_portion(amount_cents, currency, posted, left)),

@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from uuid import UUID
 
 from consumer.domain.chart import Chart
 from consumer.domain.errors import Inconsistent, Refused, Unmapped
 from consumer.domain.mapping import Connection, MappingKey, MappingKind, mapping_cause
 from consumer.domain.translate.descriptions import clip, plain
-from consumer.domain.translate.portions import NOTHING, next_portion, payable
+from consumer.domain.translate.portions import NOTHING, left_of, next_portion, payable
 from consumer.domain.translate.timezones import local_date
 from consumer.domain.translate.types import Posted
 from schemas import lago, xero
@@ -90,29 +91,32 @@ def translate_refund(
     amount_cents: int,
     connection: Connection,
     credit_note_id: UUID,
-    posted: Posted = NOTHING,
+    note_total: Decimal | None = None,
+    taken: Posted = NOTHING,
 ) -> xero.Payment:
     """The payment that gives money back on a credit note (ACCOUNTING.md 5), on its issuing date.
 
     Args:
         amount_cents: what is paid back, in Lago's subunits.
         credit_note_id: the credit note in Xero.
-        posted: what was taken from the credit note already.
+        note_total: the credit note's in Xero.
+        taken: what was taken from the credit note already.
 
     Raises:
-        Inconsistent: the note has no date.
+        Inconsistent: the note has no date, or Lago gives more than its total.
         BelowCent: there is nothing to send.
         Unmapped: neither a refund nor a payment account.
     """
     if note.issuing_date is None:
         raise Inconsistent("lago_header_missing", "The credit note has no date.", "Send it again.")
     currency = note.currency or ""
+    left = left_of(note_total, amount_cents, currency, taken)
     number = connection.number_prefix + note.number if note.number else None
     return xero.Payment(
         credit_note=xero.CreditNoteRef(credit_note_id=credit_note_id),
         account=_account(connection, ("refund_account", "payment_account"), currency),
         date=note.issuing_date,
-        amount=payable(next_portion(amount_cents, currency, posted)),
+        amount=payable(next_portion(amount_cents, currency, taken, left)),
         reference=_reference(number, refund_marker(note.lago_id)),
     )
 

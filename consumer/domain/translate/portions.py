@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from uuid import UUID
 
 from consumer.domain.errors import BelowCent, Inconsistent
-from consumer.domain.money import major
+from consumer.domain.money import in_cents, major
 from consumer.domain.translate.types import Note, Portion, Posted
 
 NOTHING = Posted()
@@ -26,7 +26,7 @@ def next_portion(
         most: cents that are there to be given; None: as many as are asked for.
     """
     # Less than nothing only where a posted amount was taken back since.
-    portion = max(0, _rounded(posted.subunits + amount_cents, currency) - posted.cents)
+    portion = max(0, in_cents(posted.subunits + amount_cents, currency) - posted.cents)
     if most is not None:
         portion = min(portion, most)
     amount = Decimal(portion).scaleb(-2)
@@ -34,16 +34,26 @@ def next_portion(
     return Portion(amount, portion, (Note("subcent", "portion", lost),) if lost else ())
 
 
-def left_in(total: Decimal, amount_cents: int, currency: str, taken: Posted) -> int | None:
-    """The cents that a document of Xero's over ``total`` still has to give, where ``amount_cents``
-    more are Lago's to give; None where they are not, which Xero refuses with the figures."""
-    cents = int(total * 100)
-    fits = _rounded(taken.subunits + amount_cents, currency) <= cents
-    return max(0, cents - taken.cents) if fits else None
+def left_of(
+    note_total: Decimal | None, amount_cents: int, currency: str, taken: Posted
+) -> int | None:
+    """The cents that a credit note still has to give in Xero, where it is over ``note_total``.
 
-
-def _rounded(subunits: int, currency: str) -> int:
-    return int((major(subunits, currency) * 100).to_integral_value(ROUND_HALF_UP))
+    Raises:
+        Inconsistent: ``credit_note_parts_disagree``: with ``amount_cents`` more, Lago gives more than
+            the note's total.
+    """
+    if note_total is None:
+        return None
+    cents = int(note_total * 100)
+    if in_cents(taken.subunits + amount_cents, currency) > cents:
+        raise Inconsistent(
+            "credit_note_parts_disagree",
+            f"{major(amount_cents, currency)} {currency} are to be taken from a credit note over "
+            f"{note_total} of which {Decimal(taken.cents).scaleb(-2)} are taken already.",
+            "Compare the credit note's parts in Lago, and enter what is missing in Xero by hand.",
+        )
+    return max(0, cents - taken.cents)
 
 
 def payable(portion: Portion) -> Decimal:

@@ -117,6 +117,8 @@ def test_a_note_gives_no_cent_more_than_it_has() -> None:
     assert allocated(**facts, taken=Posted(670, 68)).amount == Decimal("0.33")
 
 
-def test_what_lago_gives_beyond_its_note_is_left_to_xero_to_refuse() -> None:
+def test_parts_beyond_their_note_are_not_sent() -> None:
     facts = {"amount_cents": 5000, "note_total": Decimal("60.00")}
-    assert allocated(**facts, taken=Posted(3000, 3000)).amount == Decimal("50.00")
+    with pytest.raises(Inconsistent, match=r"of which 30\.00 are taken") as caught:
+        allocated(**facts, taken=Posted(3000, 3000))
+    assert caught.value.code == "credit_note_parts_disagree"

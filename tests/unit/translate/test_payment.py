@@ -253,7 +253,7 @@ def test_refund_is_dated_at_the_notes_issuing_date_in_any_timezone() -> None:
 
 def test_refund_continues_what_was_taken_from_the_note() -> None:
     note = credit_note(item(fee(1, 12006)), currency="KWD")
-    made = refund(note, amount_cents=6003, posted=Posted(6003, 600))
+    made = refund(note, amount_cents=6003, taken=Posted(6003, 600))
     assert f"{made.amount}" == "6.01"
 
 

@@ -182,7 +182,7 @@ select r.id, r.tenant_id, r.purpose, r.method, r.path, r.body, r.outcome, r.star
 -- Those without an outcome; all of them if $2.
 select m.position, m.document_id, m.sent, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.attempts,
        d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id, d.batch_limit, c.code as connection_code,
-       coalesce(d.target, d.source) as room, k.facts::text as customer_facts
+       coalesce(d.target, d.source, case when d.kind = 'invoice' then d.lago_id end) as room, k.facts::text as customer_facts
   from member m join document d on d.id = m.document_id join connection c on c.id = d.connection_id
   left join object k on d.kind = 'contact' and k.kind = 'customer' and k.lago_id = d.lago_id
  where m.request_id = $1 and (m.outcome is null or $2)
@@ -244,6 +244,17 @@ select distinct d.cause from document d
  where d.state = 'failed'
    and d.cause = any(select 'room:' || o.id from document x cross join lateral (values (x.target), (x.source)) as o (id)
                       where x.id = any($1::bigint[]) and o.id is not null);
+
+-- name: room_meanwhile
+-- Something was taken off there after this request had been made, and nobody waited for it then.
+insert into release (cause)
+select distinct d.cause
+  from member m join document d on d.id = m.document_id join request r on r.id = m.request_id
+ where m.request_id = $1 and d.state = 'failed' and d.cause like 'room:%'
+   and exists (select from document x join member y on y.document_id = x.id and y.sent is null
+                 join request off on off.id = y.request_id and off.answered_at > r.started_at
+                where 'room:' || x.target = d.cause and x.target = coalesce(d.target, d.lago_id)
+                   or 'room:' || x.source = d.cause and x.source = d.source);
 
 -- name: find
 insert into finding (connection_id, document_id, xero_id, class, facts)
