@@ -57,7 +57,12 @@ SAMPLE = 15.0
 
 def limits_of(settings: Settings) -> Limits:
     """Xero's limits as configured."""
-    return Limits(settings.xero_minute_limit, settings.xero_day_limit, settings.xero_concurrency)
+    return Limits(
+        settings.xero_minute_limit,
+        settings.xero_day_limit,
+        settings.xero_concurrency,
+        settings.xero_app_minute_limit,
+    )
 
 
 def sinks_of(settings: Settings) -> list[Sink]:

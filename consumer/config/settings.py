@@ -114,7 +114,7 @@ class Settings(DatabaseSettings):
     xero_day_limit: Count = Field(5_000, description="Calls a day and tenant.")
     xero_concurrency: Count = Field(5, description="Calls at a time and tenant.")
     xero_app_minute_limit: Count = Field(
-        10_000, description="Calls a minute and client id; not enforced yet."
+        10_000, description="Calls a minute and client id, over all its tenants."
     )
 
     batch_documents: Count = Field(50, description="Most documents in one call.")

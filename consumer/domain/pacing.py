@@ -11,11 +11,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Per tenant: calls in a minute, in a day, in flight."""
+    """Per tenant: calls in a minute, in a day, in flight; and in a minute over a client's tenants."""
 
     minute: int = 60
     day: int = 5000
     concurrency: int = 5
+    app_minute: int = 10_000
+
+    @property
+    def app_reserve(self) -> int:
+        """Calls of a client's minute that are left for look-ups and for what was not counted yet."""
+        return -(-self.app_minute // 50)
 
 
 @dataclass(frozen=True, slots=True)

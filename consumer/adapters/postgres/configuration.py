@@ -13,10 +13,11 @@ from consumer.domain.mapping import Connection
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All connections by id, all charts by tenant."""
+    """All connections by id, all charts by tenant, all tenants in use by authorisation."""
 
     connections: Mapping[int, Connection] = field(default_factory=dict)
     charts: Mapping[UUID, Chart] = field(default_factory=dict)
+    tenants: Mapping[int, frozenset[UUID]] = field(default_factory=dict)
 
 
 class Configuration:

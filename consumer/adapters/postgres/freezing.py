@@ -11,6 +11,7 @@ import asyncpg
 
 from consumer.adapters.postgres.budget import insert_request, seconds_to_wait
 from consumer.adapters.postgres.candidates import candidate_of
+from consumer.adapters.postgres.client_minute import ClientMinute
 from consumer.adapters.postgres.configuration import Configuration, Snapshot
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.failing import fail_documents, put_back
@@ -61,6 +62,7 @@ class Freezer:
         self.clocks = clocks
         self.sinks = list(sinks)
         self.shape = shape or Shape()
+        self.client_minute = ClientMinute(limits, clocks)
 
     async def due(self, limit: int) -> tuple[Sequence[tuple[UUID, int]], float]:
         """Tenants with work, and seconds until the next has some (at most a look's interval)."""
@@ -93,6 +95,10 @@ class Freezer:
         rows = await conn.fetch(SQL["ready"], tenant_id, operation.kind, operation.step, most)
         full = len(rows) >= most
         seconds = gap(counts, self.limits, minute=self.clocks.minute, full=full)
+        if seconds <= 0:
+            client = tenant["authorisation_id"]
+            reached = snapshot.tenants.get(client, ())
+            seconds = await self.client_minute.seconds_to_wait(conn, client, reached)
         if seconds > 0:
             await self._sleep(conn, tenant_id, seconds)
             return Freezing()

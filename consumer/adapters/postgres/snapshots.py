@@ -36,6 +36,7 @@ async def load_snapshot(conn: Conn, tenant_id: UUID | None = None) -> Snapshot:
         key = MappingKey(row["entity"], row["kind"], row["key"])
         target = Target(row["item"], row["account"], row["tax_type"])
         mappings.setdefault(row["connection_id"], {})[key] = target
+    rows = await conn.fetch(CONNECTIONS["connections"], tenant_id)
     connections = {
         row["id"]: _CONNECTION.validate_python(
             {
@@ -48,9 +49,13 @@ async def load_snapshot(conn: Conn, tenant_id: UUID | None = None) -> Snapshot:
                 "mappings": mappings.get(row["id"], {}),
             }
         )
-        for row in await conn.fetch(CONNECTIONS["connections"], tenant_id)
+        for row in rows
     }
-    return Snapshot(connections, await _charts(conn, tenant_id))
+    tenants: dict[int, frozenset[UUID]] = {}
+    for row in rows:
+        of = row["authorisation_id"]
+        tenants[of] = tenants.get(of, frozenset()) | {row["tenant_id"]}
+    return Snapshot(connections, await _charts(conn, tenant_id), tenants)
 
 
 async def _charts(conn: Conn, tenant_id: UUID | None) -> dict[UUID, Chart]:

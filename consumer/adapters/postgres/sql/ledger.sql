@@ -33,6 +33,12 @@ select count(*) filter (where answered_at is null and deadline_at > statement_ti
   from request
  where tenant_id = $1 and started_at > statement_timestamp() - $3::interval;
 
+-- name: count_client_calls
+-- Of all these tenants in the last minute, as ``count_calls`` counts them.
+select count(*) from request
+ where tenant_id = any($1::uuid[]) and started_at > statement_timestamp() - $2::interval - interval '10 min'
+   and coalesce(answered_at, deadline_at) > statement_timestamp() - $2::interval;
+
 -- name: first_ready
 -- The oldest document of each kind and step that may be sent now.
 select o.kind, o.step, d.ready_at
