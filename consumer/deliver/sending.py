@@ -89,6 +89,7 @@ class Sender:
         return 0.001 if started else max(wait, 0.001)
 
     async def _serve(self, tenant_id: UUID, authorisation_id: int, stop: asyncio.Event) -> None:
+        busy = False
         try:
             token = await self.caller.token(tenant_id, authorisation_id)
             while token is not None and not stop.is_set():
@@ -104,8 +105,11 @@ class Sender:
                     self.metrics.notes.labels(note.kind).inc()
                 if freezing.frozen is None:
                     self._room.release()
+                else:
+                    self._start(freezing.frozen, token, began)
+                if not freezing.more:
+                    busy = freezing.busy
                     break
-                self._start(freezing.frozen, token, began)
         except Unavailable as error:
             log.warning("ledger_away", why=str(error))
         except Exception:
@@ -113,10 +117,11 @@ class Sender:
             await self._leave(tenant_id)
         finally:
             del self._serving[tenant_id]
-            self._left_alone = {
-                t: until for t, until in self._left_alone.items() if until > time.monotonic()
-            }
-            self._left_alone[tenant_id] = time.monotonic() + BUSY
+            if busy:
+                self._left_alone = {
+                    t: until for t, until in self._left_alone.items() if until > time.monotonic()
+                }
+                self._left_alone[tenant_id] = time.monotonic() + BUSY
             self.wake()
 
     async def _leave(self, tenant_id: UUID) -> None:

@@ -49,6 +49,10 @@ class Freezing:
     frozen: Frozen | None = None
     fates: tuple[Fate, ...] = ()
     notes: tuple[Note, ...] = ()
+    more: bool = False
+    """There is more that may be sent at once."""
+    busy: bool = False
+    """Another pod is at it."""
 
 
 @dataclass(frozen=True, slots=True)

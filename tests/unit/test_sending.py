@@ -33,7 +33,8 @@ class OneTenant:
         await self.let.wait()
         self.frozen += 1
         return Freezing(
-            Frozen(uuid4(), TENANT, 1, "contact_create", "PUT", "Contacts", b"{}", count=1)
+            Frozen(uuid4(), TENANT, 1, "contact_create", "PUT", "Contacts", b"{}", count=1),
+            more=True,
         )
 
     async def settle(self, *_: object) -> Sequence[Fate]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -78,22 +78,33 @@ class Database:
         Whoever changes connections, mappings or charts is ``configuring``: he waits for all others
         and they for him, so that nobody writes a cause which the change has just removed.
         """
+        async with self.pool.acquire() as conn:
+            try:
+                await conn.execute(self._begin(conn, configuring))
+                yield conn
+            except BaseException:
+                await _roll_back(conn)
+                raise
+            await conn.execute("commit")
+
+    def _begin(self, conn: Conn, configuring: bool) -> str:
+        """All that a transaction begins with, in one trip to the server."""
+        t = self.timeouts
+        timeouts = {
+            "statement_timeout": t.statement,
+            "lock_timeout": t.lock,
+            "idle_in_transaction_session_timeout": t.idle,
+        }
+        # A client that is paused between preparing and executing a statement is neither in a
+        # statement nor idle to Postgres: only this timeout, of version 17, ends it.
+        if conn.get_server_version().major >= 17:
+            timeouts["transaction_timeout"] = t.statement + t.idle
         lock = "pg_advisory_xact_lock" + ("" if configuring else "_shared")
-        async with self.pool.acquire() as conn, conn.transaction():
-            t = self.timeouts
-            # A client that is paused between preparing and executing a statement is neither in a
-            # statement nor idle to Postgres: only this timeout, of version 17, ends it.
-            whole = ""
-            if conn.get_server_version().major >= 17:
-                whole = f"set local transaction_timeout = {int((t.statement + t.idle) * 1000)};"
-            await conn.execute(
-                f"set local statement_timeout = {int(t.statement * 1000)};"
-                f"set local lock_timeout = {int(t.lock * 1000)};"
-                f"set local idle_in_transaction_session_timeout = {int(t.idle * 1000)};"
-                f"{whole}"
-                f"select {lock}({CONFIGURATION_LOCK})"
-            )
-            yield conn
+        return ";".join(
+            ["begin"]
+            + [f"set local {name} = {int(seconds * 1000)}" for name, seconds in timeouts.items()]
+            + [f"select {lock}({CONFIGURATION_LOCK})"]
+        )
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
         """One reading statement outside a transaction."""
@@ -124,6 +135,17 @@ class Database:
         raise AssertionError("unreachable")
 
 
+async def _roll_back(conn: Conn) -> None:
+    """Unless the connection is lost, and the transaction with it."""
+    with suppress(*AWAY):
+        if conn.is_in_transaction():
+            await conn.execute("rollback")
+
+
+async def _as_it_is(conn: asyncpg.Connection) -> None:
+    """What a connection goes back to the pool with: no session state is ever set on one."""
+
+
 @asynccontextmanager
 async def database(
     url: str,
@@ -140,5 +162,6 @@ async def database(
         statement_cache_size=statement_cache,
         timeout=10,
         command_timeout=30,
+        reset=_as_it_is,
     ) as pool:
         yield Database(pool, timeouts)

@@ -79,7 +79,7 @@ class Freezer:
     async def _freeze(self, conn: Conn, tenant_id: UUID) -> Freezing:
         tenant = await conn.fetchrow(SQL["lock_tenant"], tenant_id)
         if tenant is None or tenant["parked"]:
-            return Freezing()
+            return Freezing(busy=tenant is None)
         seconds, counts = await seconds_to_wait(
             conn, tenant_id, tenant, self.limits, self.clocks, lookup=False
         )
@@ -126,8 +126,8 @@ class Freezer:
             frozen = await self._write_down(
                 conn, tenant_id, tenant["authorisation_id"], operation, path, batch.elements
             )
-        await self._sleep(conn, tenant_id, 0)  # at once, for what is behind them
-        return Freezing(frozen, fates, notes)
+        more = await self._sleep(conn, tenant_id, 0)  # at once, for what is behind them
+        return Freezing(frozen, fates, notes, more=more)
 
     async def _candidates(
         self, conn: Conn, operation: Operation, rows: Sequence[asyncpg.Record]
@@ -197,11 +197,13 @@ class Freezer:
             len(elements),
         )
 
-    async def _sleep(self, conn: Conn, tenant_id: UUID, seconds: float) -> None:
-        """Set when to look next: not before ``seconds``, and not before a document is ready."""
+    async def _sleep(self, conn: Conn, tenant_id: UUID, seconds: float) -> bool:
+        """Set when to look next: not before ``seconds``, and not before a document is ready; True if
+        that is now."""
         next_ready = await conn.fetchval(SQL["next_ready"], tenant_id, *_STEPS)
         wait = None if next_ready is None else max(next_ready, seconds)
         await conn.execute(SQL["set_due"], tenant_id, wait)
+        return wait is not None and wait <= 0
 
     async def _operation(self, conn: Conn, tenant_id: UUID) -> Operation | None:
         """Dependencies first: new contacts, then whatever waits longest."""

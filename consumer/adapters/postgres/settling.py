@@ -89,7 +89,7 @@ class Settler:
         elif verdict is None or not isinstance(verdict, InDoubt):
             outcome = "answered" if isinstance(verdict, Answered) else "not_executed"
             await conn.execute(SQL["close_request"], request_id, outcome)
-        await conn.execute(SQL["wake"], tenant_id)
+        await _wake(conn, tenant_id, settlement)
         return fates
 
     async def _late(self, conn: Conn, request_id: UUID, verdict: Verdict | None) -> Sequence[Fate]:
@@ -178,7 +178,7 @@ class Settler:
         fates = await self._write(conn, request_id, settlement)
         if len(settlement.closed) == len(members):
             await conn.execute(SQL["close_request"], request_id, "looked_up")
-        await conn.execute(SQL["wake"], request["tenant_id"])
+        await _wake(conn, request["tenant_id"], settlement)
         return fates
 
     async def _write(self, conn: Conn, request_id: UUID, settlement: Settlement) -> Sequence[Fate]:
@@ -223,6 +223,13 @@ class Settler:
         if taken_off:
             await conn.execute(SQL["release_room"], [m.document_id for m in taken_off])
         return _fates(settlement, datetime.now(UTC))
+
+
+async def _wake(conn: Conn, tenant_id: UUID, settlement: Settlement) -> None:
+    """There is something to send again, or at least a slot for what waits for one."""
+    rests = [one.rest for one in settlement.kept] + [one.rest for one in settlement.unsent]
+    again = any(rest.state == "ready" for rest in rests)
+    await conn.execute(SQL["wake" if again else "wake_waiting"], tenant_id)
 
 
 async def _open_members(conn: Conn, request_id: UUID, *, closed: bool = False) -> list[Member]:
