@@ -87,8 +87,10 @@ async def test_a_replica_killed_in_mid_call_is_replaced_by_the_other(acme: World
     assert second.process.returncode is None
 
 
-IDLE = """select exists (select from pg_stat_activity where datname = current_database()
-            and pid <> pg_backend_pid() and xact_start is not null and wait_event = 'ClientRead')"""
+IDLE = """select exists (select from pg_stat_activity a join pg_locks l using (pid)
+           where datname = current_database() and l.locktype = 'advisory' and wait_event = 'ClientRead')"""
+"""A transaction of the service's: each holds the configuration's lock. A single statement that reads
+may idle longer, if its process is paused before it is executed: it holds up nobody."""
 BLOCKED = """select count(*) from pg_stat_activity where datname = current_database()
               and wait_event_type = 'Lock'"""
 

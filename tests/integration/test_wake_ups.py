@@ -94,7 +94,9 @@ async def test_each_side_is_held_while_the_other_is_in_the_middle(
         news = b.said(b.invoice(customer))
         # Each wakes the tenant at the end of its transaction: holding the tenant's row stops the one
         # in the middle, and the other must then wait for the contact's row.
-        await b.database.execute("update tenant set due_at = now()")  # else settling leaves it alone
+        await b.database.execute(
+            "update tenant set due_at = now()"
+        )  # else settling leaves it alone
         async with b.database.pool.acquire() as holder, holder.transaction():
             await holder.execute("select from tenant for update")
             if first == "ingest":
