@@ -80,18 +80,20 @@ async def write_objects(
 ) -> None:
     """Insert and update what differs from ``known``.
 
-    Whatever the new ones name has a row from now on, empty until Lago tells of it: two transactions
-    that tell of the two ends of a reference meet there, and the later one sees the earlier.
+    Whatever they name has a row from now on, empty until Lago tells of it: two transactions that tell
+    of the two ends of a reference meet there, and the later one sees the earlier. What was named
+    before has its row already, and need not be locked: planning may change relatives of relatives.
 
     Raises:
         Raced: another transaction inserted one of them first.
     """
     fresh = {key: thing for key, thing in objects.items() if key not in known}
     changed = [one for key, one in sorted(objects.items()) if one is not known.get(key, one)]
-    for thing in [*objects.values()]:
-        for key in _named_by([thing]):
-            if key not in known and key not in objects:
-                fresh[key] = Object(key, thing.organization_id)
+    for thing in objects.values():
+        before = known.get(thing.key)
+        named = _named_by([thing]) - (_named_by([before]) if before is not None else set())
+        for key in named - known.keys() - objects.keys():
+            fresh[key] = Object(key, thing.organization_id)
     if fresh:
         rows = await conn.fetch(
             SQL["insert_objects"], *columns([_row(one) for _, one in sorted(fresh.items())], 8)
