@@ -11,6 +11,7 @@ from uuid import UUID
 
 from consumer.domain.chart import Chart
 from consumer.domain.documents import before_start
+from consumer.domain.errors import Inconsistent
 from consumer.domain.fingerprints import fingerprint
 from consumer.domain.mapping import Connection
 from consumer.domain.money import ZERO
@@ -95,6 +96,8 @@ class Element:
     totals: Totals | None = None
     allocated: frozenset[UUID] = frozenset()
     """The credits that an invoice leaves to allocations."""
+    dated: date | None = None
+    """The day on which Xero takes it out."""
 
 
 def element_of(
@@ -167,9 +170,12 @@ def _credit_note(
     made = translate_credit_note(
         note, entity=entity or "", connection=connection, chart=chart, contact_id=contact_id
     )
-    body = unlocked(made.payload, chart.organisation, connection).body()
-    number = made.payload.credit_note_number
-    return Element(candidate.id, candidate.wanted, body, "", number, made.totals), made.notes
+    payload = unlocked(made.payload, chart.organisation, connection)
+    number, wanted = payload.credit_note_number, candidate.wanted
+    element = Element(
+        candidate.id, wanted, payload.body(), "", number, made.totals, dated=payload.date
+    )
+    return element, made.notes
 
 
 def _refund(candidate: Candidate, connection: Connection, chart: Chart) -> Element | None:
@@ -189,7 +195,13 @@ def _refund(candidate: Candidate, connection: Connection, chart: Chart) -> Eleme
 
 def _allocation(candidate: Candidate, connection: Connection, chart: Chart) -> Element | None:
     part = candidate.allocation
-    if part is None or part.invoice_id is None or candidate.source_id is None:
+    if part is None:
+        raise Inconsistent(
+            "lago_header_missing",
+            "The credit note or its invoice lacks its date, or the note its currency.",
+            "Have Lago send the credit note again.",
+        )
+    if part.invoice_id is None or candidate.source_id is None:
         return None
     made = translate_allocation(
         amount_cents=part.amount_cents,
@@ -228,7 +240,9 @@ def _payment(candidate: Candidate, connection: Connection, chart: Chart) -> Elem
 
 def _of_money(candidate: Candidate, made: xero.Payment | xero.Allocation) -> Element:
     totals = Totals(made.amount, ZERO, made.amount)
-    return Element(candidate.id, candidate.wanted, made.body(), totals=totals)
+    return Element(
+        candidate.id, candidate.wanted, made.body(), totals=totals, dated=made.date
+    )
 
 
 def _contact(candidate: Candidate, names: set[str]) -> Element | None:
@@ -259,9 +273,12 @@ def _invoice(
         chart=chart,
         contact_id=contact_id,
     )
-    body = unlocked(made.payload, chart.organisation, connection).body()
-    number = made.payload.invoice_number
-    return Element(candidate.id, candidate.wanted, body, "", number, made.totals, left), made.notes
+    payload = unlocked(made.payload, chart.organisation, connection)
+    number, wanted = payload.invoice_number, candidate.wanted
+    element = Element(
+        candidate.id, wanted, payload.body(), "", number, made.totals, left, payload.date
+    )
+    return element, made.notes
 
 
 def _without(invoice: lago.Invoice, allocated: frozenset[UUID]) -> lago.Invoice:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
+import pytest
+
+from consumer.domain.chart import Organisation
 from consumer.sandbox.lago import payment, payment_event
-from tests.integration.ledger import Books, books
+from tests.integration.ledger import CHART, Books, books
 from tests.integration.notes import a_note, consuming, note_told
 
 Json = dict[str, Any]
@@ -38,3 +43,62 @@ async def test_money_on_an_invoice_that_consumed_a_note_is_taken_in(database_url
         await b.work()
         [paid] = await b.documents(kind="payment", part="")
         assert paid["state"] == "synced"
+
+
+@pytest.mark.parametrize("lacks", ["the note's currency", "the note's day", "the invoice's day"])
+async def test_what_a_poorer_message_left_out_does_not_spin(database_url: str, lacks: str) -> None:
+    """The note and its invoice are in Xero; a later message of one of them lacks something."""
+    async with books(database_url) as b:
+        [invoice] = await _posted(b)
+        note = a_note(invoice, offset=400)
+        await b.told(note_told(b, note))
+        await b.accept(await b.freeze())
+        later: Json = {"updated_at": LATER}
+        if lacks == "the invoice's day":
+            await b.told(b.said({**invoice, **later, "issuing_date": None}))
+        else:
+            name = "currency" if lacks == "the note's currency" else "issuing_date"
+            await b.told(note_told(b, {**note, **later, name: None}))
+        rounds = 0
+        while rounds < 20 and await b.ledger.release(1):
+            await b.ledger.freeze(b.tenants[0])
+            rounds += 1
+        [credit] = await b.documents(kind="allocation")
+        assert rounds < 20
+        if lacks == "the note's currency":
+            assert (credit["state"], credit["code"]) == ("failed", "lago_header_missing")
+            await b.told(note_told(b, {**note, "updated_at": "2026-05-05T00:00:00Z"}))
+            await b.work()
+            [credit] = await b.documents(kind="allocation")
+            assert credit["state"] == "synced"
+        else:
+            assert credit["state"] == "sending"
+
+
+async def test_a_lock_date_is_held_against_the_day_in_xero(database_url: str) -> None:
+    """Late on the 10th in UTC it was the 11th where the organisation is."""
+    async with books(database_url) as b:
+        there = Organisation(timezone="Pacific/Auckland")
+        await b.settings(chart=replace(CHART, organisation=there))
+        [invoice] = await _posted(b)
+        paid = payment(b.choices, [invoice], at="2026-05-10T18:00:00Z")
+        await b.told(_paid(b, paid))
+        [sent] = await b.work()
+        assert b'"Date":"2026-05-11"' in sent.body
+        there = replace(there, period_lock_date=date(2026, 5, 10))
+        await b.settings(chart=replace(CHART, organisation=there))
+        await b.told(_paid(b, {**paid, "payment_status": "failed"}))
+        assert [f.purpose for f in await b.work()] == ["payment_delete"]
+
+
+async def test_what_was_moved_to_an_open_day_is_voided_there(database_url: str) -> None:
+    async with books(database_url) as b:
+        locked = Organisation(period_lock_date=date(2026, 5, 31))
+        chart = replace(CHART, organisation=locked)
+        await b.settings(chart=chart, locked_period="first_open_day")
+        [invoice] = await _posted(b)
+        [row] = await b.documents(kind="invoice")
+        assert row["dated"] == date(2026, 6, 1)
+        gone = {**invoice, "status": "voided", "updated_at": LATER}
+        await b.told(b.said(gone, "invoice.voided"))
+        assert [f.purpose for f in await b.work()] == ["invoice_void"]

@@ -185,6 +185,7 @@ class Freezer:
             [e.suffix for e in elements],
             [e.number for e in elements],
             ["{" + ",".join(map(str, e.allocated)) + "}" for e in elements],
+            [e.dated for e in elements],
         )
         return Frozen(
             request_id,

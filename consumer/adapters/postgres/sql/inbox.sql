@@ -83,14 +83,15 @@ select u.*, case when u.state = 'ready' then now() end
 returning id, kind, state;
 
 -- name: update_documents
--- A document that is being sent keeps its state: only what is wanted of it is raised. The number and
--- the amount stay those under which Xero was asked, or has it.
+-- A document that is being sent keeps its state: only what is wanted of it is raised. The number, the day
+-- and the amount stay those under which Xero was asked, or has it.
 update document d
    set connection_id = u.connection_id, tenant_id = u.tenant_id, customer_id = u.customer_id,
        event_id = coalesce(u.event_id, d.event_id), appended_at = coalesce(u.appended_at, d.appended_at),
-       wanted = u.wanted, synced = u.synced, xero_id = u.xero_id, currency = u.currency,
+       wanted = u.wanted, synced = u.synced, xero_id = u.xero_id,
+       currency = case when d.xero_id is not null then d.currency else u.currency end,
        number = case when d.state = 'sending' or d.xero_id is not null then d.number else u.number end,
-       dated = u.dated, source = u.source,
+       dated = case when d.state = 'sending' or d.xero_id is not null then d.dated else u.dated end, source = u.source,
        amount_cents = case when d.state = 'sending' or d.xero_id is not null then d.amount_cents else u.amount_cents end,
        state = u.state, cause = u.cause, wait_until = u.wait_until, drift = u.drift,
        ready_at = case when u.state = 'ready' then now() else d.ready_at end,

@@ -126,10 +126,11 @@ update document d
    set state = 'sending', sent = d.wanted, cause = case when d.wanted is null then d.cause end,
        wait_until = null, net = coalesce(u.net, d.net), tax = coalesce(u.tax, d.tax),
        total = coalesce(u.total, d.total), attempts = d.attempts + 1, suffix = u.suffix,
-       number = coalesce(u.number, d.number),
+       number = coalesce(u.number, d.number), dated = coalesce(u.dated, d.dated),
        allocated = case when d.kind = 'invoice' and d.wanted is not null then u.allocated::uuid[] else d.allocated end
-  from unnest($1::bigint[], $2::numeric[], $3::numeric[], $4::numeric[], $5::text[], $6::text[], $7::text[])
-       as u (id, net, tax, total, suffix, number, allocated)
+  from unnest($1::bigint[], $2::numeric[], $3::numeric[], $4::numeric[], $5::text[], $6::text[], $7::text[],
+              $8::date[])
+       as u (id, net, tax, total, suffix, number, allocated, dated)
  where d.id = u.id;
 
 -- name: fail_documents
