@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from consumer.domain.answers import Answered, Refusal, Reply
 from consumer.domain.chart import Organisation
 from consumer.sandbox.lago import payment, payment_event
 from tests.integration.ledger import CHART, Books, books
@@ -102,3 +103,20 @@ async def test_what_was_moved_to_an_open_day_is_voided_there(database_url: str) 
         gone = {**invoice, "status": "voided", "updated_at": LATER}
         await b.told(b.said(gone, "invoice.voided"))
         assert [f.purpose for f in await b.work()] == ["invoice_void"]
+
+
+async def test_a_void_does_not_wait_for_an_offset_that_stays(database_url: str) -> None:
+    """Older versions of Lago do not tell on the invoice that a note was offset against it."""
+    async with books(database_url) as b:
+        [invoice] = await _posted(b)
+        await b.told(note_told(b, a_note(invoice, offset=400)))
+        await b.work()
+        gone = {**invoice, "status": "voided", "updated_at": LATER}
+        gone.pop("total_offsetted_credit_note_amount_cents", None)
+        await b.told(b.said(gone, "invoice.voided"))
+        frozen = await b.freeze()
+        assert frozen.purpose == "invoice_void"
+        refusal = Refusal("void_with_money", "The status VOIDED cannot be applied.", "Look.")
+        await b.ledger.settle(frozen.request_id, Answered((refusal,)), Reply(200, b""))
+        [told] = await b.database.fetch("select code from outbox")
+        assert told["code"] == "void_with_money"

@@ -142,8 +142,8 @@ update document d
 returning d.id, d.state;
 
 -- name: wait_for_parts
--- An invoice is voided only once nothing of ours is allocated to it in Xero and no payment that Lago took
--- back is on it any more (ACCOUNTING.md 4).
+-- An invoice is voided only once what is to go with it is not allocated to it in Xero any more, and no payment
+-- that Lago took back is on it (ACCOUNTING.md 4). What stays there, such as an offset, is Xero's to refuse.
 with parts as materialized (
   select a.id, a.target, a.connection_id, a.kind, a.wanted, a.xero_id, a.state
     from document a
@@ -157,7 +157,8 @@ update document d
   from parts a
  where d.id = any($1::bigint[]) and d.kind = 'invoice' and d.state = 'ready' and d.wanted is null
    and a.target = d.lago_id and a.connection_id = d.connection_id
-   and (a.kind = 'allocation' and a.xero_id is not null or a.kind = 'payment' and a.wanted is null and a.state = 'ready'
+   and (a.kind = 'allocation' and a.wanted is null and a.xero_id is not null
+        or a.kind = 'payment' and a.wanted is null and a.state = 'ready'
         or a.state = 'sending');
 
 -- name: release_awaited
