@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from consumer.adapters.postgres.database import Timeouts
 from consumer.domain.answers import Answered, Refusal, Reply
 from consumer.domain.chart import Organisation
+from consumer.ports import Unavailable
 from consumer.sandbox.lago import payment, payment_event
 from tests.integration.ledger import CHART, Books, books
 from tests.integration.notes import a_note, consuming, note_told
@@ -120,3 +123,39 @@ async def test_a_void_does_not_wait_for_an_offset_that_stays(database_url: str) 
         await b.ledger.settle(frozen.request_id, Answered((refusal,)), Reply(200, b""))
         [told] = await b.database.fetch("select code from outbox")
         assert told["code"] == "void_with_money"
+
+
+def _large(b: Books, who: Json, fees: int) -> Json:
+    """An invoice over so many fees of 10.00."""
+    told = b.invoice(who)
+    [fee] = told["fees"]
+    sums = {k: v * fees for k, v in told.items() if k.endswith("amount_cents") and v == 1000}
+    return {**told, **sums, "fees": [{**fee, "lago_id": str(uuid4())} for _ in range(fees)]}
+
+
+async def _large_ones(b: Books, count: int) -> None:
+    """Customers with an invoice of 400 fees each that waits for a switch, and a small one."""
+    await b.settings(sync_invoices=False)
+    who = b.customer()
+    await b.told(b.said(who))
+    await b.work()
+    for _ in range(count):
+        await b.told(b.said(_large(b, who, 400)))
+
+
+async def test_a_release_that_takes_too_long_at_once_is_worked_on_in_smaller_pages(
+    database_url: str,
+) -> None:
+    """What one page has to plan may be a hundred large invoices: the database ends a transaction
+    whose client thinks for longer than it may, each time anew. (Both are smaller here.)"""
+    async with books(database_url, timeouts=Timeouts(idle=0.25)) as b:
+        await _large_ones(b, 40)
+        await b.settings(sync_invoices=True)
+        for _ in range(60):
+            try:
+                if not await b.ledger.release(1):
+                    break
+            except Unavailable:
+                pass
+        invoices = await b.documents(kind="invoice")
+        assert {d["state"] for d in invoices} == {"ready"}

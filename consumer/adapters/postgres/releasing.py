@@ -75,6 +75,8 @@ class Releaser:
         try:
             return await self.database.run(lambda conn: self._release_page(conn, taken))
         except Unavailable:
+            if taken:  # the page may be what takes too long: others first, and less of it then
+                await self.database.run(lambda conn: self._set_back(conn, taken[-1]))
             raise
         except Exception as error:
             if not taken:
@@ -125,6 +127,13 @@ class Releaser:
         rows = await conn.fetch(SQL["unplanned"], ids, cause)
         if rows:
             await self._fail(conn, rows, [not_asked_for()] * len(rows), [None] * len(rows))
+
+    async def _set_back(self, conn: Conn, release: asyncpg.Record) -> None:
+        """The same page again, smaller, after whatever else is to be released."""
+        at = release["id"], release["after"], release["page"]
+        if await conn.fetchrow(SQL["lock_release"], *at) is not None:
+            await conn.execute(SQL["shrink_release"], release["id"])
+            await conn.execute(SQL["release_on"], release["id"], release["after"])
 
     async def _step_over(self, conn: Conn, release: asyncpg.Record, error: Reject) -> None:
         """A page that failed is tried in smaller ones; alone, the document itself fails."""
