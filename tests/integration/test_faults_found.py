@@ -12,7 +12,9 @@ import pytest
 from consumer.adapters.postgres.database import Timeouts
 from consumer.domain.answers import Answered, Refusal, Reply
 from consumer.domain.chart import Organisation
-from consumer.ports import Unavailable
+from consumer.domain.consent import stand_in
+from consumer.domain.errors import Halt
+from consumer.ports import Unavailable, Wish
 from consumer.sandbox.lago import payment, payment_event
 from tests.integration.ledger import CHART, Books, books
 from tests.integration.notes import a_note, consuming, note_told
@@ -159,3 +161,25 @@ async def test_a_release_that_takes_too_long_at_once_is_worked_on_in_smaller_pag
                 pass
         invoices = await b.documents(kind="invoice")
         assert {d["state"] for d in invoices} == {"ready"}
+
+
+async def test_a_connection_that_somebody_connects_meanwhile_is_not_taken_back(
+    database_url: str,
+) -> None:
+    """``apply`` has read the connection before ``connect`` chose its tenant, which another connection
+    uses too, and stores it after: its documents would wait for a consent that is there."""
+    async with books(database_url) as b:
+        stored = (await b.connections.stored())["acme"]
+        other = replace(stored.connection, code="other", billing_entities=frozenset({"other"}))
+        shared = Wish(other, stored.client_id, stored.secret, CHART)
+        await b.connections.store([shared], "tests", [])
+        who = b.customer()
+        await b.told(b.said(who))
+        frozen = await b.freeze()
+        stale = replace(stored.connection, tenant_id=stand_in("acme"))
+        wish = Wish(stale, stored.client_id, stored.secret, None, True, False)
+        with pytest.raises(Halt):
+            await b.connections.store([wish], "tests", [])
+        await b.accept(frozen)
+        [contact] = await b.documents(kind="contact")
+        assert (contact["state"], contact["tenant_id"]) == ("synced", b.tenants[0])

@@ -16,6 +16,7 @@ from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.mending import raise_revision, release_all
 from consumer.adapters.postgres.snapshots import load_snapshot, store_chart, store_mappings
 from consumer.adapters.postgres.sql import statements
+from consumer.domain.consent import stand_in
 from consumer.domain.errors import Halt
 from consumer.domain.mapping import Connection
 from consumer.ports import Stored, TokenSet, Wish
@@ -128,6 +129,12 @@ class PostgresConnections:
                 to_json(settings).decode(),
             )
             known = before.get(asked.code)
+            if known is not None and known.tenant_id not in (asked.tenant_id, stand_in(asked.code)):
+                raise Halt(
+                    "changed_meanwhile",
+                    f"Somebody has connected {asked.code} to another tenant meanwhile.",
+                    "Nothing was stored: run it again.",
+                )
             if known is not None and known.tenant_id != asked.tenant_id:
                 await self._move(conn, connection_id, known.tenant_id, asked.tenant_id)
             old = known.mappings if known is not None else {}
