@@ -47,16 +47,23 @@ class Ingest:
                 await self.source.commit()
 
     async def _store(self, records: Sequence[Record], stop: asyncio.Event) -> bool:
-        """Store until it is stored; while Postgres is away, stay in the group without reading on."""
-        while True:
+        """Store until it is stored; while Postgres is away, stay in the group without reading on.
+
+        In ever smaller parts: Postgres also ends a transaction whose batch takes us too long to plan.
+        """
+        left, most = records, len(records)
+        while left:
             try:
-                await self.store(records)
-                return True
+                await self.store(left[:most])
+                left, most = left[most:], most * 2
+                continue
             except Unavailable as error:
-                log.warning("ledger_away", why=str(error), records=len(records))
+                log.warning("ledger_away", why=str(error), records=len(left[:most]))
             if stop.is_set():
                 return False
+            most = max(1, min(most, len(left)) // 2)
             await self.source.hold(RETRY)
+        return True
 
     async def store(self, records: Sequence[Record]) -> Ingested:
         """Decode what is not known and store it; returns what changed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -14,7 +16,9 @@ from consumer.domain.answers import Answered, Refusal, Reply
 from consumer.domain.chart import Organisation
 from consumer.domain.consent import stand_in
 from consumer.domain.errors import Halt
-from consumer.ports import Unavailable, Wish
+from consumer.ingest import Ingest
+from consumer.metrics import Metrics
+from consumer.ports import Record, Unavailable, Wish
 from consumer.sandbox.lago import payment, payment_event
 from tests.integration.ledger import CHART, Books, books
 from tests.integration.notes import a_note, consuming, note_told
@@ -183,3 +187,36 @@ async def test_a_connection_that_somebody_connects_meanwhile_is_not_taken_back(
         await b.accept(frozen)
         [contact] = await b.documents(kind="contact")
         assert (contact["state"], contact["tenant_id"]) == ("synced", b.tenants[0])
+
+
+class _Topic:
+    """A source of one batch; its commit ends the reading."""
+
+    def __init__(self, records: Sequence[Record], stop: asyncio.Event) -> None:
+        self.records = records
+        self.stop = stop
+
+    async def poll(self, timeout: float) -> Sequence[Record]:
+        """The batch."""
+        return self.records
+
+    async def hold(self, timeout: float) -> None:
+        """Not waiting."""
+
+    async def commit(self) -> None:
+        """It is stored."""
+        self.stop.set()
+
+
+async def test_a_batch_that_takes_too_long_at_once_is_taken_in_by_parts(database_url: str) -> None:
+    """Else it is tried anew for good, and the consumer stands still. (What a transaction may is
+    scaled down here.)"""
+    async with books(database_url, timeouts=Timeouts(idle=0.25)) as b:
+        who = b.customer()
+        told = [b.said(who), *(b.said(_large(b, who, 400)) for _ in range(40))]
+        stop = asyncio.Event()
+        topic = _Topic([b.record(one) for one in told], stop)
+        ingest = Ingest(topic, b.inbox, Metrics(), lambda: None)  # type: ignore[arg-type]
+        async with asyncio.timeout(60):
+            await ingest.run(stop)
+        assert len(await b.documents(kind="invoice")) == 40
