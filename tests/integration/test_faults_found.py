@@ -220,3 +220,22 @@ async def test_a_batch_that_takes_too_long_at_once_is_taken_in_by_parts(database
         async with asyncio.timeout(60):
             await ingest.run(stop)
         assert len(await b.documents(kind="invoice")) == 40
+
+
+async def test_invoices_that_can_be_taken_in_can_be_frozen(database_url: str) -> None:
+    """Fifty large ones are read and translated in one transaction, whatever that takes: the database
+    ends it each time, and the tenant stands still. (What a transaction may is scaled down here.)"""
+    async with books(database_url, timeouts=Timeouts(idle=0.25)) as b:
+        who = b.customer()
+        await b.told(b.said(who))
+        await b.work()
+        for _ in range(40):
+            await b.told(b.said(_large(b, who, 400)))
+        sent = 0
+        for _ in range(10):
+            try:
+                frozen = (await b.ledger.freeze(b.tenants[0])).frozen
+            except Unavailable:
+                continue
+            sent += frozen.count if frozen is not None else 0
+        assert sent

@@ -23,7 +23,7 @@ from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Refused, fault
 from consumer.domain.operations import OPERATIONS, Operation, operation_of
 from consumer.domain.pacing import Limits, gap
-from consumer.ports import Fate, Freezing, Frozen, Sink
+from consumer.ports import Fate, Freezing, Frozen, Sink, Unavailable
 
 SQL = statements("ledger")
 
@@ -62,6 +62,8 @@ class Freezer:
         self.clocks = clocks
         self.sinks = list(sinks)
         self.shape = shape or Shape()
+        self._fewer: dict[UUID, int] = {}
+        """Most documents of a tenant whose request could not be frozen in time, until it has no more."""
         self.client_minute = ClientMinute(limits, clocks)
 
     async def due(self, limit: int) -> tuple[Sequence[tuple[UUID, int]], float]:
@@ -74,9 +76,17 @@ class Freezer:
 
     async def freeze(self, tenant_id: UUID) -> Freezing:
         """The tenant's next request; None in it if there is no work, no budget or another pod is at it."""
-        return await self.database.run(lambda conn: self._freeze(conn, tenant_id))
+        most = self._fewer.get(tenant_id, self.shape.documents)
+        try:
+            freezing = await self.database.run(lambda conn: self._freeze(conn, tenant_id, most))
+        except Unavailable:  # what is ready may be too large to be translated in one transaction
+            self._fewer[tenant_id] = max(1, most // 2)
+            raise
+        if freezing.frozen is None:
+            self._fewer.pop(tenant_id, None)
+        return freezing
 
-    async def _freeze(self, conn: Conn, tenant_id: UUID) -> Freezing:
+    async def _freeze(self, conn: Conn, tenant_id: UUID, most: int) -> Freezing:
         tenant = await conn.fetchrow(SQL["lock_tenant"], tenant_id)
         if tenant is None or tenant["parked"]:
             return Freezing(busy=tenant is None)
@@ -91,7 +101,7 @@ class Freezer:
         if operation is None:
             await self._sleep(conn, tenant_id, 0)
             return Freezing()
-        most = min(self.shape.documents, operation.most)
+        most = min(most, operation.most)
         rows = await conn.fetch(SQL["ready"], tenant_id, operation.kind, operation.step, most)
         full = len(rows) >= most
         seconds = gap(counts, self.limits, minute=self.clocks.minute, full=full)
