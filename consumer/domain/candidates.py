@@ -240,9 +240,7 @@ def _payment(candidate: Candidate, connection: Connection, chart: Chart) -> Elem
 
 def _of_money(candidate: Candidate, made: xero.Payment | xero.Allocation) -> Element:
     totals = Totals(made.amount, ZERO, made.amount)
-    return Element(
-        candidate.id, candidate.wanted, made.body(), totals=totals, dated=made.date
-    )
+    return Element(candidate.id, candidate.wanted, made.body(), totals=totals, dated=made.date)
 
 
 def _contact(candidate: Candidate, names: set[str]) -> Element | None:
