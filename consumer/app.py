@@ -139,7 +139,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
             stack.push_async_callback(webhook.close)
         client = await stack.enter_async_context(open_client())
         configuration = Configuration(load_snapshot)
-        planner = Planner(configuration, Patience.of(clocks))
+        planner = Planner(configuration, Patience.of(clocks), sinks)
         inbox = PostgresInbox(db, planner, sinks=sinks)
         ledger = PostgresLedger(
             db, configuration, planner, limits=limits, clocks=clocks, sinks=sinks,

@@ -137,14 +137,21 @@ def element_of(
 
 
 def _left_out(candidate: Candidate, operation: Operation, connection: Connection) -> bool:
-    """Whether a switch or the start date, changed since it was planned, keeps it from Xero."""
+    """Whether a switch, the start date or the customer, changed since it was planned, keeps it from
+    Xero."""
     switched_on = {
         "contact": True,
         "invoice": connection.sync_invoices,
         "payment": connection.sync_payments,
     }.get(operation.kind, connection.sync_credit_notes)
+    if operation.kind in ("invoice", "credit_note") and _of_a_partner(candidate):
+        return True
     of = {"invoice": candidate.invoice, "credit_note": candidate.note}.get(operation.kind)
     return not switched_on or (of is not None and before_start(connection, of.issuing_date))
+
+
+def _of_a_partner(candidate: Candidate) -> bool:
+    return candidate.customer is not None and candidate.customer.account_type == "partner"
 
 
 def _removal(candidate: Candidate, operation: Operation) -> bytes:

@@ -107,6 +107,10 @@ def before_start(connection: str) -> str:
     return of_connection("start_date", connection)
 
 
+VOIDS_REPORTED = "policy:voids"
+"""Begins the causes of voided invoices that the policy leaves to people."""
+
+
 def policy(name: str, connection: str) -> str:
     """A policy of the connection's says so: ``zero``, ``voids`` or ``residual``."""
     return of_connection(f"policy:{name}", connection)

@@ -21,7 +21,7 @@ def plan_contact(customer: Object, home: Home, connection: Connection | None) ->
         hold, waits = causes.home(customer.key.lago_id), True
     elif facts is None:
         hold, waits = causes.content(customer.key.lago_id), True
-    elif facts.account_type == "partner":
+    elif is_partner(customer):
         hold = causes.PARTNER
     else:
         wanted = fingerprint(facts)
@@ -38,6 +38,12 @@ def plan_contact(customer: Object, home: Home, connection: Connection | None) ->
         until=home.until if connection is None else None,
         xero_id=linked_contact(facts, connection.code) if facts and connection else None,
     )
+
+
+def is_partner(customer: Object | None) -> bool:
+    """Whether Lago bills him for others: nothing of his is posted (ACCOUNTING.md 2)."""
+    facts = customer_of(customer) if customer is not None else None
+    return facts is not None and facts.account_type == "partner"
 
 
 def linked_contact(facts: lago.Customer, code: str) -> UUID | None:

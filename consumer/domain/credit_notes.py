@@ -11,6 +11,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from consumer.domain import causes
+from consumer.domain.contacts import is_partner
 from consumer.domain.documents import OFFSET, Planned, before_start
 from consumer.domain.fingerprints import digest, fingerprint
 from consumer.domain.mapping import Connection
@@ -20,13 +21,18 @@ from schemas import lago
 
 
 def plan_credit_note(
-    note: Object, invoice: Object | None, connections: Mapping[int, Connection]
+    note: Object,
+    customer: Object | None,
+    invoice: Object | None,
+    connections: Mapping[int, Connection],
 ) -> list[Planned]:
     """The note itself, its offset and its refund, in the connection of the invoice it corrects."""
     facts = credit_note_of(note)
     home = invoice.connection_id if invoice is not None else None
     connection = connections.get(home) if home is not None else None
     hold, waits = _why_not(note, facts, invoice, connection)
+    if is_partner(customer):
+        hold, waits = causes.PARTNER, False
     number = facts.number if facts else None
     document = Planned(
         kind="credit_note",

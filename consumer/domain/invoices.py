@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from consumer.domain import causes
+from consumer.domain.contacts import is_partner
 from consumer.domain.documents import Planned, before_start
+from consumer.domain.errors import Inconsistent
 from consumer.domain.fingerprints import fingerprint
 from consumer.domain.homes import Home
 from consumer.domain.mapping import Connection
@@ -16,11 +18,16 @@ VOID = ("voided", "deleted")
 
 
 def plan_invoice(
-    invoice: Object, connection: Connection | None, home: Home | None, *, unvoided: bool = False
+    invoice: Object,
+    customer: Object | None,
+    connection: Connection | None,
+    home: Home | None,
+    *,
+    unvoided: bool = False,
 ) -> Planned:
     """The invoice in the connection it belongs to; ``unvoided``: voiding it was refused."""
     facts = invoice_of(invoice)
-    hold, waits = _why_not(invoice, facts, connection)
+    hold, waits = _why_not(invoice, facts, customer, connection)
     number = facts.number if facts else None
     return Planned(
         kind="invoice",
@@ -52,6 +59,21 @@ def _why_left(invoice: Object, hold: str | None, connection: Connection | None) 
     return None
 
 
+def left_open(invoice: Object) -> Inconsistent | None:
+    """What a person is asked about a voided invoice that stays in Xero with money on it; None where all
+    of it was paid or offset: nobody owes it any more (ACCOUNTING.md 4)."""
+    facts = invoice_of(invoice)
+    total = facts.total_amount_cents if facts is not None else None
+    settled = (invoice.value("paid") or 0) + (invoice.value("offset") or 0)
+    if total is not None and total <= settled:
+        return None
+    return Inconsistent(
+        "void_with_money",
+        "Lago voided this invoice, but money was received on it: it stays in Xero with what is open.",
+        "Credit the rest in Xero by hand, or give the money back in Lago and Xero and void it there.",
+    )
+
+
 def _charges(invoice: Object) -> bool:
     """Whether the invoice has a total in Xero, in its cents. One without is paid there, and stays as it
     is: what is paid cannot be voided (xero.md 5). Consumed credit notes lower what is due, not the
@@ -65,7 +87,10 @@ def _charges(invoice: Object) -> bool:
 
 
 def _why_not(
-    invoice: Object, facts: lago.Invoice | None, connection: Connection | None
+    invoice: Object,
+    facts: lago.Invoice | None,
+    customer: Object | None,
+    connection: Connection | None,
 ) -> tuple[str | None, bool]:
     """Why the invoice is not to be posted, and whether that will pass (ACCOUNTING.md 2)."""
     status = invoice.value("status")
@@ -75,6 +100,8 @@ def _why_not(
         return causes.content(invoice.key.lago_id), True
     if facts.self_billed:
         return causes.SELF_BILLED, False
+    if is_partner(customer):
+        return causes.PARTNER, False
     if facts.status != "finalized":
         return causes.in_lago(facts.status or "unknown"), False
     if invoice.facets["content"].stamp.rank < FINAL:  # the draft's: its number is no number

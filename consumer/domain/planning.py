@@ -67,6 +67,7 @@ def plan_family(
                 if customer.connection_id is None and key in stored:
                     released.append(causes.home(key.lago_id))
     documents: list[Planned] = []
+    customers = {**known, **objects}
     for key, thing in [*objects.items()]:
         home = homes.get(thing.customer_id) if thing.customer_id else None
         if key.kind == "customer" and home is not None:
@@ -79,7 +80,9 @@ def plan_family(
             if thing.connection_id is None and home is not None and home.connection_id is not None:
                 objects[key] = thing = replace(thing, connection_id=home.connection_id)
             place = _get(connections, thing.connection_id)
-            documents.append(plan_invoice(thing, place, home, unvoided=key.lago_id in unvoided))
+            owner = _customer_of(thing, customers)
+            unmade = key.lago_id in unvoided
+            documents.append(plan_invoice(thing, owner, place, home, unvoided=unmade))
     family = {**known, **objects}
     documents += _plan_notes(family, objects, documents, connections)
     documents += _plan_payments(family, objects, connections, due)
@@ -211,13 +214,18 @@ def _plan_notes(
         changed = ObjectKey("credit_note", id) in planning
         if changed or (corrected and ObjectKey("invoice", corrected) in planning):
             invoice = invoices.get(corrected) if corrected else None
-            plans += plan_credit_note(note, invoice, connections)
+            owner = _customer_of(note, known)
+            plans += plan_credit_note(note, owner, invoice, connections)
     for document in planned:
         if document.kind == "invoice":
             invoice = invoices[document.lago_id]
             connection = _get(connections, document.connection_id)
             plans += plan_allocations(document, invoice, notes, invoices, connection)
     return plans
+
+
+def _customer_of(thing: Object, known: Mapping[ObjectKey, Object]) -> Object | None:
+    return known.get(ObjectKey("customer", thing.customer_id)) if thing.customer_id else None
 
 
 def _get(connections: Mapping[int, Connection], id: int | None) -> Connection | None:

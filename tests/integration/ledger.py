@@ -225,7 +225,7 @@ async def books(
     organization_id = uuid4()
     async with database(url, timeouts=timeouts) as db:
         configuration = Configuration(load_snapshot)
-        planner = Planner(configuration, Patience.of(clocks))
+        planner = Planner(configuration, Patience.of(clocks), ["dead_letter"])
         inbox = PostgresInbox(db, planner, sinks=["dead_letter"])
         ledger = PostgresLedger(
             db,

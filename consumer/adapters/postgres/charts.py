@@ -72,7 +72,8 @@ class PostgresCharts:
         await store_chart(conn, tenant_id, chart)
         await self._mark_read(conn, tenant_id, chart)
         lines = changes(old, chart)
-        await release_mended(conn, tenant_id, mended(old, chart), await raise_revision(conn))
+        await raise_revision(conn)
+        await release_mended(conn, tenant_id, mended(old, chart))
         said = "\n".join(lines)[:10_000]
         await conn.execute(CONNECTIONS["audit"], who, "chart", str(tenant_id), said)
         return Redrawn(lines, await self._judge(conn, tenant_id, chart))

@@ -152,9 +152,9 @@ class PostgresConnections:
             good_for = timedelta(seconds=tokens.good_for)
             await conn.execute(AUTHORISATIONS["put_tokens"], authorisation_id, sealed, good_for)
         await conn.execute(SQL["wake_authorisations"], list(authorisations))
-        revision = await raise_revision(conn)
+        await raise_revision(conn)
         connections = [connection for connection, _ in kept]
-        await release_all(conn, connections, revision, remapped=remapped, redrawn=redrawn)
+        await release_all(conn, connections, remapped=remapped, redrawn=redrawn)
         for connection, chart in kept:
             if chart is not None:
                 await judge(conn, connection, chart)  # whoever applies is told by apply

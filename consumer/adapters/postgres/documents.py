@@ -11,11 +11,14 @@ import asyncpg
 from pydantic_core import to_json
 
 from consumer.adapters.postgres.database import Conn
+from consumer.adapters.postgres.failing import announce_documents
 from consumer.adapters.postgres.sql import columns, statements
-from consumer.domain.causes import awaits_news, is_residual
+from consumer.domain.causes import VOID_WITH_MONEY, VOIDS_REPORTED, awaits_news, is_residual
 from consumer.domain.clocks import Clocks
 from consumer.domain.documents import Planned, Rest, Stands, object_of, rest
+from consumer.domain.invoices import left_open
 from consumer.domain.objects import Object, ObjectKey
+from consumer.ports import Sink
 
 SQL = statements("inbox")
 LEDGER = statements("ledger")
@@ -71,10 +74,12 @@ async def write_documents(
     made: Mapping[int, datetime],
     now: datetime,
     patience: Patience,
+    sinks: Sequence[Sink] = (),
 ) -> frozenset[UUID]:
     """Write what planning changes; returns the tenants with work.
 
     Args:
+        sinks: where a person is asked about what stays in Xero.
         objects: those that the plans were made of.
         made: when each event that changed one was appended.
     """
@@ -85,7 +90,7 @@ async def write_documents(
     for row in rows:
         identity = row["kind"], row["lago_id"], row["part"], row["target"]
         standing.setdefault(identity, {})[row["connection_id"]] = row
-    changes, drifted, relinked, turned, awaited = [], [], [], [], []
+    changes, drifted, relinked, turned, awaited, left = [], [], [], [], [], []
     for planned in plans:
         made_of = object_of(planned.kind, planned.part, planned.lago_id, planned.target)
         event_id = objects[made_of].event_id
@@ -106,11 +111,14 @@ async def write_documents(
                 relinked.append((stands["id"], stands["xero_id"], "linked_elsewhere", facts))
             if stands is not None and _matters(stands, change):
                 turned.append(stands["id"])
+            if stands is not None and _is_left(stands, change):
+                left.append((stands["id"], change.rest.cause, objects[made_of]))
     ids = await _store(conn, changes)
     if drifted:
         await conn.execute(SQL["find_drift"], drifted)
     if relinked:
         await conn.execute(LEDGER["find"], *columns(relinked, 4))
+    await _tell_of_left(conn, left, sinks)
     if awaited:
         await conn.execute(SQL["release_awaited"], *columns(awaited, 3))
     if turned:
@@ -142,6 +150,32 @@ def _matters(before: asyncpg.Record, change: Change) -> bool:
         return (before["wanted"] is None) != (planned.wanted is None)
     linked = change.xero_id is not None and not before["xero_id"]
     return linked or (before["state"] == "skipped") != (change.rest.state == "skipped")
+
+
+def _is_left(before: asyncpg.Record, change: Change) -> bool:
+    """Whether an invoice that Lago voided stays in Xero from now on, for a reason to tell of."""
+    cause, rest = change.rest.cause, change.rest.state
+    return (
+        (change.planned.kind, rest) == ("invoice", "synced")
+        and cause is not None
+        and cause != before["cause"]
+        and (cause == VOID_WITH_MONEY or cause.startswith(VOIDS_REPORTED))
+    )
+
+
+async def _tell_of_left(
+    conn: Conn, left: Sequence[tuple[int, str | None, Object]], sinks: Sequence[Sink]
+) -> None:
+    """A finding each; and a person is asked where something is open."""
+    if not left:
+        return
+    found = [(id, None, (cause or "").partition("@")[0], "{}") for id, cause, _ in left]
+    await conn.execute(LEDGER["find"], *columns(found, 4))
+    asked = [(id, left_open(of)) for id, cause, of in left if cause == VOID_WITH_MONEY]
+    errors = [(id, error) for id, error in asked if error is not None]
+    if errors:
+        ids, what = zip(*errors, strict=True)
+        await announce_documents(conn, ids, what, sinks)
 
 
 async def _store(conn: Conn, changes: Sequence[Change]) -> list[int]:

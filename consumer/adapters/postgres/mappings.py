@@ -44,8 +44,8 @@ async def change(
         lines = tuple(map(str, differences(connection, wanted)))
         if lines and not dry_run:
             await store_mappings(conn, connection.id, connection.mappings, wanted.mappings, who)
-            revision = await raise_revision(conn)
-            await release_all(conn, [wanted], revision, remapped=[connection.id])
+            await raise_revision(conn)
+            await release_all(conn, [wanted], remapped=[connection.id])
             if chart is not None:
                 await judge(conn, wanted, chart)
             said = "\n".join(lines)[:10_000]

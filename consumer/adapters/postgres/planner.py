@@ -15,6 +15,7 @@ from consumer.domain.documents import Planned
 from consumer.domain.invoices import VOID
 from consumer.domain.objects import Object, ObjectKey
 from consumer.domain.planning import plan_family
+from consumer.ports import Sink
 
 SQL = statements("inbox")
 
@@ -24,11 +25,15 @@ class Planner:
 
     Args:
         patience: how long documents wait, and for what.
+        sinks: where a person is asked about what stays in Xero.
     """
 
-    def __init__(self, configuration: Configuration, patience: Patience) -> None:
+    def __init__(
+        self, configuration: Configuration, patience: Patience, sinks: Sequence[Sink] = ()
+    ) -> None:
         self.configuration = configuration
         self.patience = patience
+        self.sinks = list(sinks)
 
     async def again(
         self, conn: Conn, keys: Iterable[ObjectKey], due: Collection[UUID] = ()
@@ -74,7 +79,7 @@ class Planner:
         await write_objects(conn, known, objects)
         family = {**known, **objects}
         tenants = await write_documents(
-            conn, plan.documents, family, made, at["now"], self.patience
+            conn, plan.documents, family, made, at["now"], self.patience, self.sinks
         )
         if plan.released:
             await conn.execute(SQL["release"], list(plan.released))

@@ -13,6 +13,7 @@ import structlog
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.documents import object_of_row, wait_for_others
 from consumer.adapters.postgres.failing import fail_documents
+from consumer.adapters.postgres.mending import AGAIN
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.causes import PATIENCE_OVER, PLANNING, not_asked_for, unanswered
@@ -23,6 +24,7 @@ from consumer.ports import Authorisation, Fate, Sink, Unavailable
 
 SQL = statements("ledger")
 INBOX = statements("inbox")
+RETRYING = statements("retrying")
 
 _IDENTITY = ("kind", "lago_id", "part", "target", "connection_id")
 
@@ -92,6 +94,9 @@ class Releaser:
             return False
         taken.append(release)
         cause = release["cause"]
+        if cause.startswith(AGAIN):
+            await self._try_again(conn, release)
+            return True
         held = await conn.fetch(SQL["held_by"], cause, release["after"], release["page"])
         unplanned = {object_of_row(row) for row in held if row["unplanned"]}
         over = cause.startswith(PATIENCE_OVER)
@@ -115,12 +120,27 @@ class Releaser:
             await conn.execute(INBOX["wake_tenants"], list(tenants))
         if cause.startswith(PLANNING):
             await self._give_up(conn, [row["id"] for row in held], cause)
-        # Planned again, some may be held as before: the next page begins behind them.
-        if len(held) == release["page"]:
-            await conn.execute(SQL["release_on"], release["id"], held[-1]["id"])
+        await self._go_on(conn, release, held)
+        return True
+
+    async def _try_again(self, conn: Conn, release: asyncpg.Record) -> None:
+        """Have a page of what Xero refused planned again."""
+        _, kind, of, code = release["cause"].split(":", 3)
+        page = release["after"], release["page"]
+        rows = await conn.fetch(SQL["refused_of"], kind, of, code, *page)
+        if rows:
+            ids = [row["id"] for row in rows]
+            await conn.execute(RETRYING["plan_again"], ids, f"{PLANNING}again:{ids[0]}")
+        await self._go_on(conn, release, rows)
+
+    async def _go_on(
+        self, conn: Conn, release: asyncpg.Record, rows: Sequence[asyncpg.Record]
+    ) -> None:
+        """Some may be held as before: the next page begins behind them."""
+        if len(rows) == release["page"]:
+            await conn.execute(SQL["release_on"], release["id"], rows[-1]["id"])
         else:
             await conn.execute(SQL["forget_release"], release["id"])
-        return True
 
     async def _give_up(self, conn: Conn, ids: Sequence[int], cause: str) -> None:
         """Those that still wait to be planned after it are in no plan."""

@@ -46,7 +46,7 @@ on conflict (code) do update
 returning id;
 
 -- name: raise_revision
-update configuration set revision = revision + 1 returning revision;
+update configuration set revision = revision + 1;
 
 -- name: audit
 insert into audit (who, action, subject, reason) values ($1, $2, $3, $4);

@@ -341,6 +341,13 @@ select id, kind, part, lago_id, target, connection_id, state = 'failed' and want
        connection_id is null or state = 'skipped' or wanted is null or cause like 'plan:%' as unplanned
   from document where cause = $1 and id > $2 order by id limit $3;
 
+-- name: refused_of
+-- Documents of a connection or a tenant that Xero refused with this code, a page at a time.
+select id from document
+ where state = 'failed' and code = $3 and id > $4
+   and case $1 when 'connection' then connection_id::text else tenant_id::text end = $2
+ order by id limit $5 for update;
+
 -- name: release_documents
 with chosen as (select id from document where id = any($1::bigint[]) and cause = $2
                    and state in ('waiting', 'failed') order by id for update)

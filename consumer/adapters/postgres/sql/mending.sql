@@ -7,11 +7,14 @@ select distinct cause from document
         or cause like 'home:%' and customer_id in (
              select customer_id from object where kind = 'customer' and organization_id = any($2::uuid[])));
 
--- name: refused
--- Documents of these connections or tenants that Xero refused for such a reason; nobody else is at work.
-select id from document
- where state = 'failed' and code = any($1::text[]) and (connection_id = any($2::bigint[]) or tenant_id = any($3::uuid[]))
- order by id for update;
+-- name: try_again
+-- A release of each code with which Xero refused some of these connections' or tenants' documents.
+insert into release (cause)
+select distinct 'again:' || case when connection_id = any($2::bigint[]) then 'connection:' || connection_id
+                                 else 'tenant:' || tenant_id end || ':' || code
+  from document
+ where state = 'failed' and code = any($1::text[])
+   and (connection_id = any($2::bigint[]) or tenant_id = any($3::uuid[]));
 
 -- name: release_kinds
 -- What a tenant's documents wait or failed for, by kinds of causes.
