@@ -69,7 +69,7 @@ def _looked_at(plan: Any) -> float:
 QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "first_ready": (LEDGER["first_ready"], (uuid4(), ["contact", "invoice"], ["create"] * 2)),
     "ready": (LEDGER["ready"], (uuid4(), "invoice", "create", 50)),
-    "next_ready": (LEDGER["next_ready"], (uuid4(), ["contact", "invoice"], ["create"] * 2)),
+    "sleep": (LEDGER["sleep"], (uuid4(), ["contact", "invoice"], ["create"] * 2, 0.0)),
     "count_calls": (
         LEDGER["count_calls"],
         (uuid4(), timedelta(minutes=1), timedelta(days=1), None),

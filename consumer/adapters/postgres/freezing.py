@@ -178,17 +178,13 @@ class Freezer:
             clocks=self.clocks,
             look=True,
         )
+        totals = [e.totals for e in elements]
         await conn.execute(
-            SQL["insert_members"],
+            SQL["send_documents"],
             request_id,
             list(range(len(elements))),
             [e.document_id for e in elements],
             [e.wanted for e in elements],
-        )
-        totals = [e.totals for e in elements]
-        await conn.execute(
-            SQL["send_documents"],
-            [e.document_id for e in elements],
             [t.net if t else None for t in totals],
             [t.tax if t else None for t in totals],
             [t.total if t else None for t in totals],
@@ -211,10 +207,7 @@ class Freezer:
     async def _sleep(self, conn: Conn, tenant_id: UUID, seconds: float) -> bool:
         """Set when to look next: not before ``seconds``, and not before a document is ready; True if
         that is now."""
-        next_ready = await conn.fetchval(SQL["next_ready"], tenant_id, *_STEPS)
-        wait = None if next_ready is None else max(next_ready, seconds)
-        await conn.execute(SQL["set_due"], tenant_id, wait)
-        return wait is not None and wait <= 0
+        return bool(await conn.fetchval(SQL["sleep"], tenant_id, *_STEPS, seconds))
 
     async def _operation(self, conn: Conn, tenant_id: UUID) -> Operation | None:
         """Dependencies first: new contacts, then whatever waits longest."""

@@ -96,15 +96,19 @@ select i.id, array_agg(a.lago_id) as credits
  where i.id = any($1::bigint[])
  group by i.id;
 
--- name: next_ready
--- When the tenant's next document may be sent, in seconds; null if none waits to be.
-select extract(epoch from min(d.ready_at) - now())::float
-  from unnest($2::text[], $3::text[]) as o (kind, step)
- cross join generate_series(0, 4) as l (lane)
- cross join lateral (
-   select ready_at from document
-    where tenant_id = $1 and state = 'ready' and kind = o.kind and step = o.step and lane = l.lane
-    order by ready_at limit 1) d;
+-- name: sleep
+-- Until the tenant's next document may be sent, and no less than so many seconds; whether that is now.
+update tenant t
+   set due_at = greatest(coalesce(next.at, 'infinity'), now() + make_interval(secs => $4::float))
+  from (select min(d.ready_at) as at
+          from unnest($2::text[], $3::text[]) as o (kind, step)
+         cross join generate_series(0, 4) as l (lane)
+         cross join lateral (
+           select ready_at from document
+            where tenant_id = $1 and state = 'ready' and kind = o.kind and step = o.step and lane = l.lane
+            order by ready_at limit 1) d) as next
+ where t.id = $1
+returning t.due_at <= now();
 
 -- name: claimed_numbers
 select d.number, d.id, d.lago_id from document d
@@ -117,19 +121,20 @@ values ($1, $2, $3, $4, $5, $6, statement_timestamp() + $7::interval, statement_
         $9)
 returning started_at;
 
--- name: insert_members
-insert into member (request_id, position, document_id, sent)
-select $1, * from unnest($2::smallint[], $3::bigint[], $4::bytea[]);
-
 -- name: send_documents
+-- They are members of the request from now on.
+with members as (
+  insert into member (request_id, position, document_id, sent)
+  select $1, * from unnest($2::smallint[], $3::bigint[], $4::bytea[])
+)
 update document d
    set state = 'sending', sent = d.wanted, cause = case when d.wanted is null then d.cause end,
        wait_until = null, net = coalesce(u.net, d.net), tax = coalesce(u.tax, d.tax),
        total = coalesce(u.total, d.total), attempts = d.attempts + 1, suffix = u.suffix,
        number = coalesce(u.number, d.number), dated = coalesce(u.dated, d.dated),
        allocated = case when d.kind = 'invoice' and d.wanted is not null then u.allocated::uuid[] else d.allocated end
-  from unnest($1::bigint[], $2::numeric[], $3::numeric[], $4::numeric[], $5::text[], $6::text[], $7::text[],
-              $8::date[])
+  from unnest($3::bigint[], $5::numeric[], $6::numeric[], $7::numeric[], $8::text[], $9::text[], $10::text[],
+              $11::date[])
        as u (id, net, tax, total, suffix, number, allocated, dated)
  where d.id = u.id;
 
@@ -173,11 +178,6 @@ select s.sink, d.id, d.event_id, d.connection_id, u.class, u.code, u.said, u.hin
 insert into outbox (sink, connection_id, class, code, said, hint)
 select 'webhook', c.id, $2, $3, $4, $5 from connection c
  where c.tenant_id = any($1::uuid[]) and c.removed_at is null and 'webhook' = any($6::text[]);
-
--- name: set_due
-update tenant set due_at = case when $2::float is null then 'infinity'
-                                else now() + make_interval(secs => greatest($2, 0)) end
- where id = $1;
 
 -- name: lock_request
 select r.id, r.tenant_id, r.purpose, r.method, r.path, r.body, r.outcome, r.started_at, r.answered_at,
