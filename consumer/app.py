@@ -27,6 +27,7 @@ from consumer.adapters.postgres.ledger import PostgresLedger
 from consumer.adapters.postgres.migrate import newest
 from consumer.adapters.postgres.outbox import PostgresOutbox
 from consumer.adapters.postgres.planner import Planner
+from consumer.adapters.postgres.pruning import Pruner
 from consumer.adapters.postgres.sampling import sample
 from consumer.adapters.postgres.snapshots import load_snapshot
 from consumer.adapters.webhook import HttpWebhook
@@ -178,7 +179,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
             PostgresCharts(db, sinks), ChartReader(Measured(caller, "chart"), budget),
             caller.token, metrics, clocks,
         )  # fmt: skip
-        tender = Tender(ledger, caller, metrics, clocks, on_work, charts.run_once)
+        prune = _pruning(Pruner(db, settings.keeping()), metrics) if settings.prune else None
+        tender = Tender(ledger, caller, metrics, clocks, on_work, charts.run_once, prune)
         resolver = Resolver(ledger, caller, budget, metrics, clocks, on_work)
         source = KafkaSource(
             settings.cluster(),
@@ -189,6 +191,16 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
         )
         ingest = Ingest(source, inbox, metrics, on_work)
         yield Service(source, publisher, db, metrics, ingest, sender, resolver, tender, announcer)
+
+
+def _pruning(pruner: Pruner, metrics: Metrics) -> Callable[[], Awaitable[bool]]:
+    async def prune() -> bool:
+        step = await pruner.step()
+        if step is not None and step.dropped:
+            metrics.pruned.labels(step.what).inc(step.dropped)
+        return step is not None
+
+    return prune
 
 
 async def run(settings: Settings) -> int:

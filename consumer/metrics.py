@@ -89,6 +89,12 @@ class Metrics:
             ["outcome"],
             registry=r,
         )
+        self.pruned = Counter(
+            "lago_xero_pruned_total",
+            "Rows that pruning dropped: announcements, messages, requests, findings, events.",
+            ["what"],
+            registry=r,
+        )
         self.commit_failures = Counter(
             "lago_xero_commit_failures_total", "Offset commits that failed.", registry=r
         )

@@ -49,8 +49,12 @@ def dead_letter(notice: Notice, topic: str, version: str) -> Message:
         f"{OURS}event_key": notice.event_key,
         f"{OURS}version": version,
     }
+    if notice.pruned:
+        facts[f"{OURS}value.kept"] = "no longer"
     added = [(name, _text(value)) for name, value in facts.items() if value is not None]
-    return Message(topic, notice.key, notice.value, (*kept, *added))
+    # Without its bytes it must not look like the end of a key, which null means on a compacted topic.
+    value = b"" if notice.pruned else notice.value
+    return Message(topic, notice.key, value, (*kept, *added))
 
 
 def _text(value: object) -> bytes:

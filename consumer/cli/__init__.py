@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from consumer.cli import chart, connecting, documents, mappings, reading, retrying, sandbox
+from consumer.cli import chart, connecting, documents, mappings, pruning, reading, retrying, sandbox
 
 EPILOG = (
     "Exit codes: 0 done · 1 unexpected error · 2 wrong usage · 3 refused or invalid input · "
@@ -125,6 +125,7 @@ def apply(
 app.command(epilog="Example: lago-xero retry --code locked_period --reason 'lock date moved'")(
     retrying.retry
 )
+app.command(epilog="Example: lago-xero prune --dry-run")(pruning.prune)
 app.command(epilog="Example: lago-xero connect acme-nz --no-browser")(connecting.connect)
 app.command(epilog="Example: lago-xero disconnect acme-nz")(connecting.disconnect)
 app.command(epilog="Example: lago-xero rekey")(connecting.rekey)

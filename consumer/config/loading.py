@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticUndefined
 
-from consumer.config.settings import PREFIX, DatabaseSettings, Settings
+from consumer.config.settings import PREFIX, DatabaseSettings, KeepingSettings, Settings
 from consumer.domain.errors import Halt
 
 SANDBOX = "LAGO_XERO_SANDBOX_"
@@ -38,6 +38,11 @@ def load() -> Settings:
 def load_database() -> DatabaseSettings:
     """Only the settings of the database; raises ``Halt`` as ``load`` does."""
     return _load(DatabaseSettings)
+
+
+def load_keeping() -> KeepingSettings:
+    """The database's settings and how long things are kept; raises ``Halt`` as ``load`` does."""
+    return _load(KeepingSettings)
 
 
 def _load(model: type[Loaded]) -> Loaded:

@@ -6,6 +6,7 @@ Connections and mappings are data, not settings.
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,6 +20,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from consumer.adapters.kafka.cluster import Cluster, Mechanism, Protocol
+from consumer.adapters.postgres.pruning import Keeping
 from consumer.adapters.vault import Vault
 from consumer.domain.clocks import Clocks
 
@@ -33,6 +35,7 @@ def _split(value: Any) -> Any:
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Days = Annotated[int, Field(ge=1, le=36_500)]
 
 
 def _postgres(url: SecretStr) -> SecretStr:
@@ -66,7 +69,35 @@ class DatabaseSettings(BaseSettings):
     )
 
 
-class Settings(DatabaseSettings):
+class KeepingSettings(DatabaseSettings):
+    """How long the ledger keeps what it needs no more: all that ``prune`` needs beside Postgres."""
+
+    keep_messages: Days = Field(
+        30, description="Days that a message's bytes are kept once nothing that it made is open."
+    )
+    keep_announcements: Days = Field(30, description="Days that announcements made are kept.")
+    keep_requests: int = Field(
+        90,
+        ge=2,
+        le=36_500,
+        description="Days that calls to Xero are kept; documents' last ones stay.",
+    )
+    keep_findings: Days = Field(365, description="Days that closed findings are kept.")
+    keep_events: int = Field(
+        365,
+        ge=365,
+        le=36_500,
+        description="Days that a message is known again at least; a payment's always.",
+    )
+
+    def keeping(self) -> Keeping:
+        """How long each is kept."""
+        return Keeping(
+            **{f.name: timedelta(days=getattr(self, f"keep_{f.name}")) for f in fields(Keeping)}
+        )
+
+
+class Settings(KeepingSettings):
     """All settings of the service, as read from the environment."""
 
     kafka_bootstrap_servers: str = Field(description="Kafka brokers: host:port, comma-separated.")
@@ -118,6 +149,8 @@ class Settings(DatabaseSettings):
     )
 
     batch_documents: Count = Field(50, description="Most documents in one call.")
+
+    prune: bool = Field(True, description="Also drop by itself what is kept no longer.")
 
     time_scale: float = Field(
         1.0,

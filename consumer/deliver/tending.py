@@ -1,10 +1,11 @@
-"""Tending: what must be looked at now and then: releases, expired waits, resting consents, charts."""
+"""Tending: what is looked at now and then: releases, ended waits, consents, charts, what to prune."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -17,12 +18,20 @@ from consumer.stopping import either, unless
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+F = TypeVar("F")
+
 CAUSES = 20
 WAITS = 200
 RENEW_LOOKS = 60
 """Looks for work between two looks for consents to renew."""
 CHART_LOOKS = 60
 """Looks for work between two looks for charts to read again."""
+PRUNE_LOOKS = 86_400
+"""Looks for work between two passes of pruning; within a pass there is one between two pages."""
+
+FAULT_LOOKS = 60
+"""Looks for work until a page of pruning that failed is tried again."""
 
 
 class Tender:
@@ -36,6 +45,7 @@ class Tender:
         clocks: Clocks,
         on_work: Callable[[], None],
         refresh_chart: Callable[[], Awaitable[int]],
+        prune: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self.ledger = ledger
         self.caller = caller
@@ -43,6 +53,7 @@ class Tender:
         self.clocks = clocks
         self.on_work = on_work
         self.refresh_chart = refresh_chart
+        self.prune = prune
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -57,6 +68,8 @@ class Tender:
             tasks.create_task(self._every(stop, self._renew, rests=RENEW_LOOKS))
             charts = partial(self._chart, stop)
             tasks.create_task(self._every(stop, charts, rests=CHART_LOOKS))
+            if self.prune is not None:
+                tasks.create_task(self._prune(stop, self.prune))
 
     async def _every(
         self,
@@ -68,18 +81,18 @@ class Tender:
     ) -> None:
         wake = wake or asyncio.Event()
         while not stop.is_set():
-            more = 0
-            try:
-                more = await work()
-            except Unavailable as error:
-                log.warning("ledger_away", why=str(error))
-            except Exception:
-                log.exception("tending_fault")  # one bad row must not stop the service
-            if more:
+            if await _tried(work(), 0):
                 self.on_work()
                 continue
             await either(stop, wake, rests * self.clocks.look_for_work)
             wake.clear()
+
+    async def _prune(self, stop: asyncio.Event, prune: Callable[[], Awaitable[bool]]) -> None:
+        """A page at a time, never in haste: nobody waits for it, and others wait for Postgres."""
+        while not stop.is_set():
+            more = await _tried(prune(), None)
+            rests = FAULT_LOOKS if more is None else 1 if more else PRUNE_LOOKS
+            await unless(stop, asyncio.sleep(rests * self.clocks.look_for_work), None)
 
     async def _release(self) -> int:
         return await self.ledger.release(CAUSES)
@@ -96,3 +109,14 @@ class Tender:
     async def _chart(self, stop: asyncio.Event) -> int:
         """It only reads, and may have to wait for its turn: a stop cuts it off."""
         return await unless(stop, self.refresh_chart(), 0)
+
+
+async def _tried(work: Awaitable[T], failed: F) -> T | F:
+    """What ``work`` gives, or ``failed``: one bad row must not stop the service."""
+    try:
+        return await work
+    except Unavailable as error:
+        log.warning("ledger_away", why=str(error))
+    except Exception:
+        log.exception("tending_fault")
+    return failed

@@ -47,6 +47,8 @@ class Notice:
     key: bytes | None = None
     value: bytes | None = None
     headers: tuple[tuple[str, bytes | None], ...] = ()
+    pruned: bool = False
+    """Key, value and headers are not kept any more."""
 
 
 class Outbox(Protocol):

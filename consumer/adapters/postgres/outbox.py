@@ -52,6 +52,7 @@ class PostgresOutbox:
                     key=row["key"],
                     value=row["value"],
                     headers=unpack_headers(row["headers"]),
+                    pruned=row["pruned"],
                 )
                 for row in rows
             ]

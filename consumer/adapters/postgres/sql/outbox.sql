@@ -13,7 +13,8 @@ select o.id, o.class, o.code, o.said, o.hint, o.created_at, o.attempts,
        c.code as connection_code, c.name as connection_name,
        k.facts #>> '{content,1,external_id}' as external_customer_id,
        encode(e.digest, 'hex') as event_key, e.appended_at, e.topic, e.partition, e."offset",
-       r.key, r.value, r.headers
+       r.key, r.value, r.headers,
+       coalesce(o.event_id, d.event_id) is not null and r.event_id is null as pruned
   from claimed o
   left join document d on d.id = o.document_id
   left join event e on e.id = coalesce(o.event_id, d.event_id)

@@ -208,6 +208,7 @@ create table request (
 create index request_budget on request (tenant_id, started_at) include (answered_at, deadline_at);
 create index request_open on request (look_at) where outcome is null;
 create index request_body on request (started_at) where body is not null and outcome is not null;
+create index request_over on request (started_at, id) where look_at is null;
 
 create table member (
   request_id uuid not null references request on delete cascade,
@@ -231,7 +232,7 @@ create table outbox (
   id bigint generated always as identity primary key,
   sink text not null check (sink in ('dead_letter', 'webhook')),
   document_id bigint references document,
-  event_id bigint references event,
+  event_id bigint, -- no reference: a document's failure is told also once its event was pruned
   connection_id bigint references connection,
   class text not null,
   code text not null,
@@ -245,6 +246,7 @@ create table outbox (
 );
 
 create index outbox_due on outbox (sink, next_at) where done_at is null;
+create index outbox_event on outbox (event_id) where event_id is not null;
 
 create table finding (
   id bigint generated always as identity primary key,
@@ -258,6 +260,7 @@ create table finding (
 );
 
 create index finding_document on finding (document_id);
+create index finding_closed on finding (id) where closed_at is not null;
 create index finding_alarm on finding (connection_id) where document_id is null and closed_at is null;
 
 create table job (
