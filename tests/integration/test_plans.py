@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -14,7 +14,8 @@ from tests.integration.ledger import Books, books
 
 DOCUMENTS = 20_000
 LEDGER, INBOX, OUTBOX = statements("ledger"), statements("inbox"), statements("outbox")
-READING, RETRYING = statements("reading"), statements("retrying")
+READING, RETRYING, PRUNING = statements("reading"), statements("retrying"), statements("pruning")
+LONG, KEPT = datetime(1970, 1, 1, tzinfo=UTC), timedelta(days=30)
 
 
 async def _fill(b: Books) -> None:
@@ -115,3 +116,53 @@ async def test_no_large_table_is_read_whole(database_url: str, name: str) -> Non
         [row] = await b.database.fetch(f"explain (format json) {query}", *args)
         plan = json.loads(row[0])[0]["Plan"]
         assert not _scans(plan) & {"document", "request", "object"}
+
+
+async def _fill_the_past(b: Books) -> None:
+    """Two years: an event of each document with its bytes, a request and an announcement of it."""
+    await _fill(b)
+    for statement in (
+        """
+        insert into event (digest, kind, outcome, topic, partition, "offset", appended_at, received_at)
+        select sha256(n::text::bytea), 'invoice', 'merged', 't', 0, n, now(),
+               now() - interval '1 h' * (20000 - n)
+          from generate_series(1, 20000) n
+        """,
+        "insert into event_raw (event_id, value) select id, 'x' from event",
+        "update document set event_id = id",
+        "update request set started_at = started_at - interval '60 days'",
+        "insert into member (request_id, position, document_id, outcome)"
+        " select r.id, 0, row_number() over (order by r.id), 'accepted' from request r",
+        "insert into outbox (sink, event_id, class, code, said, created_at, done_at)"
+        " select 'dead_letter', id, 'Refused', 'odd', 'Odd.', received_at, received_at from event",
+        "insert into finding (class, closed_at) select 'drift', case when n % 50 = 0 then now() end"
+        " from generate_series(1, 20000) n",
+        "analyze",
+    ):
+        await b.database.execute(statement)
+
+
+PAST = {"event", "event_raw", "document", "request", "member", "outbox", "finding"}
+PAGES: dict[str, tuple[Any, ...]] = {
+    "announcements": (0, KEPT, 500),
+    "messages": (0, KEPT, 500),
+    "requests": (LONG, UUID(int=0), KEPT, 500),
+    "findings": (0, KEPT, 500),
+    "events": (0, KEPT, 500),
+    "drop_announcements": ([1, 2, 3],),
+    "drop_messages": ([1, 2, 3],),
+    "drop_requests": ([uuid4()],),
+    "drop_findings": ([1, 2, 3],),
+    "drop_events": ([1, 2, 3],),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_pruning_reads_a_page_of_no_table_more(database_url: str, name: str) -> None:
+    async with books(database_url) as b:
+        await _fill_the_past(b)
+        explain = f"explain (analyze, format json) {PRUNING[name]}"
+        [row] = await b.database.fetch(explain, *PAGES[name])
+        plan = json.loads(row[0])[0]["Plan"]
+        assert not _scans(plan) & PAST
+        assert _looked_at(plan) < 20 * 500

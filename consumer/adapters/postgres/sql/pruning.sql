@@ -1,5 +1,6 @@
 -- A page each of what may be dropped, in the order of its key, after the last page's. ``over`` rows are
 -- dropped; from a ``young`` one on there is nothing old enough: ids rise with the time of their rows.
+-- (``offset 0``: each row is looked up by index; else whole tables are hashed for it.)
 
 -- name: announcements
 select id, created_at >= now() - $2::interval as young, done_at < now() - $2::interval as over
@@ -21,10 +22,13 @@ select p.id, not p.old as young,
             and (d.state in ('waiting', 'ready', 'sending', 'failed')
                  or exists (select from member m join request r on r.id = m.request_id
                              where m.document_id = d.id
-                               and coalesce(r.answered_at, r.deadline_at) >= now() - $2::interval)))
+                               and coalesce(r.answered_at, r.deadline_at) >= now() - $2::interval
+                             offset 0))
+         offset 0)
        and not exists (
          select from outbox o
-          where o.event_id = p.id and (o.done_at is null or o.done_at >= now() - $2::interval)) as over
+          where o.event_id = p.id and (o.done_at is null or o.done_at >= now() - $2::interval)
+         offset 0) as over
   from page p order by p.id;
 
 -- name: requests
@@ -36,12 +40,12 @@ with page as materialized (
     from request
    where look_at is null and (started_at, id) > ($1::timestamptz, $2::uuid) and started_at < now() - $3::interval
    order by started_at, id limit $4
+), unknown as materialized (
+  select tenant_id, min(started_at) as since from request
+   where outcome is null and look_at is not null group by tenant_id
 )
 select p.started_at, p.id, false as young,
-       not exists (
-         select from request o
-          where o.outcome is null and o.look_at is not null and o.tenant_id = p.tenant_id
-            and o.started_at < p.ended_at)
+       coalesce(p.ended_at <= u.since, true)
        and not exists (
          select from member m join document d on d.id = m.document_id
           where m.request_id = p.id
@@ -50,8 +54,10 @@ select p.started_at, p.id, false as young,
                     and not exists (
                       select from member n join request r on r.id = n.request_id
                        where n.document_id = m.document_id and n.outcome in ('accepted', 'adopted', 'found')
-                         and (r.started_at, r.id) > (p.started_at, p.id)))) as over
-  from page p order by p.started_at, p.id;
+                         and (r.started_at, r.id) > (p.started_at, p.id)
+                      offset 0))
+         offset 0) as over
+  from page p left join unknown u using (tenant_id) order by p.started_at, p.id;
 
 -- name: findings
 select id, false as young, closed_at < now() - $2::interval as over
@@ -66,8 +72,8 @@ with page as materialized (
 )
 select p.id, not p.old as young,
        p.old and p.outcome <> 'dead' and p.kind is distinct from 'payment'
-       and not exists (select from document d where d.event_id = p.id)
-       and not exists (select from outbox o where o.event_id = p.id and o.done_at is null) as over
+       and not exists (select from document d where d.event_id = p.id offset 0)
+       and not exists (select from outbox o where o.event_id = p.id and o.done_at is null offset 0) as over
   from page p order by p.id;
 
 -- What another prune is dropping, or somebody holds, is left to him.
