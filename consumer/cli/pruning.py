@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
     from consumer.adapters.postgres.database import Database
 
 INTERRUPTED = 128 + signal.SIGINT
-PROGRESS = 1.0
-"""Seconds between two lines that tell how far it is."""
+PROGRESS = 50_000
+"""Rows between two lines that tell how far it is."""
 
 
 def prune(
@@ -42,20 +41,16 @@ def prune(
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         pruner = Pruner(db, keeping, dry_run=dry_run)
-        looked, told = 0, time.monotonic()
+        looked, tell_at = 0, PROGRESS
         while not stop.is_set():
             step = await pruner.step()
             if step is None:
                 return True
             dropped[step.what] += step.dropped
             looked += step.looked
-            if time.monotonic() - told >= PROGRESS:
-                told = time.monotonic()
-                done = "to drop" if dry_run else "dropped"
-                typer.echo(
-                    f"{looked} rows looked at, now {step.what}; {dropped.total()} {done} …",
-                    err=True,
-                )
+            if looked >= tell_at:
+                tell_at += PROGRESS
+                typer.echo(f"{looked} rows looked at, now {step.what} …", err=True)
         return False
 
     ended = ask(work)

@@ -158,7 +158,7 @@ async def test_wrong_usage(arguments: Sequence[str]) -> None:
     assert (await Shell()(*arguments)).code == USAGE
 
 
-@pytest.mark.parametrize("command", [*READING, "migrate", "run", "retry --all"])
+@pytest.mark.parametrize("command", [*READING, "migrate", "run", "retry --all", "prune"])
 async def test_settings_that_are_missing(command: str) -> None:
     ended = await Shell()(*command.split())
     assert ended.code == REFUSED
@@ -172,7 +172,7 @@ async def test_debug_adds_the_traceback() -> None:
     assert "LAGO_XERO_DATABASE_URL is missing." in ended.err
 
 
-@pytest.mark.parametrize("command", [*READING, "migrate", "retry --all"])
+@pytest.mark.parametrize("command", [*READING, "migrate", "retry --all", "prune"])
 async def test_a_database_that_is_not_there(command: str) -> None:
     ended = await Shell(DATABASE_URL="postgresql://u:hunter2@127.0.0.1:1/x")(*command.split())
     assert ended.code == UNREACHABLE
@@ -186,7 +186,7 @@ async def test_a_database_that_is_not_migrated(
     url = await postgres_service.create_database()
     try:
         fresh = shell.having(DATABASE_URL=url)
-        asked = [[command] for command in (*READING, "run")]
+        asked = [[command] for command in (*READING, "run", "prune")]
         asked += [["show", "INV-1"], ["retry", "--all"], ["apply", "-f", str(file)]]
         for arguments in asked:
             ended = await fresh(*arguments)
@@ -562,6 +562,73 @@ async def test_a_large_retry_tells_how_far_it_is(shell: Shell, ledger: Filled) -
     ended = await shell("retry", "--kind", "contact", "--json")
     assert ended.json["documents"] == 1200
     assert "500 documents released …\n1000 documents released …\n" in ended.err
+
+
+async def _old(ledger: Filled, announcements: int = 3) -> None:
+    """All messages are old, and so are announcements of the posted invoice."""
+    await ledger.execute("update event set received_at = now() - interval '60 days'")
+    await ledger.execute("update request set answered_at = now() - interval '60 days'")
+    await ledger.execute(
+        """insert into outbox (sink, class, code, said, created_at, done_at)
+           select 'webhook', 'Refused', 'odd', 'Odd.', now() - interval '60 days', now() - interval '60 days'
+             from generate_series(1, $1)""",
+        announcements,
+    )
+
+
+async def test_prune_drops_what_is_kept_no_longer(shell: Shell, ledger: Filled) -> None:
+    await _old(ledger)
+    told = await shell("prune", "--dry-run", "--json")
+    rows = [
+        {"what": "announcements", "kept_days": 30, "dropped": 3},
+        {"what": "messages", "kept_days": 30, "dropped": 2},
+        {"what": "requests", "kept_days": 90, "dropped": 0},
+        {"what": "findings", "kept_days": 365, "dropped": 0},
+        {"what": "events", "kept_days": 365, "dropped": 0},
+    ]
+    assert told.json == {"dry_run": True, "complete": True, "rows": rows}
+    assert "nothing was dropped" in told.err
+    kept = shell.having(KEEP_MESSAGES="61")
+    rows[1] |= {"kept_days": 61, "dropped": 0}
+    assert (await kept("prune", "--json")).json == {
+        "dry_run": False, "complete": True, "rows": rows,
+    }  # fmt: skip
+    dropped = await shell("prune")
+    assert "dropped" in dropped.out
+    [messages] = [line for line in dropped.out.splitlines() if "messages" in line]
+    assert [cell.strip() for cell in messages.split("│")[1:4]] == ["messages", "30", "2"]
+    [row] = (await shell("show", ledger.posted, "--json")).json
+    assert row["state"] == "synced"
+    assert all(row["dropped"] == 0 for row in (await shell("prune", "--json")).json["rows"])
+
+
+async def test_a_large_prune_tells_how_far_it_is(shell: Shell, ledger: Filled) -> None:
+    await _old(ledger, 60_000)
+    ended = await shell("prune", "--json")
+    assert ended.json["rows"][0]["dropped"] == 60_000
+    assert ended.err == "50000 rows looked at, now announcements …\n"
+
+
+async def test_ctrl_c_ends_a_prune_after_the_page_at_hand(shell: Shell, ledger: Filled) -> None:
+    await _old(ledger)
+    waits = """select from pg_locks l join pg_database d on d.oid = l.database
+                where l.locktype = 'advisory' and not l.granted and d.datname = current_database()"""
+    async with (
+        database(ledger.url, max_size=1) as other,
+        database(ledger.url, max_size=1) as watch,
+        asyncio.timeout(60),
+    ):
+        async with other.transaction(configuring=True):
+            pruning = await shell.start("prune", "--json")
+            while not await watch.fetch(waits):
+                await asyncio.sleep(0.05)
+            pruning.send_signal(signal.SIGINT)
+        out, err = await pruning.communicate()
+    assert pruning.returncode == 128 + signal.SIGINT
+    told = json.loads(out)
+    assert (told["complete"], told["rows"][0]["dropped"]) == (False, 3)
+    assert err == b"interrupted: the next prune goes on\n"
+    assert (await shell("prune", "--json")).json["rows"][1]["dropped"] == 2
 
 
 async def test_status(shell: Shell, ledger: Filled) -> None:

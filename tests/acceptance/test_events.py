@@ -156,3 +156,33 @@ async def test_voids_follow_and_leave_invoices_with_a_persons_payment_alone(acme
     shown = await acme.command("show", paid["number"])
     assert "void_with_money" in shown
     await acme.assert_within_limits()
+
+
+async def test_the_service_prunes_by_itself_unless_told_not_to(acme: World) -> None:
+    shop = Shop()
+    old = shop.sold(customers=3, invoices=4)
+    await acme.start(prune=False)
+    await acme.produce(old)
+    await acme.settled()
+    for older in (
+        "event set received_at = received_at - interval '60 days'",
+        "request set answered_at = answered_at - interval '60 days'",
+    ):
+        await acme.database.execute(f"update {older}")
+    await acme.produce(shop.sold(customers=3, invoices=4))
+    await acme.settled()
+    bytes_kept = "select count(*) from event_raw"
+    assert await acme.value(bytes_kept) == await acme.value("select count(*) from event")
+
+    await acme.start(2)
+    await acme.produce(shop.sold(customers=3, invoices=4))
+
+    async def pruned() -> bool:
+        of_old = " join event on id = event_id where received_at < now() - interval '30 days'"
+        return not await acme.value(bytes_kept + of_old)
+
+    await acme.until(pruned, "old messages are dropped")
+    await acme.settled()
+    assert await acme.value(bytes_kept) == await acme.value("select count(*) from event") - len(old)
+    await acme.assert_booked(shop.expected)
+    await acme.assert_within_limits()

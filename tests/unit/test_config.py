@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 
+from consumer.adapters.postgres.pruning import Keeping
 from consumer.adapters.vault import Vault
-from consumer.config import load, settings_table, unknown
+from consumer.config import load, load_keeping, settings_table, unknown
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Halt
 
@@ -42,6 +44,27 @@ def test_defaults_are_the_documented_ones() -> None:
     assert settings.dead_letter_topic == "lago.xero.dlq"
     assert settings.webhook_url is None
     assert settings.clocks() == Clocks()
+
+
+def test_how_long_things_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load().keeping() == Keeping()
+    assert load().prune
+    for name in ("KAFKA_BOOTSTRAP_SERVERS", "ENCRYPTION_KEYS"):
+        monkeypatch.delenv(f"LAGO_XERO_{name}")
+    monkeypatch.setenv("LAGO_XERO_KEEP_MESSAGES", "7")
+    assert load_keeping().keeping() == replace(Keeping(), messages=timedelta(days=7))
+
+
+@pytest.mark.parametrize(
+    ("name", "days"),
+    [("REQUESTS", "1"), ("EVENTS", "364"), ("MESSAGES", "0"), ("FINDINGS", "40000")],
+)
+def test_what_would_be_kept_too_short_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, days: str
+) -> None:
+    monkeypatch.setenv(f"LAGO_XERO_KEEP_{name}", days)
+    [sentence] = refusal()
+    assert sentence.startswith(f"LAGO_XERO_KEEP_{name} should be")
 
 
 def test_topics_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
