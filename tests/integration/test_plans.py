@@ -13,6 +13,7 @@ from consumer.adapters.postgres.sql import statements
 from tests.integration.ledger import Books, books
 
 DOCUMENTS = 20_000
+IDS = [uuid4() for _ in range(500)]
 LEDGER, INBOX, OUTBOX = statements("ledger"), statements("inbox"), statements("outbox")
 READING, RETRYING, PRUNING = statements("reading"), statements("retrying"), statements("pruning")
 LONG, KEPT = datetime(1970, 1, 1, tzinfo=UTC), timedelta(days=30)
@@ -44,8 +45,10 @@ async def _fill(b: Books) -> None:
     )
     await b.database.execute(
         """
-        insert into object (kind, lago_id, organization_id, facts)
-        select 'customer', gen_random_uuid(), gen_random_uuid(), '{}' from generate_series(1, 20000)
+        insert into object (kind, lago_id, organization_id, facts, invoice_ids)
+        select k.kind, gen_random_uuid(), gen_random_uuid(), '{}',
+               case when k.kind = 'payment' then array[gen_random_uuid()] else '{}' end
+          from (values ('customer'), ('payment')) as k (kind), generate_series(1, 20000)
         """
     )
 
@@ -82,9 +85,14 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "release_waiting": (LEDGER["release_waiting"], ([1, 2, 3],)),
     "prune_bodies": (LEDGER["prune_bodies"], (timedelta(hours=1),)),
     "known": (INBOX["known"], ([b"x"],)),
-    "lock_documents": (INBOX["lock_documents"], (["contact"], [uuid4()])),
+    "family": (INBOX["family"], (IDS,)),
+    "lock_documents": (INBOX["lock_documents"], (["contact"] * 500, IDS)),
     "end_patience": (LEDGER["end_patience"], (100,)),
-    "wait_for_others": (INBOX["wait_for_others"], (list(range(500)), timedelta(days=1))),
+    "needing": (INBOX["needing"], (list(range(500)),)),
+    "unmet": (
+        INBOX["unmet"],
+        (list(range(500)), [1] * 500, ["invoice"] * 500, IDS, [None] * 500, IDS, timedelta(days=1)),
+    ),
     "place_credits": (INBOX["place_credits"], (list(range(500)),)),
     "object_documents": (READING["object_documents"], ("INV-1", uuid4(), 7)),
     "failed": (RETRYING["failed"], (None, "acme", None, "locked_period", 0, 500)),
@@ -93,12 +101,13 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", ["wait_for_others", "place_credits"])
+@pytest.mark.parametrize("name", ["family", "lock_documents", "unmet", "place_credits"])
 async def test_nor_many_times_while_nobody_has_counted_it(database_url: str, name: str) -> None:
     """A topic is read from its beginning into empty tables, faster than autovacuum looks at them."""
     query, args = QUERIES[name]
     async with books(database_url) as b:
-        await b.database.execute("alter table document set (autovacuum_enabled = off)")
+        for table in ("document", "object"):
+            await b.database.execute(f"alter table {table} set (autovacuum_enabled = off)")
         await _fill(b)
         [row] = await b.database.fetch(f"explain (analyze, buffers, format json) {query}", *args)
         plan = json.loads(row[0])[0]["Plan"]

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from consumer.adapters.postgres.sql import statements
+from consumer.adapters.postgres.sql import columns, statements
 from consumer.sandbox.lago import payment, payment_event
 from tests.integration.ledger import Books, books
 
@@ -117,8 +117,8 @@ async def test_each_side_is_held_while_the_other_is_in_the_middle(
 
 async def test_without_the_contacts_row_the_wake_up_would_be_lost(database_url: str) -> None:
     """The test's own proof: who reads the contact without holding its row misses the settlement."""
-    careless = INBOX["wait_for_others"].replace("for share of x", "")
-    assert careless != INBOX["wait_for_others"]
+    careless = INBOX["unmet"].replace("for share of x", "")
+    assert careless != INBOX["unmet"]
     async with books(database_url) as b:
         customer = b.customer()
         await b.told(b.said(customer))
@@ -129,7 +129,9 @@ async def test_without_the_contacts_row_the_wake_up_would_be_lost(database_url: 
             "update document set state = 'ready', cause = null where id = $1", invoice["id"]
         )
         async with b.database.pool.acquire() as writer, writer.transaction():
-            await writer.execute(careless, [invoice["id"]], timedelta(days=1))
+            [needing] = await writer.fetch(INBOX["needing"], [invoice["id"]])
+            [held] = await writer.fetch(careless, *columns([tuple(needing)], 6), timedelta(days=1))
+            await writer.execute(INBOX["hold"], *columns([tuple(held)], 4))
             await b.accept(frozen)  # sees no cause, as the writer has not committed
         await b.released()
         [invoice] = await b.documents(kind="invoice")

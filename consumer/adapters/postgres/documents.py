@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -27,6 +28,8 @@ Identity = tuple[str, UUID, str, UUID | None]
 """Kind, Lago id, part, target: what a document is known by within its connection."""
 AWAITED = ("contact", "invoice", "credit_note")
 """Kinds that others wait for."""
+LEVELS = (("contact",), ("invoice", "credit_note"), ("allocation", "payment", "refund"))
+"""Kinds in the order in which documents rest on one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,8 @@ async def write_documents(
                 turned.append(stands["id"])
             if stands is not None and _is_left(stands, change):
                 left.append((stands["id"], change.rest.cause, objects[made_of]))
-    ids = await _store(conn, changes)
+    ids = await _update(conn, [c for c in changes if c.id is not None])
+    await _insert(conn, [c for c in changes if c.id is None], patience.dependency)
     if drifted:
         await conn.execute(SQL["find_drift"], drifted)
     if relinked:
@@ -132,15 +136,29 @@ async def write_documents(
 
 
 async def wait_for_others(conn: Conn, ids: Sequence[int], patience: timedelta) -> None:
-    """Of documents that were just written, those that are ready but for others wait for them; what is
+    """Of documents that were just updated, those that are ready but for others wait for them; what is
     left out with another leaves out what waits for it in turn."""
     if ids:
-        rows = await conn.fetch(SQL["wait_for_others"], ids, patience)
-        left_out = [row["id"] for row in rows if row["state"] == "skipped"]
+        needing = [tuple(row) for row in await conn.fetch(SQL["needing"], ids)]
+        held = await _unmet(conn, needing, patience)
+        if held:
+            rests = [(id, rest.state, rest.cause, rest.until) for id, rest in held.items()]
+            await conn.execute(SQL["hold"], *columns(rests, 4))
+        left_out = [id for id, rest in held.items() if rest.state == "skipped"]
         if left_out:
             await conn.execute(LEDGER["release_waiting"], left_out)
         await conn.execute(SQL["wait_for_parts"], ids)
         await conn.execute(SQL["place_credits"], ids)
+
+
+async def _unmet(
+    conn: Conn, needing: Sequence[Sequence[Any]], patience: timedelta
+) -> Mapping[int, Rest]:
+    """How those that have to wait rest, by their first column; the columns are those of ``unmet``."""
+    if not needing:
+        return {}
+    rows = await conn.fetch(SQL["unmet"], *columns(needing, 6), patience)
+    return {row["id"]: Rest(row["state"], row["cause"], row["wait_until"]) for row in rows}
 
 
 def _matters(before: asyncpg.Record, change: Change) -> bool:
@@ -178,33 +196,48 @@ async def _tell_of_left(
         await announce_documents(conn, ids, what, sinks)
 
 
-async def _store(conn: Conn, changes: Sequence[Change]) -> list[int]:
-    """Insert and update; returns the documents that others have a say in."""
-    new = [
-        (p.connection_id, p.tenant_id, p.kind, p.lago_id, p.customer_id, c.event_id, c.appended_at,
-         p.wanted, c.synced, c.rest.state, c.rest.cause, c.rest.until, c.xero_id, p.number,
-         p.currency, p.dated, p.part, p.target, p.source, p.amount_cents)
-        for c in changes if c.id is None for p in [c.planned]
-    ]  # fmt: skip
-    old = [
+async def _insert(conn: Conn, changes: Sequence[Change], patience: timedelta) -> None:
+    """Insert new ones, each as it is to stay: what it rests on has its row by then."""
+    for kinds in LEVELS:
+        new = [c for c in changes if c.planned.kind in kinds]
+        if not new:
+            continue
+        needing = [
+            (n, p.connection_id, p.kind, p.customer_id, p.target, p.source)
+            for n, c in enumerate(new) if _rests_on_others(c) for p in [c.planned]
+        ]  # fmt: skip
+        held = await _unmet(conn, needing, patience)
+        rows = [
+            (p.connection_id, p.tenant_id, p.kind, p.lago_id, p.customer_id, c.event_id,
+             c.appended_at, p.wanted, c.synced, rest.state, rest.cause, rest.until, c.xero_id,
+             p.number, p.currency, p.dated, p.part, p.target, p.source, p.amount_cents)
+            for n, c in enumerate(new) for p, rest in [(c.planned, held.get(n, c.rest))]
+        ]  # fmt: skip
+        stored = await conn.fetch(SQL["insert_documents"], *columns(rows, 20))
+        allocations = [row["id"] for row in stored if row["kind"] == "allocation"]
+        if allocations:
+            await conn.execute(SQL["place_credits"], allocations)
+
+
+async def _update(conn: Conn, changes: Sequence[Change]) -> list[int]:
+    """Update known ones; returns those that others have a say in."""
+    rows = [
         (c.id, p.connection_id, p.tenant_id, p.customer_id, c.event_id, c.appended_at, p.wanted,
          c.synced, c.rest.state, c.rest.cause, c.rest.until, c.xero_id, p.number, p.currency,
          p.dated, c.rest.drift, p.source, p.amount_cents)
-        for c in sorted(changes, key=lambda c: c.id or 0) if c.id is not None for p in [c.planned]
+        for c in sorted(changes, key=lambda c: c.id or 0) for p in [c.planned]
     ]  # fmt: skip
-    ids = [
-        c.id for c in changes if c.id is not None and _rests_on_others(c.planned.kind, c.rest.state)
+    if rows:
+        await conn.execute(SQL["update_documents"], *columns(rows, 18))
+    return [
+        c.id
+        for c in changes
+        if c.id is not None and (_rests_on_others(c) or c.planned.kind == "allocation")
     ]
-    if new:
-        rows = await conn.fetch(SQL["insert_documents"], *columns(new, 20))
-        ids += [r["id"] for r in rows if _rests_on_others(r["kind"], r["state"])]
-    if old:
-        await conn.execute(SQL["update_documents"], *columns(old, 18))
-    return ids
 
 
-def _rests_on_others(kind: str, state: str) -> bool:
-    return kind == "allocation" or (kind != "contact" and state == "ready")
+def _rests_on_others(change: Change) -> bool:
+    return change.planned.kind != "contact" and change.rest.state == "ready"
 
 
 def _change(

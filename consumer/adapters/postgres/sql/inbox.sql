@@ -32,8 +32,11 @@ select o.kind, o.lago_id, o.organization_id, o.customer_id, o.connection_id, o.f
    for update of o;
 
 -- name: family
--- What pays or corrects these invoices.
-select kind, lago_id from object where invoice_ids && $1::uuid[] and invoice_ids <> '{}';
+-- What pays or corrects these invoices; ``offset 0`` as in ``unmet``.
+select o.kind, o.lago_id
+  from unnest($1::uuid[]) as i (id)
+ cross join lateral (select kind, lago_id from object
+                      where invoice_ids @> array[i.id] and invoice_ids <> '{}' offset 0) o;
 
 -- name: insert_objects
 insert into object (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids)
@@ -63,10 +66,12 @@ select lago_id from document
    for share;
 
 -- name: lock_documents
+-- ``offset 0`` as in ``unmet``.
 select d.id, d.connection_id, d.kind, d.lago_id, d.part, d.target, d.state, d.cause, d.wait_until, d.wanted,
        d.synced, d.xero_id, d.drift, d.number, d.amount_cents
   from document d
-  join unnest($1::text[], $2::uuid[]) as k (kind, lago_id) using (kind, lago_id)
+ where d.id = any(array(select f.id from unnest($1::text[], $2::uuid[]) as k (kind, lago_id) cross join lateral (
+                          select id from document where kind = k.kind and lago_id = k.lago_id offset 0) f))
  order by d.id
    for update of d;
 
@@ -80,7 +85,7 @@ select u.*, case when u.state = 'ready' then now() end
               $14::text[], $15::text[], $16::date[], $17::text[], $18::uuid[], $19::uuid[], $20::bigint[])
        as u (connection_id, tenant_id, kind, lago_id, customer_id, event_id, appended_at, wanted, synced, state,
              cause, wait_until, xero_id, number, currency, dated, part, target, source, amount_cents)
-returning id, kind, state;
+returning id, kind;
 
 -- name: update_documents
 -- A document that is being sent keeps its state: only what is wanted of it is raised. The number, the day
@@ -106,17 +111,24 @@ update document d
              cause, wait_until, xero_id, number, currency, dated, drift, source, amount_cents)
  where d.id = u.id;
 
--- name: wait_for_others
--- Documents that are ready but for another: an invoice and a credit note need their contact, what pays or
--- allocates its invoice and its credit note. Whoever writes a cause holds the cause's row and reads it
--- again: one that is settled meanwhile either shows its Xero id here, or its settlement waits for us and
--- then finds the cause. (``offset 0``: each is looked up by index, also while nobody has counted the table.)
+-- name: needing
+-- Of these documents, those that are ready but for others, as ``unmet`` takes them.
+select id, connection_id, kind, customer_id, target, source from document
+ where id = any($1::bigint[]) and kind <> 'contact' and state = 'ready' and wanted is not null;
+
+-- name: unmet
+-- Of documents, written or about to be, those that have to wait for others or are left out with them: an
+-- invoice and a credit note need their contact, what pays or allocates its invoice and its credit note.
+-- Whoever writes a cause holds the cause's row and reads it again: one that is settled meanwhile either
+-- shows its Xero id here, or its settlement waits for us and then finds the cause. (``offset 0``: each is
+-- looked up by index, also while nobody has counted the table.)
 with need as materialized (
   select d.id, d.connection_id, n.rank, n.kind, n.lago_id
-    from document d
+    from unnest($1::bigint[], $2::bigint[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[])
+           as d (id, connection_id, kind, customer_id, target, source)
    cross join lateral (values (1, 'contact', case when d.kind in ('invoice', 'credit_note') then d.customer_id end),
                               (2, 'invoice', d.target), (3, 'credit_note', d.source)) as n (rank, kind, lago_id)
-   where d.id = any($1::bigint[]) and n.lago_id is not null
+   where n.lago_id is not null
 ), held as materialized (
   select x.id, x.connection_id, x.kind, x.lago_id, x.state, x.xero_id
     from document x
@@ -126,20 +138,20 @@ with need as materialized (
                             offset 0) f))
    order by x.id
      for share of x
-), unmet as (
-  select distinct on (n.id) n.id, n.connection_id, n.kind, n.lago_id, h.id as held, h.state
-    from need n left join held h using (connection_id, kind, lago_id)
-   where h.xero_id is null or h.state = 'skipped'
-   order by n.id, n.rank
 )
+select distinct on (n.id) n.id, case when h.state = 'skipped' then 'skipped' else 'waiting' end as state,
+       case when h.id is null then n.kind || ':' || n.lago_id || '@' || n.connection_id
+            else 'doc:' || h.id end as cause,
+       case when h.id is null then now() + $7::interval end as wait_until
+  from need n left join held h using (connection_id, kind, lago_id)
+ where h.xero_id is null or h.state = 'skipped'
+ order by n.id, n.rank;
+
+-- name: hold
 update document d
-   set state = case when u.state = 'skipped' then 'skipped' else 'waiting' end,
-       cause = case when u.held is null then u.kind || ':' || u.lago_id || '@' || u.connection_id
-                    else 'doc:' || u.held end,
-       wait_until = case when u.held is null then now() + $2::interval end
-  from unmet u
- where d.id = u.id and d.id = any($1::bigint[]) and d.state = 'ready' and d.wanted is not null
-returning d.id, d.state;
+   set state = u.state, cause = u.cause, wait_until = u.wait_until
+  from unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[]) as u (id, state, cause, wait_until)
+ where d.id = u.id;
 
 -- name: wait_for_parts
 -- An invoice is voided only once what is to go with it is not allocated to it in Xero any more, and no payment
