@@ -92,8 +92,9 @@ async def write_objects(
     for thing in objects.values():
         before = known.get(thing.key)
         named = _named_by([thing]) - (_named_by([before]) if before is not None else set())
-        for key in named - known.keys() - objects.keys():
-            fresh[key] = Object(key, thing.organization_id)
+        for key in named:  # taking all keys off would go through the whole batch for each object
+            if key not in known and key not in objects:
+                fresh[key] = Object(key, thing.organization_id)
     if fresh:
         rows = await conn.fetch(
             SQL["insert_objects"], *columns([_row(one) for _, one in sorted(fresh.items())], 8)
