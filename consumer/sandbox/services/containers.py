@@ -7,6 +7,7 @@ container comes back where it was. testcontainers' own reaper removes what a kil
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -87,7 +88,7 @@ async def kafka_container(
 
     port = free_port()
     container = DockerContainer(KAFKA_IMAGE).with_bind_ports(port, port)
-    host = await asyncio.to_thread(container.get_container_host_ip)
+    host = await _host(container)
     properties = {
         "process.roles": "broker,controller",
         "node.id": "1",
@@ -120,19 +121,34 @@ async def postgres_container(
     container.with_bind_ports(5432, port)
     container.with_env("POSTGRES_INITDB_ARGS", " ".join(INITDB_LOCALE))
     container.with_command([word for pair in parameters.items() for word in ("-c", "=".join(pair))])
-    host = await asyncio.to_thread(container.get_container_host_ip)
+    host = await _host(container)
     url = f"postgresql://postgres:{password}@{host}:{port}/postgres"
     return await _started(DockerServer(container, partial(answers, url))), url
 
 
+async def _host(container: "DockerContainer") -> str:
+    """The engine's own address: our ports are bound there.
+
+    testcontainers' `get_container_host_ip` may want a started container, where we run in one ourselves.
+    """
+    return await asyncio.to_thread(container.get_docker_client().host)
+
+
 async def _started(server: DockerServer) -> DockerServer:
     from docker.errors import DockerException
+    from testcontainers.core.exceptions import ContainerConnectException, ContainerStartException
 
     try:
         await asyncio.to_thread(server.container.start)
         await until_ready(server.ready, lambda: True)
-    except (DockerException, OSError) as problem:  # TimeoutError is an OSError
-        await server.close()
+    except (  # TimeoutError is an OSError; the last two are testcontainers' reaper's
+        DockerException,
+        OSError,
+        ContainerConnectException,
+        ContainerStartException,
+    ) as problem:
+        with suppress(Exception):  # an engine that fails to start may fail to stop
+            await server.close()
         raise ServiceUnavailable(
             f"Docker could not start {server.container.image}: {problem or 'it does not answer'}."
         ) from problem
