@@ -15,7 +15,8 @@ class Mistake:
     hint: str = ""
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.said}" + (f"; {self.hint}" if self.hint else "")
+        joint = ". " if self.hint[:1].isupper() else "; "
+        return f"{self.path}: {self.said}" + (f"{joint}{self.hint}" if self.hint else "")
 
 
 class Mistakes(ValueError):

@@ -5,6 +5,7 @@ What a command needs is imported when it runs, so that ``--help`` answers at onc
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -52,8 +53,15 @@ def _options(
 
 def main() -> None:
     """Entry point: run the command and exit with its code."""
+    if sys.stdout is None:  # closed by who called us
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until we end
     try:
         app()
+    except SystemExit as end:
+        # Who reads us has seen enough (`| head -1`); typer ends with 1 then.
+        if isinstance(end.__context__, BrokenPipeError):
+            sys.exit(0)
+        raise
     except Exception as error:  # noqa: BLE001 - the last resort: a sentence, not a traceback
         from consumer.cli.errors import report
 

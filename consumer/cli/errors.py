@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sys
 import traceback
+from dataclasses import replace
 
 UNEXPECTED, USAGE, REFUSED, UNREACHABLE, NOT_FOUND = 1, 2, 3, 4, 5
 
@@ -19,6 +21,9 @@ AWAY = frozenset(
     }
 )
 """Codes of a Halt that only says that something does not answer now."""
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What an OSError says of a file that takes no more; no service says so."""
 
 
 class Failure(Exception):
@@ -34,11 +39,16 @@ class Failure(Exception):
 def report(error: Exception) -> int:
     """Tell ``error`` on stderr, without its traceback unless LAGO_XERO_DEBUG is set."""
     from consumer.adapters.logs import mask
+    from schemas.mistakes import Mistakes
 
     if os.environ.get("LAGO_XERO_DEBUG"):
         traceback.print_exception(error)
     failure = _failure(error)
-    sys.stderr.write(f"{mask(failure.sentence)}\n")
+    if isinstance(error, Mistakes):  # a place ends in "client_secret:", and no secret follows it
+        for one in error.mistakes:
+            sys.stderr.write(f"{replace(one, said=mask(one.said), hint=mask(one.hint))}\n")
+    else:
+        sys.stderr.write(f"{mask(failure.sentence)}\n")
     if failure.hint:
         sys.stderr.write(f"hint: {mask(failure.hint)}\n")
     return failure.exit_code
@@ -68,6 +78,8 @@ def _failure(error: Exception) -> Failure:
         return Failure(UNREACHABLE, f"The database cannot be used: {error}", database)
     if isinstance(error, OSError) and error.filename is not None:
         return Failure(REFUSED, f"{error.filename}: {error.strerror}.")
+    if isinstance(error, OSError) and error.errno in FULL:
+        return Failure(UNEXPECTED, f"What was to be told cannot be written: {error.strerror}.")
     if isinstance(error, OSError | asyncio.TimeoutError):
         why = str(error) or "no answer in time"
         return Failure(UNREACHABLE, f"A service does not answer: {why}", database)
