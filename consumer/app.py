@@ -322,8 +322,6 @@ async def must_be_migrated(db: Database) -> None:
     """Halt: the schema is not this version's."""
     found = await _revision(db)
     if found != newest():
-        raise Halt(
-            "not_migrated",
-            f"The database's schema is at {found or 'nothing'}, this version needs {newest()}.",
-            "Run: lago-xero migrate",
-        )
+        behind = f"The database's schema is at {found}, this version needs {newest()}."
+        said = behind if found else "The database has not been migrated."
+        raise Halt("not_migrated", said, "run: lago-xero migrate")

@@ -52,6 +52,8 @@ def refresh(
     else:
         for row in found:
             _print(row)
+    if not found and not unread:
+        typer.echo("there is no connection yet: lago-xero apply stores them", err=True)
     if unread:
         exit_code = UNREACHABLE if all(away for away, _ in unread) else REFUSED
         sentence = "\n".join(said for _, said in unread)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import typer
 
+from consumer.cli.mappings import no_connection
 from consumer.cli.output import AsJson, Row, ask, print_json, print_rows
 from consumer.domain.documents import State
 from consumer.domain.operations import DocumentKind
@@ -31,13 +32,17 @@ def documents(
     as_json: AsJson = False,
 ) -> None:
     """List documents, the newest first."""
-    from consumer.adapters.postgres import reading
+    from consumer.adapters.postgres import reading, retrying
 
-    rows = ask(
-        lambda db: reading.documents(
+    async def work(db: Database) -> list[Row]:
+        # Else a slip of the pen reads as "nothing has failed".
+        if connection is not None and not await retrying.known_connection(db, connection):
+            raise no_connection(connection)
+        return await reading.documents(
             db, state=state, kind=kind, connection=connection, code=code, cause=cause, limit=limit
         )
-    )
+
+    rows = ask(work)
     for row in rows:
         explain_row(row)
     columns = ("id", "connection", "kind", "number", "state", "currency", "total", "explanation")

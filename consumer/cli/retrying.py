@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consumer.cli.documents import explain_row, not_found, title
+from consumer.cli.mappings import no_connection
 from consumer.cli.output import AsJson, Row, ask, print_json, print_table
 from consumer.cli.person import person
 from consumer.domain.operations import DocumentKind
@@ -38,7 +39,7 @@ def retry(
     a document's id means that one. What has not failed is left alone: it is safe to repeat.
     """
     from consumer.adapters.postgres import retrying
-    from consumer.cli.errors import NOT_FOUND, USAGE, Failure
+    from consumer.cli.errors import USAGE, Failure
 
     filtered = bool(refs) or not (connection is None and kind is None and code is None)
     if filtered == everything:
@@ -47,7 +48,7 @@ def retry(
 
     async def work(db: Database) -> tuple[Counter[str], list[Row]]:
         if connection is not None and not await retrying.known_connection(db, connection):
-            raise Failure(NOT_FOUND, f"There is no connection {connection}.")
+            raise no_connection(connection)
         named = await _named(db, refs or [])
         which = retrying.Which(named.failed if refs else None, connection, kind, code)
         if dry_run:

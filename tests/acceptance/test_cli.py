@@ -320,7 +320,6 @@ async def test_documents_by_state_and_kind(shell: Shell, ledger: Filled) -> None
         (["--state", "failed"], [ledger.failed]),
         (["--kind", "contact"], [ledger.customer]),
         (["--connection", "acme", "--limit", "1"], [ledger.failed]),
-        (["--connection", "other"], []),
         (["--code", "tax_unmapped"], [ledger.failed]),
         (["--code", "tax"], []),
         (["--cause", "tax:"], [ledger.failed]),
@@ -330,6 +329,23 @@ async def test_documents_by_state_and_kind(shell: Shell, ledger: Filled) -> None
         rows = (await shell("documents", "--json", *arguments)).json
         assert [row["lago_id"] for row in rows] == ids
     assert "INV-1" in (await shell("documents")).out
+
+
+async def test_a_table_for_nobody_is_no_error(shell: Shell, ledger: Filled) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", 'exec "$0" documents >&-', COMMAND),
+        env=shell.environment,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, err = await process.communicate()
+    assert (process.returncode, err) == (OK, b"")
+
+
+@pytest.mark.parametrize("command", ["documents", "retry"])
+async def test_a_connection_that_is_not_there(shell: Shell, ledger: Filled, command: str) -> None:
+    ended = await shell(command, "--connection", "other")
+    assert ended.code == NOT_FOUND
+    assert "There is no connection other.\nhint: " in ended.err
 
 
 async def test_tables_show_names_as_they_are(shell: Shell, ledger: Filled) -> None:
