@@ -202,7 +202,7 @@ def show(console: Console, result: Outcome, expected: Expected) -> None:
         subcent, difference = kept[0] - lago[0], [x - c for x, c in zip(xero, kept, strict=True)]
         rows.append(
             (
-                f"{' '.join(key)}: Lago\n{len(found):>11}: Xero",
+                f"{' '.join(key)}\n{len(found):>11}",
                 f"{lago[0]:,}\n{xero[0]:,.2f}",
                 f"{lago[1]:,}\n{xero[1]:,.2f}",
                 f"{lago[2]:,}\n{xero[2]:,.2f}",
@@ -211,7 +211,7 @@ def show(console: Console, result: Outcome, expected: Expected) -> None:
             )
         )
     columns = ("to, in, no.", "total", "tax", "paid", "subcent", "≠")
-    _table(console, "Invoices in Xero, in units of their currency", columns, rows)
+    _table(console, "Invoices by Lago's figures, and below them by Xero's", columns, rows)
     _table(
         console,
         "What each customer owes, by both books",
