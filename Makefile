@@ -33,7 +33,7 @@ test: $(READY) ## every test; starts Kafka and Postgres itself
 demo: $(READY) ## the whole service against a simulated Xero; KEEP=1 leaves it up
 	$(BIN)/python -m consumer.sandbox.demo $(if $(KEEP),--keep)
 
-bench: $(READY) ## measure on this machine, in ten minutes: events a second, latency, the quota's share
+bench: $(READY) ## measure on this machine, in five minutes: events a second, latency, the quota's share
 	$(BIN)/python -m tests.bench.ingest
 	$(BIN)/python -m tests.bench.latency
 	$(BIN)/pytest -q -s -m bench

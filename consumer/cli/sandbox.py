@@ -56,12 +56,15 @@ def produce(
     ] = 2026,
 ) -> None:
     """Produce generated Lago events, a few of them broken, to the first topic of the settings."""
+    import logging
+
     from consumer import config
     from consumer.adapters.kafka.publisher import KafkaPublisher
     from consumer.cli.errors import UNREACHABLE, Failure
     from consumer.ports import Message
     from consumer.sandbox.lago import demo_events
 
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # our sentence says it all
     settings = config.load()
     topic = settings.kafka_topics[0]
     records, _ = demo_events(seed=seed, count=count)

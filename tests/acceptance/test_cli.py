@@ -746,4 +746,8 @@ async def test_sandbox_produces_generated_events(
 
 
 async def test_producing_to_a_kafka_that_is_not_there(shell: Shell) -> None:
-    assert (await shell("sandbox", "produce", "--count", "150")).code == UNREACHABLE
+    ended = await shell("sandbox", "produce", "--count", "150")
+    assert ended.code == UNREACHABLE
+    sentence, hint = ended.err.splitlines()
+    assert sentence.startswith("Kafka at ")
+    assert hint.startswith("hint: ")

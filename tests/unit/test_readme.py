@@ -10,6 +10,7 @@ import typer.main
 
 from consumer import cli
 from consumer.config import settings_table
+from consumer.sandbox.lago import demo_events
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,6 +41,27 @@ def test_what_it_links_to_exists() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_where_a_change_belongs_exists() -> None:
+    table = README.partition("| to change | look in |")[2].partition("###")[0]
+    named = re.findall(r"`([\w/]+(?:\.py|/))`", table)
+    assert len(named) > 20
+    there = [
+        f"/{one.relative_to(ROOT)}"
+        for d in ("schemas", "consumer")
+        for one in ROOT.glob(f"{d}/**/*")
+    ]
+    missing = [name for name in named if not any(f.endswith("/" + name.rstrip("/")) for f in there)]
+    assert missing == []
+
+
+def test_the_demos_last_line_is_that_of_its_events() -> None:
+    records, expected = demo_events()
+    failed = sum(expected.failed.values()) + expected.dead
+    skipped = sum(expected.skipped.values())
+    line = rf"demo: {len(records)} events, \d+ synced, {failed} failed and announced, {skipped} skipped"
+    assert re.search(line, README)
 
 
 def test_what_make_runs_is_there() -> None:
