@@ -252,7 +252,7 @@ async def test_a_custom_connection_needs_no_consent_until_it_says_so(office: Off
     assert await due(office) == [office.tenant_id]
     two = office.acme("two", customers="linked")
     [line] = await office.refused(two)
-    assert line == "connections[0].xero: Xero refuses the client (authorisation_refused); " + (
+    assert line == "connections[0].xero: Xero refuses the client (authorisation_refused). " + (
         "Check the client's id, secret and scopes in Xero's developer portal, correct the "
         "connections file and apply it."
     )
