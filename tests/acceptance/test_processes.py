@@ -158,11 +158,12 @@ async def test_a_process_paused_in_mid_call_is_overtaken_and_sends_nothing_late(
 ) -> None:
     """One that wakes up after the other has found out about its request changes nothing."""
     shop = Shop(seed=9)
-    paused, _ = await acme.start(2, batch_documents=2)
+    replicas = await acme.start(2, batch_documents=2)
     await acme.latency(1.5)
-    await acme.produce(shop.sold(customers=6, invoices=20))
+    await acme.produce(shop.sold(customers=6, invoices=60))
     await acme.until_ingested()
-    for _ in range(20):
+    for turn in range(20):
+        paused = replicas[turn % 2]  # whoever gets the answers is the first to send again
 
         async def sending() -> bool:
             return await acme.count("sending") > 0
