@@ -50,7 +50,7 @@ async def struck(acme: World) -> tuple[Json, list[Json]]:
 
 
 async def test_429_is_obeyed_for_as_long_as_it_says(acme: World) -> None:
-    await billed(acme, "429", seconds=2)
+    await billed(acme, "429", together=True, seconds=2)  # nothing else is under way then
     refused, later = await struck(acme)
     again = [one for one in later if one["method"] == "PUT"]
     assert again
