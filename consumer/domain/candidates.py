@@ -10,6 +10,7 @@ from typing import Literal
 from uuid import UUID
 
 from consumer.domain.chart import Chart
+from consumer.domain.contacts import is_partner
 from consumer.domain.documents import before_start
 from consumer.domain.errors import Inconsistent
 from consumer.domain.fingerprints import fingerprint
@@ -144,14 +145,11 @@ def _left_out(candidate: Candidate, operation: Operation, connection: Connection
         "invoice": connection.sync_invoices,
         "payment": connection.sync_payments,
     }.get(operation.kind, connection.sync_credit_notes)
-    if operation.kind in ("invoice", "credit_note") and _of_a_partner(candidate):
-        return True
     of = {"invoice": candidate.invoice, "credit_note": candidate.note}.get(operation.kind)
-    return not switched_on or (of is not None and before_start(connection, of.issuing_date))
-
-
-def _of_a_partner(candidate: Candidate) -> bool:
-    return candidate.customer is not None and candidate.customer.account_type == "partner"
+    if of is None:
+        return not switched_on
+    before = before_start(connection, of.issuing_date)
+    return not switched_on or before or is_partner(candidate.customer)
 
 
 def _removal(candidate: Candidate, operation: Operation) -> bytes:

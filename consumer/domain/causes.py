@@ -31,6 +31,9 @@ DEDUCTED = "deducted"
 """The invoice has the credit as a line."""
 VOID_WITH_MONEY = "void_with_money"
 VOID_REFUSED = "void_refused"
+"""Xero keeps the invoice that Lago voided."""
+VOIDS_REPORTED = "policy:voids"
+"""Begins the causes of voided invoices that the policy leaves to people."""
 NOTHING_CHARGED = "nothing_charged"
 """The voided invoice has a total of nothing, and so is paid in Xero."""
 BELOW_CENT = "below_cent"
@@ -105,10 +108,6 @@ def switched_off(what: str, connection: str) -> str:
 def before_start(connection: str) -> str:
     """It is older than the connection's start date."""
     return of_connection("start_date", connection)
-
-
-VOIDS_REPORTED = "policy:voids"
-"""Begins the causes of voided invoices that the policy leaves to people."""
 
 
 def policy(name: str, connection: str) -> str:

@@ -21,7 +21,7 @@ def plan_contact(customer: Object, home: Home, connection: Connection | None) ->
         hold, waits = causes.home(customer.key.lago_id), True
     elif facts is None:
         hold, waits = causes.content(customer.key.lago_id), True
-    elif is_partner(customer):
+    elif is_partner(facts):
         hold = causes.PARTNER
     else:
         wanted = fingerprint(facts)
@@ -40,9 +40,8 @@ def plan_contact(customer: Object, home: Home, connection: Connection | None) ->
     )
 
 
-def is_partner(customer: Object | None) -> bool:
+def is_partner(facts: lago.Customer | None) -> bool:
     """Whether Lago bills him for others: nothing of his is posted (ACCOUNTING.md 2)."""
-    facts = customer_of(customer) if customer is not None else None
     return facts is not None and facts.account_type == "partner"
 
 

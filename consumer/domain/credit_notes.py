@@ -11,7 +11,6 @@ from dataclasses import replace
 from uuid import UUID
 
 from consumer.domain import causes
-from consumer.domain.contacts import is_partner
 from consumer.domain.documents import OFFSET, Planned, before_start
 from consumer.domain.fingerprints import digest, fingerprint
 from consumer.domain.mapping import Connection
@@ -22,16 +21,18 @@ from schemas import lago
 
 def plan_credit_note(
     note: Object,
-    customer: Object | None,
     invoice: Object | None,
     connections: Mapping[int, Connection],
+    *,
+    partners: bool = False,
 ) -> list[Planned]:
-    """The note itself, its offset and its refund, in the connection of the invoice it corrects."""
+    """The note itself, its offset and its refund, in the connection of the invoice it corrects;
+    ``partners``: its customer is a partner."""
     facts = credit_note_of(note)
     home = invoice.connection_id if invoice is not None else None
     connection = connections.get(home) if home is not None else None
     hold, waits = _why_not(note, facts, invoice, connection)
-    if is_partner(customer):
+    if partners:
         hold, waits = causes.PARTNER, False
     number = facts.number if facts else None
     document = Planned(

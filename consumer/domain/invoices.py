@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from consumer.domain import causes
-from consumer.domain.contacts import is_partner
 from consumer.domain.documents import Planned, before_start
 from consumer.domain.errors import Inconsistent
 from consumer.domain.fingerprints import fingerprint
@@ -19,15 +18,20 @@ VOID = ("voided", "deleted")
 
 def plan_invoice(
     invoice: Object,
-    customer: Object | None,
     connection: Connection | None,
     home: Home | None,
     *,
+    partners: bool = False,
     unvoided: bool = False,
 ) -> Planned:
-    """The invoice in the connection it belongs to; ``unvoided``: voiding it was refused."""
+    """The invoice in the connection it belongs to.
+
+    Args:
+        partners: its customer is a partner.
+        unvoided: voiding it was refused.
+    """
     facts = invoice_of(invoice)
-    hold, waits = _why_not(invoice, facts, customer, connection)
+    hold, waits = _why_not(invoice, facts, connection, partners=partners)
     number = facts.number if facts else None
     return Planned(
         kind="invoice",
@@ -89,8 +93,9 @@ def _charges(invoice: Object) -> bool:
 def _why_not(
     invoice: Object,
     facts: lago.Invoice | None,
-    customer: Object | None,
     connection: Connection | None,
+    *,
+    partners: bool,
 ) -> tuple[str | None, bool]:
     """Why the invoice is not to be posted, and whether that will pass (ACCOUNTING.md 2)."""
     status = invoice.value("status")
@@ -100,7 +105,7 @@ def _why_not(
         return causes.content(invoice.key.lago_id), True
     if facts.self_billed:
         return causes.SELF_BILLED, False
-    if is_partner(customer):
+    if partners:
         return causes.PARTNER, False
     if facts.status != "finalized":
         return causes.in_lago(facts.status or "unknown"), False

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from consumer.domain import causes
-from consumer.domain.contacts import plan_contact
+from consumer.domain.contacts import is_partner, plan_contact
 from consumer.domain.credit_notes import consumed, plan_allocations, plan_credit_note
 from consumer.domain.documents import Planned
 from consumer.domain.homes import Home, choose_home
 from consumer.domain.invoices import plan_invoice
 from consumer.domain.mapping import Connection
-from consumer.domain.objects import Money, Object, ObjectKey, invoice_of, money_of
+from consumer.domain.objects import Money, Object, ObjectKey, customer_of, invoice_of, money_of
 from consumer.domain.payments import open_before, plan_payment, plan_residuals, split
 from consumer.domain.residuals import Residuals, decide, residuals_of, with_residuals
 
@@ -80,9 +80,10 @@ def plan_family(
             if thing.connection_id is None and home is not None and home.connection_id is not None:
                 objects[key] = thing = replace(thing, connection_id=home.connection_id)
             place = _get(connections, thing.connection_id)
-            owner = _customer_of(thing, customers)
-            unmade = key.lago_id in unvoided
-            documents.append(plan_invoice(thing, owner, place, home, unvoided=unmade))
+            partners = _is_a_partners(thing, customers)
+            left = key.lago_id in unvoided
+            document = plan_invoice(thing, place, home, partners=partners, unvoided=left)
+            documents.append(document)
     family = {**known, **objects}
     documents += _plan_notes(family, objects, documents, connections)
     documents += _plan_payments(family, objects, connections, due)
@@ -214,8 +215,8 @@ def _plan_notes(
         changed = ObjectKey("credit_note", id) in planning
         if changed or (corrected and ObjectKey("invoice", corrected) in planning):
             invoice = invoices.get(corrected) if corrected else None
-            owner = _customer_of(note, known)
-            plans += plan_credit_note(note, owner, invoice, connections)
+            partners = _is_a_partners(note, known)
+            plans += plan_credit_note(note, invoice, connections, partners=partners)
     for document in planned:
         if document.kind == "invoice":
             invoice = invoices[document.lago_id]
@@ -224,8 +225,9 @@ def _plan_notes(
     return plans
 
 
-def _customer_of(thing: Object, known: Mapping[ObjectKey, Object]) -> Object | None:
-    return known.get(ObjectKey("customer", thing.customer_id)) if thing.customer_id else None
+def _is_a_partners(thing: Object, known: Mapping[ObjectKey, Object]) -> bool:
+    owner = known.get(ObjectKey("customer", thing.customer_id)) if thing.customer_id else None
+    return owner is not None and is_partner(customer_of(owner))
 
 
 def _get(connections: Mapping[int, Connection], id: int | None) -> Connection | None:

@@ -51,14 +51,12 @@ def poor(thing: Object) -> Object:
 def test_a_finalized_invoice_whose_draft_alone_told_its_content_waits_for_the_rest() -> None:
     thing = invoice(number="ACM-DRAFT")
     drafted = thing.facets["content"]._replace(stamp=Stamp(FINAL - 1))
-    planned = plan_invoice(
-        replace(thing, facets={**thing.facets, "content": drafted}), None, NZ, AT_HOME
-    )
+    planned = plan_invoice(replace(thing, facets={**thing.facets, "content": drafted}), NZ, AT_HOME)
     assert (planned.wanted, planned.hold, planned.waits) == (None, f"content:{INVOICE}", True)
 
 
 def test_a_finalized_invoice_is_wanted_in_its_connection() -> None:
-    planned = plan_invoice(invoice(), None, NZ, AT_HOME)
+    planned = plan_invoice(invoice(), NZ, AT_HOME)
     facts = invoice_of(invoice())
     assert facts is not None
     assert planned.wanted == fingerprint(facts)
@@ -99,7 +97,7 @@ HELD: dict[str, tuple[Object, Connection | None, str, bool]] = {
 @pytest.mark.parametrize("name", HELD)
 def test_why_an_invoice_is_not_posted(name: str) -> None:
     thing, connection, hold, waits = HELD[name]
-    planned = plan_invoice(thing, None, connection, AT_HOME)
+    planned = plan_invoice(thing, connection, AT_HOME)
     assert (planned.wanted, planned.hold, planned.waits) == (None, hold, waits)
 
 
@@ -116,11 +114,11 @@ POSTED = {
 @pytest.mark.parametrize("name", POSTED)
 def test_these_are_posted(name: str) -> None:
     thing, connection = POSTED[name]
-    assert plan_invoice(thing, None, connection, AT_HOME).wanted is not None
+    assert plan_invoice(thing, connection, AT_HOME).wanted is not None
 
 
 def test_without_a_home_one_document_waits_until_the_home_is_decided() -> None:
-    planned = plan_invoice(invoice(), None, None, Home(None, NOW))
+    planned = plan_invoice(invoice(), None, Home(None, NOW))
     assert (planned.connection_id, planned.tenant_id, planned.until) == (None, None, NOW)
     contact = plan_contact(customer(), Home(None, NOW), None)
     assert (contact.hold, contact.waits, contact.until) == (f"home:{CUSTOMER}", True, NOW)
