@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from consumer.domain.errors import Inconsistent, Refused
 from consumer.domain.translate import Note, Posted, next_portion, translate_allocation
+from consumer.domain.translate.portions import left_of
 from schemas import xero
 from tests.unit.translate.test_properties import SUBUNITS, cents
 
@@ -122,3 +123,23 @@ def test_parts_beyond_their_note_are_not_sent() -> None:
     with pytest.raises(Inconsistent, match=r"of which 30\.00 are taken") as caught:
         allocated(**facts, taken=Posted(3000, 3000))
     assert caught.value.code == "credit_note_parts_disagree"
+
+
+@pytest.mark.parametrize("currency", SUBUNITS)
+@given(
+    parts=st.lists(st.integers(1, 10**6), min_size=1, max_size=12),
+    settled=st.lists(st.integers(0, 10**6), min_size=12, max_size=12),
+)
+def test_parts_of_a_note_never_come_to_more_than_it(
+    currency: str, parts: list[int], settled: list[int]
+) -> None:
+    """Each is for an invoice of its own, on which so much is settled already."""
+    total, taken = cents(sum(parts), currency), Posted()
+    for part, before in zip(parts, settled, strict=False):
+        left = left_of(total, part, currency, taken)
+        posted = Posted(before, int(cents(before, currency) * 100))
+        portion = next_portion(part, currency, posted, left)
+        taken = Posted(taken.subunits + part, taken.cents + portion.cents)
+        assert 0 <= taken.cents <= total * 100
+        if SUBUNITS[currency] <= 100:
+            assert portion.amount == cents(part, currency), "nothing is lost"
