@@ -43,6 +43,7 @@ from consumer.sandbox.lago import (
     customer_event,
     invoice,
     invoice_event,
+    payment_event,
     record,
     updated,
 )
@@ -120,6 +121,18 @@ class Books:
                 of, Money(currency, fees=(fee,)), issuing_date=date(2026, 5, 1), at=AT, **facts
             ),
         )
+
+    async def posted(self, count: int = 1, **facts: Any) -> list[dict[str, Any]]:
+        """Invoices of a new customer over 10.00, 20.00, … that Xero has."""
+        who = self.customer()
+        told = [self.invoice(who, **{"amount": 1000 * (n + 1), **facts}) for n in range(count)]
+        await self.told(self.said(who), *map(self.said, told))
+        await self.work()
+        return told
+
+    def paid(self, payment: dict[str, Any]) -> dict[str, Any]:
+        """The webhook about a payment of a provider's."""
+        return payment_event(payment, str(self.organization_id))
 
     async def told(self, *envelopes: dict[str, Any]) -> None:
         """Ingest these webhooks as one poll batch."""

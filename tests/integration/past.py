@@ -1,4 +1,4 @@
-"""What pruning's tests share: time that passes, a pass, and ledgers with a past."""
+"""Ledgers with a past, what was dead once in it, time that passes, and a pass of pruning."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
+
+from consumer import ingest
 from consumer.adapters.postgres.pruning import Keeping, Pruner
+from consumer.domain.errors import Undecodable
+from consumer.ports import Record
 from tests.integration.ledger import Books, updated
 
 AGES = {
@@ -47,6 +52,17 @@ async def posted(b: Books, invoices: int = 1) -> list[dict[str, Any]]:
     await b.work()
     assert {row["state"] for row in await b.documents()} == {"synced"}
     return [who, *told]
+
+
+async def dead(b: Books, record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that a version before could not decode."""
+
+    def undecodable(*args: object, **named: object) -> None:
+        raise Undecodable("not_json", "The value is not JSON.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ingest, "decode", undecodable)
+        assert (await b.ingest.store([record])).dead == 1
 
 
 async def announced(b: Books, event: str = "min(id)") -> None:

@@ -11,24 +11,16 @@ from uuid import UUID, uuid4
 from consumer.domain.answers import InDoubt, Reply, Saved
 from consumer.domain.clocks import Clocks
 from consumer.sandbox.lago import envelope
-from tests.integration.ledger import Books, books
+from tests.integration.ledger import books
 from tests.integration.notes import a_note, consuming, note_told
 
 Json = dict[str, Any]
 LATER = "2026-05-01T12:00:09Z"
 
 
-async def _posted(b: Books, **facts: Any) -> Json:
-    who = b.customer()
-    told = b.invoice(who, **facts)
-    await b.told(b.said(who), b.said(told))
-    await b.work()
-    return told
-
-
 async def test_a_note_with_all_three_parts(database_url: str) -> None:
     async with books(database_url) as b:
-        invoice = await _posted(b)
+        [invoice] = await b.posted()
         note = a_note(invoice, credit=200, offset=300, refund=100)
         await b.told(note_told(b, note))
         done = await b.work()
@@ -58,7 +50,7 @@ async def test_a_note_with_all_three_parts(database_url: str) -> None:
 
 async def test_a_consumed_note_is_allocated_and_needs_no_line(database_url: str) -> None:
     async with books(database_url) as b:
-        first = await _posted(b)
+        [first] = await b.posted()
         note = a_note(first, credit=400)
         later = consuming(b, first, note, 400)
         await b.told(b.said(later), note_told(b, note))
@@ -74,7 +66,7 @@ async def test_a_consumed_note_is_allocated_and_needs_no_line(database_url: str)
 
 async def test_an_allocation_waits_for_a_note_that_comes_later(database_url: str) -> None:
     async with books(database_url) as b:
-        first = await _posted(b)
+        [first] = await b.posted()
         note = a_note(first, credit=400)
         await b.told(b.said(consuming(b, first, note, 400)))
         assert [f.purpose for f in await b.work()] == ["invoice_create"]
@@ -86,7 +78,7 @@ async def test_an_allocation_waits_for_a_note_that_comes_later(database_url: str
 
 async def test_a_note_that_will_never_be_there_is_a_negative_line(database_url: str) -> None:
     async with books(database_url) as b:
-        first = await _posted(b)
+        [first] = await b.posted()
         note = a_note(first, credit=400) | {"self_billed": True}
         await b.told(note_told(b, note))
         await b.told(b.said(consuming(b, first, note, 400)))
@@ -100,7 +92,7 @@ async def test_a_note_that_will_never_be_there_is_a_negative_line(database_url: 
 
 async def test_a_void_takes_its_allocations_off_first(database_url: str) -> None:
     async with books(database_url) as b:
-        first = await _posted(b)
+        [first] = await b.posted()
         notes = [a_note(first, credit=400), a_note(first, credit=100)]
         notes[1]["number"] += "-2"
         later = consuming(b, first, notes[0], 400)
@@ -122,7 +114,7 @@ async def test_a_void_takes_its_allocations_off_first(database_url: str) -> None
 
 async def test_a_refund_that_fails_is_taken_back(database_url: str) -> None:
     async with books(database_url) as b:
-        invoice = await _posted(b)
+        [invoice] = await b.posted()
         note = a_note(invoice, refund=500)
         await b.told(note_told(b, note))
         await b.work()
@@ -137,7 +129,7 @@ async def test_a_refund_that_fails_is_taken_back(database_url: str) -> None:
 async def test_switched_off_notes_become_lines(database_url: str) -> None:
     async with books(database_url) as b:
         await b.settings(sync_credit_notes=False)
-        first = await _posted(b)
+        [first] = await b.posted()
         note = a_note(first, credit=400)
         await b.told(note_told(b, note), b.said(consuming(b, first, note, 400)))
         assert [f.purpose for f in await b.work()] == ["invoice_create"]
@@ -147,7 +139,7 @@ async def test_switched_off_notes_become_lines(database_url: str) -> None:
 
 async def test_an_allocation_in_doubt_is_handed_out_with_its_note(database_url: str) -> None:
     async with books(database_url) as b:
-        invoice = await _posted(b)
+        [invoice] = await b.posted()
         await b.told(note_told(b, a_note(invoice, offset=300)))
         await b.accept(await b.freeze())
         await b.released()
@@ -187,7 +179,7 @@ async def test_a_customer_known_from_a_note_alone_is_planned_once_his_wait_is_ov
 async def test_a_credit_that_became_a_line_is_never_allocated(database_url: str) -> None:
     async with books(database_url) as b:
         await b.settings(sync_credit_notes=False)
-        first = await _posted(b)
+        [first] = await b.posted()
         note = a_note(first, credit=400)
         await b.told(note_told(b, note), b.said(consuming(b, first, note, 400)))
         [done] = await b.work()
@@ -202,7 +194,7 @@ async def test_a_switch_before_the_invoice_is_sent_makes_the_credit_a_line(
     database_url: str,
 ) -> None:
     async with books(database_url) as b:
-        first = await _posted(b)
+        [first] = await b.posted()
         note = a_note(first, credit=400)
         await b.told(note_told(b, note), b.said(consuming(b, first, note, 400)))
         await b.settings(sync_credit_notes=False)
@@ -216,7 +208,7 @@ async def test_a_credit_that_was_left_to_a_note_that_never_comes_fails_aloud(
 ) -> None:
     """The invoice has no line for it: somebody must know that the customer was not credited."""
     async with books(database_url) as b:
-        first = await _posted(b)
+        [first] = await b.posted()
         note = a_note(first, credit=400)
         await b.told(b.said(consuming(b, first, note, 400)))
         assert [frozen.purpose for frozen in await b.work()] == ["invoice_create"]

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from pydantic_core import from_json
 
-from consumer import ingest
-from consumer.domain.errors import Undecodable
 from consumer.sandbox.lago import payment, payment_event
 from tests.integration.ledger import Books, books
+from tests.integration.past import dead
 
 Json = dict[str, Any]
 HOUR = 3_600_000
@@ -62,9 +61,7 @@ async def test_a_dead_event_that_comes_again_is_as_old_as_it_was(
         succeeded, failed = tell
         await b.told(b.said(who), b.said(invoice))
 
-        with monkeypatch.context() as patched:
-            patched.setattr(ingest, "decode", _undecodable)
-            assert (await b.ingest.store([succeeded])).dead == 1
+        await dead(b, succeeded, monkeypatch)
         await b.ingest.store([failed])
         again = replace(succeeded, timestamp=failed.timestamp + later * HOUR)
         assert (await b.ingest.store([again])).merged == 1
@@ -80,16 +77,10 @@ async def test_a_dead_event_that_comes_again_still_tells_what_nobody_has_told(
     async with books(database_url) as b:
         who = b.customer()
         told = b.record(b.said(who))
-        with monkeypatch.context() as patched:
-            patched.setattr(ingest, "decode", _undecodable)
-            await b.ingest.store([told])
+        await dead(b, told, monkeypatch)
         await b.ingest.store([replace(told, timestamp=told.timestamp + HOUR)])
         [contact] = await b.documents(kind="contact")
         assert contact["state"] == "ready"
         assert contact["appended_at"] == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(
             milliseconds=told.timestamp
         )
-
-
-def _undecodable(*args: object, **named: object) -> None:
-    raise Undecodable("not_json", "The value is not JSON.")

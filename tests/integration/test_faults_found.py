@@ -20,24 +20,12 @@ from consumer.domain.mapping import MappingKey, Target
 from consumer.ingest import Ingest
 from consumer.metrics import Metrics
 from consumer.ports import Record, Unavailable, Wish
-from consumer.sandbox.lago import payment, payment_event
+from consumer.sandbox.lago import payment
 from tests.integration.ledger import CHART, MAPPINGS, Books, books
 from tests.integration.notes import a_note, consuming, note_told
 
 Json = dict[str, Any]
 LATER = "2026-05-04T00:00:00Z"
-
-
-async def _posted(b: Books, count: int = 1, **facts: Any) -> list[Json]:
-    who = b.customer()
-    told = [b.invoice(who, amount=1000 * (n + 1), **facts) for n in range(count)]
-    await b.told(b.said(who), *map(b.said, told))
-    await b.work()
-    return told
-
-
-def _paid(b: Books, paid: Json) -> Json:
-    return payment_event(paid, str(b.organization_id))
 
 
 def _large(b: Books, who: Json, fees: int) -> Json:
@@ -81,13 +69,13 @@ async def test_money_on_an_invoice_that_consumed_a_note_is_taken_in(database_url
     """Its message settles what the invoice's figure left pending: the invoice changes with it, and
     the note that it names has a row already."""
     async with books(database_url) as b:
-        [first] = await _posted(b)
+        [first] = await b.posted()
         note = a_note(first, credit=400)
         later = consuming(b, first, note, 400)
         await b.told(note_told(b, note), b.said(later))
         figure = {**later, "total_paid_amount_cents": 600, "updated_at": LATER}
         await b.told(b.said(figure, "invoice.payment_status_updated"))
-        await b.told(_paid(b, payment(b.choices, [later], amount_cents=600)))
+        await b.told(b.paid(payment(b.choices, [later], amount_cents=600)))
         await b.work()
         [paid] = await b.documents(kind="payment", part="")
         assert paid["state"] == "synced"
@@ -170,7 +158,7 @@ async def test_an_apply_does_not_grow_with_what_has_failed(database_url: str) ->
 async def test_what_a_poorer_message_left_out_does_not_spin(database_url: str, lacks: str) -> None:
     """The note and its invoice are in Xero; a later message of one of them lacks something."""
     async with books(database_url) as b:
-        [invoice] = await _posted(b)
+        [invoice] = await b.posted()
         note = a_note(invoice, offset=400)
         await b.told(note_told(b, note))
         await b.accept(await b.freeze())
@@ -199,7 +187,7 @@ async def test_what_a_poorer_message_left_out_does_not_spin(database_url: str, l
 async def test_a_void_does_not_wait_for_an_offset_that_stays(database_url: str) -> None:
     """Older versions of Lago do not tell on the invoice that a note was offset against it."""
     async with books(database_url) as b:
-        [invoice] = await _posted(b)
+        [invoice] = await b.posted()
         await b.told(note_told(b, a_note(invoice, offset=400)))
         await b.work()
         gone = {**invoice, "status": "voided", "updated_at": LATER}
@@ -217,12 +205,12 @@ async def test_a_void_does_not_wait_for_an_offset_that_stays(database_url: str) 
 async def test_a_voided_invoice_that_stays_in_xero_is_told_of(database_url: str, why: str) -> None:
     """ACCOUNTING.md 4: a person is asked. There is neither an announcement nor a finding."""
     async with books(database_url) as b:
-        [invoice] = await _posted(b)
+        [invoice] = await b.posted()
         gone = {**invoice, "status": "voided", "updated_at": LATER}
         if why == "policy":
             await b.settings(voids="report")
         else:
-            await b.told(_paid(b, payment(b.choices, [invoice], amount_cents=300)))
+            await b.told(b.paid(payment(b.choices, [invoice], amount_cents=300)))
             gone["total_paid_amount_cents"] = 300
         await b.told(b.said(gone, "invoice.voided"))
         await b.work()
@@ -274,14 +262,14 @@ async def test_a_lock_date_is_held_against_the_day_in_xero(database_url: str) ->
     async with books(database_url) as b:
         there = Organisation(timezone="Pacific/Auckland")
         await b.settings(chart=replace(CHART, organisation=there))
-        [invoice] = await _posted(b)
+        [invoice] = await b.posted()
         paid = payment(b.choices, [invoice], at="2026-05-10T18:00:00Z")
-        await b.told(_paid(b, paid))
+        await b.told(b.paid(paid))
         [sent] = await b.work()
         assert b'"Date":"2026-05-11"' in sent.body
         there = replace(there, period_lock_date=date(2026, 5, 10))
         await b.settings(chart=replace(CHART, organisation=there))
-        await b.told(_paid(b, {**paid, "payment_status": "failed"}))
+        await b.told(b.paid({**paid, "payment_status": "failed"}))
         assert [f.purpose for f in await b.work()] == ["payment_delete"]
 
 
@@ -290,7 +278,7 @@ async def test_what_was_moved_to_an_open_day_is_voided_there(database_url: str) 
         locked = Organisation(period_lock_date=date(2026, 5, 31))
         chart = replace(CHART, organisation=locked)
         await b.settings(chart=chart, locked_period="first_open_day")
-        [invoice] = await _posted(b)
+        [invoice] = await b.posted()
         [row] = await b.documents(kind="invoice")
         assert row["dated"] == date(2026, 6, 1)
         gone = {**invoice, "status": "voided", "updated_at": LATER}

@@ -13,24 +13,12 @@ import pytest
 from consumer.adapters.postgres.retrying import Which, retry
 from consumer.domain.answers import Answered, NotDone, Refusal, Reply, Saved
 from consumer.domain.chart import Organisation
-from consumer.sandbox.lago import payment, payment_event, payment_request, payment_request_event
+from consumer.sandbox.lago import payment, payment_request, payment_request_event
 from tests.integration.ledger import CHART, Books, books
 from tests.integration.notes import a_note, consuming, note_told
 
 Json = dict[str, Any]
 LATER = "2026-05-04T00:00:00Z"
-
-
-async def _posted(b: Books, count: int = 1, **facts: Any) -> list[Json]:
-    who = b.customer()
-    told = [b.invoice(who, amount=1000 * (n + 1), **facts) for n in range(count)]
-    await b.told(b.said(who), *map(b.said, told))
-    await b.work()
-    return told
-
-
-def _paid(b: Books, paid: Json) -> Json:
-    return payment_event(paid, str(b.organization_id))
 
 
 async def _end_patience(b: Books) -> int:
@@ -50,7 +38,7 @@ async def test_money_that_was_taken_back_is_not_posted_again_as_a_residual(
 ) -> None:
     """Lago's last figure of the invoice is from before the payment was given back."""
     async with books(database_url) as b:
-        [invoice] = await _posted(b)
+        [invoice] = await b.posted()
         told = {**invoice, "total_paid_amount_cents": 1000, "updated_at": LATER}
         request = payment_request(b.choices, [invoice])
         await b.told(b.said(told, "invoice.payment_status_updated"))
@@ -65,17 +53,23 @@ async def test_money_that_was_taken_back_is_not_posted_again_as_a_residual(
         assert await _in_xero(b, invoice) == 0
 
 
+async def _taken_from_a_residual(b: Books) -> tuple[Json, Json]:
+    """An invoice whose money was posted without a payment, and the request that paid it."""
+    [invoice] = await b.posted()
+    told = {**invoice, "total_paid_amount_cents": 1000, "updated_at": LATER}
+    await b.told(b.said(told, "invoice.payment_status_updated"))
+    await _end_patience(b)
+    await b.work()
+    request = payment_request(b.choices, [invoice])
+    await b.told(payment_request_event(request, str(b.organization_id)))
+    return invoice, request
+
+
 async def test_a_payment_taken_from_a_residual_and_given_back_leaves_xero(
     database_url: str,
 ) -> None:
     async with books(database_url) as b:
-        [invoice] = await _posted(b)
-        told = {**invoice, "total_paid_amount_cents": 1000, "updated_at": LATER}
-        await b.told(b.said(told, "invoice.payment_status_updated"))
-        await _end_patience(b)
-        await b.work()
-        request = payment_request(b.choices, [invoice])
-        await b.told(payment_request_event(request, str(b.organization_id)))
+        invoice, request = await _taken_from_a_residual(b)
         failed = {**request, "payment_status": "failed"}
         back = {**invoice, "total_paid_amount_cents": 0, "updated_at": "2026-05-05T00:00:00Z"}
         await b.told(payment_request_event(failed, str(b.organization_id)))
@@ -91,13 +85,7 @@ async def test_a_payment_taken_from_a_residual_takes_it_along_when_it_fails(
 ) -> None:
     """Its own message says so, before Lago tells its figure again; and it may succeed yet."""
     async with books(database_url) as b:
-        [invoice] = await _posted(b)
-        told = {**invoice, "total_paid_amount_cents": 1000, "updated_at": LATER}
-        await b.told(b.said(told, "invoice.payment_status_updated"))
-        await _end_patience(b)
-        await b.work()
-        request = payment_request(b.choices, [invoice])
-        await b.told(payment_request_event(request, str(b.organization_id)))
+        invoice, request = await _taken_from_a_residual(b)
         failed = {**request, "payment_status": "failed"}
         await b.told(payment_request_event(failed, str(b.organization_id)))
         assert [f.purpose for f in await b.work()] == ["payment_delete"]
@@ -114,14 +102,14 @@ async def test_new_money_is_not_taken_for_old(database_url: str) -> None:
     own message. It was made after the figure was told, and cannot be in it.
     """
     async with books(database_url) as b:
-        [invoice] = await _posted(b)
+        [invoice] = await b.posted()
         told = {**invoice, "total_paid_amount_cents": 600, "updated_at": LATER}
         await b.told(b.said(told, "invoice.payment_overdue"))
         await _end_patience(b)
         await b.work()
         assert await _in_xero(b, invoice) == 600
         more = payment(b.choices, [invoice], amount_cents=400, at="2026-05-11T09:00:00Z")
-        await b.told(_paid(b, more))
+        await b.told(b.paid(more))
         await b.work()
         assert await _in_xero(b, invoice) == 1000
 
@@ -129,7 +117,7 @@ async def test_new_money_is_not_taken_for_old(database_url: str) -> None:
 async def test_ignored_residuals_are_not_posted(database_url: str) -> None:
     """The policy was changed while the money waited."""
     async with books(database_url) as b:
-        [invoice] = await _posted(b)
+        [invoice] = await b.posted()
         told = {**invoice, "total_paid_amount_cents": 600, "updated_at": LATER}
         await b.told(b.said(told, "invoice.payment_status_updated"))
         await b.settings(residual_payments="ignore")
@@ -140,8 +128,8 @@ async def test_ignored_residuals_are_not_posted(database_url: str) -> None:
 
 async def test_a_void_does_not_wait_for_a_payment_that_xero_refused(database_url: str) -> None:
     async with books(database_url) as b:
-        [invoice] = await _posted(b)
-        await b.told(_paid(b, payment(b.choices, [invoice])))
+        [invoice] = await b.posted()
+        await b.told(b.paid(payment(b.choices, [invoice])))
         frozen = await b.freeze()
         assert frozen.purpose == "payment_create"
         gone = {**invoice, "status": "voided", "updated_at": LATER}
@@ -158,14 +146,14 @@ async def test_a_void_does_not_wait_for_a_payment_that_xero_refused(database_url
 async def test_a_void_does_not_wait_for_a_removal_that_nobody_wants(database_url: str) -> None:
     """It goes on, or is left for a person: but it says so."""
     async with books(database_url) as b:
-        [invoice] = await _posted(b)
+        [invoice] = await b.posted()
         paid = payment(b.choices, [invoice])
-        await b.told(_paid(b, paid))
+        await b.told(b.paid(paid))
         await b.work()
-        await b.told(_paid(b, {**paid, "payment_status": "failed"}))
+        await b.told(b.paid({**paid, "payment_status": "failed"}))
         gone = {**invoice, "status": "voided", "updated_at": LATER}
         await b.told(b.said(gone, "invoice.voided"))
-        await b.told(_paid(b, {**paid, "status": "again"}))
+        await b.told(b.paid({**paid, "status": "again"}))
         await b.work()
         await b.ledger.expire(100)
         [void] = await b.documents(kind="invoice")
@@ -180,7 +168,7 @@ async def test_what_waits_again_while_it_is_sent_goes_on_waiting(
 ) -> None:
     """A split that cannot be told any more ends with a word, not in silence."""
     async with books(database_url) as b:
-        one, other = await _posted(b, 2)
+        one, other = await b.posted(2)
         request = payment_request(b.choices, [one, other])
         for thing in request["invoices"]:
             thing.pop("total_due_amount_cents")
@@ -189,7 +177,7 @@ async def test_what_waits_again_while_it_is_sent_goes_on_waiting(
         frozen = await b.freeze()
         assert frozen.count == 2
         part = payment(b.choices, [one], amount_cents=1)
-        await b.told(_paid(b, part))
+        await b.told(b.paid(part))
         verdict = NotDone("throttled", 0.001) if how == "throttled" else None
         await b.ledger.settle(frozen.request_id, verdict, None)
         await b.released()
@@ -201,11 +189,11 @@ async def test_what_waits_again_while_it_is_sent_goes_on_waiting(
 
 async def test_an_amount_that_changes_while_it_is_sent_does_not_spin(database_url: str) -> None:
     async with books(database_url) as b:
-        [invoice] = await _posted(b)
+        [invoice] = await b.posted()
         paid = payment(b.choices, [invoice], amount_cents=300)
-        await b.told(_paid(b, paid))
+        await b.told(b.paid(paid))
         frozen = await b.freeze()
-        await b.told(_paid(b, {**paid, "amount_cents": 500}))
+        await b.told(b.paid({**paid, "amount_cents": 500}))
         await b.ledger.settle(frozen.request_id, None, None)  # nothing left
         await b.database.execute("update document set ready_at = now() where state = 'ready'")
         sent = None
@@ -223,7 +211,7 @@ async def test_an_amount_that_changes_while_it_is_sent_does_not_spin(database_ur
 async def test_a_refund_sends_the_amount_that_is_wanted(database_url: str) -> None:
     """The same for a refund: nothing there compares what is sent with what is wanted."""
     async with books(database_url) as b:
-        [invoice] = await _posted(b)
+        [invoice] = await b.posted()
         note = a_note(invoice, refund=400)
         await b.told(note_told(b, note))
         first = await b.freeze()
@@ -244,7 +232,7 @@ async def test_a_refund_sends_the_amount_that_is_wanted(database_url: str) -> No
 async def test_a_voided_invoice_asks_nobody_to_credit_it(database_url: str) -> None:
     """Its credit's note never came, and is no longer needed."""
     async with books(database_url) as b:
-        [first] = await _posted(b)
+        [first] = await b.posted()
         note = a_note(first, credit=400)
         later = consuming(b, first, note, 400)
         await b.told(b.said(later))
@@ -260,7 +248,7 @@ async def test_one_object_that_cannot_be_planned_does_not_hold_up_everybodys_pat
     database_url: str,
 ) -> None:
     async with books(database_url) as b:
-        invoices = await _posted(b, 3)
+        invoices = await b.posted(3)
         for n, one in enumerate(invoices):
             told = {**one, "total_paid_amount_cents": 100, "updated_at": LATER}
             await b.told(b.said(told, "invoice.payment_status_updated"))
@@ -279,7 +267,7 @@ async def test_one_object_that_cannot_be_planned_does_not_hold_up_everybodys_pat
 async def test_patience_that_planning_does_not_end_does_not_spin(database_url: str) -> None:
     """A later message of the invoice lacks its currency."""
     async with books(database_url) as b:
-        [invoice] = await _posted(b)
+        [invoice] = await b.posted()
         told = {**invoice, "total_paid_amount_cents": 100, "updated_at": LATER}
         await b.told(b.said(told, "invoice.payment_status_updated"))
         bad = {**told, "currency": None, "updated_at": "2026-05-05T00:00:00Z"}
@@ -301,7 +289,7 @@ async def test_what_is_left_out_while_it_is_sent_frees_what_waits_for_it(
     """A request that never left, and meanwhile Lago's note turned out to be self-billed: the credit
     that a posted invoice left to it is lost, and nobody hears of it."""
     async with books(database_url) as b:
-        [first] = await _posted(b)
+        [first] = await b.posted()
         note = a_note(first, credit=400)
         later = consuming(b, first, note, 400)
         await b.told(note_told(b, note), b.said(later))
@@ -330,7 +318,7 @@ async def test_what_is_left_out_with_its_contact_frees_what_waits_for_it(
         who = b.customer()
         bill = b.invoice(who)
         await b.told(b.said(who), b.said(bill))
-        await b.told(_paid(b, payment(b.choices, [bill])))
+        await b.told(b.paid(payment(b.choices, [bill])))
         frozen = await b.freeze()
         await b.ledger.settle(
             frozen.request_id, Answered((Refusal("contact_name", "no", "hint"),)), None
@@ -349,10 +337,10 @@ async def test_a_payment_below_a_cent_that_failed_counts_no_more(database_url: s
         await b.told(b.said(who), b.said(bill))
         await b.work()
         small = payment(b.choices, [bill], amount_cents=4)
-        await b.told(_paid(b, small))
+        await b.told(b.paid(small))
         assert (await b.ledger.freeze(b.tenants[0])).frozen is None
-        await b.told(_paid(b, {**small, "payment_status": "failed"}))
-        await b.told(_paid(b, payment(b.choices, [bill], amount_cents=13)))
+        await b.told(b.paid({**small, "payment_status": "failed"}))
+        await b.told(b.paid(payment(b.choices, [bill], amount_cents=13)))
         frozen = await b.freeze()
         assert [e["Amount"] for e in json.loads(frozen.body)["Payments"]] == [0.01], "13 in all"
 
@@ -360,7 +348,7 @@ async def test_a_payment_below_a_cent_that_failed_counts_no_more(database_url: s
 async def test_a_note_is_never_allocated_beyond_its_total(database_url: str) -> None:
     """1.005 dinars are 1.01 in Xero; three invoices consume 0.335 of them each."""
     async with books(database_url) as b:
-        [first] = await _posted(b, currency="KWD")
+        [first] = await b.posted(currency="KWD")
         note = a_note(first, credit=1005)
         await b.told(note_told(b, note))
         for _ in range(3):
@@ -384,14 +372,14 @@ async def test_a_removal_that_a_lock_date_holds_goes_out_once_it_moves(
 ) -> None:
     """As its hint says: the document follows by itself."""
     async with books(database_url) as b:
-        [invoice] = await _posted(b)
+        [invoice] = await b.posted()
         if kind == "payment":
             paid = payment(b.choices, [invoice])
-            await b.told(_paid(b, paid))
+            await b.told(b.paid(paid))
             await b.work()
         await _lock(b, date(2026, 5, 10))
         if kind == "payment":
-            await b.told(_paid(b, {**paid, "payment_status": "failed"}))
+            await b.told(b.paid({**paid, "payment_status": "failed"}))
         else:
             gone = {**invoice, "status": "voided", "updated_at": LATER}
             await b.told(b.said(gone, "invoice.voided"))
@@ -405,7 +393,7 @@ async def test_a_removal_that_a_lock_date_holds_goes_out_once_it_moves(
 
 async def test_a_retried_removal_is_tried_again(database_url: str) -> None:
     async with books(database_url) as b:
-        [invoice] = await _posted(b)
+        [invoice] = await b.posted()
         gone = {**invoice, "status": "voided", "updated_at": LATER}
         await b.told(b.said(gone, "invoice.voided"))
         frozen = await b.freeze()
@@ -437,7 +425,7 @@ async def test_money_on_an_invoice_that_is_never_told_has_an_end(database_url: s
 
 async def test_money_beside_a_split_that_is_never_told_is_told(database_url: str) -> None:
     async with books(database_url) as b:
-        one, other = await _posted(b, 2)
+        one, other = await b.posted(2)
         request = payment_request(b.choices, [one, other])
         request["amount_cents"] -= 1
         await b.told(payment_request_event(request, str(b.organization_id)))
@@ -457,13 +445,13 @@ async def test_money_beside_a_split_that_is_never_told_is_told(database_url: str
 
 async def test_a_negative_payment_is_no_payment(database_url: str) -> None:
     async with books(database_url) as b:
-        [invoice] = await _posted(b)
-        await b.told(_paid(b, payment(b.choices, [invoice], amount_cents=-500)))
+        [invoice] = await b.posted()
+        await b.told(b.paid(payment(b.choices, [invoice], amount_cents=-500)))
         await b.work()
         bad = await b.documents(kind="payment")
         events = await b.database.fetch("select outcome from event where outcome = 'dead'")
         assert events or [d["state"] for d in bad] == ["failed"], [d["state"] for d in bad]
-        await b.told(_paid(b, payment(b.choices, [invoice], amount_cents=1000)))
+        await b.told(b.paid(payment(b.choices, [invoice], amount_cents=1000)))
         await b.work()
         assert await _in_xero(b, invoice) == 1000
 
@@ -471,7 +459,7 @@ async def test_a_negative_payment_is_no_payment(database_url: str) -> None:
 async def test_a_refused_void_puts_its_allocations_back(database_url: str) -> None:
     """DESIGN: a refusal afterwards puts the parts back and is announced."""
     async with books(database_url) as b:
-        [first] = await _posted(b)
+        [first] = await b.posted()
         note = a_note(first, credit=400)
         later = consuming(b, first, note, 400)
         await b.told(note_told(b, note), b.said(later))
@@ -497,7 +485,7 @@ async def test_a_refused_void_puts_its_allocations_back(database_url: str) -> No
 async def test_a_void_does_not_wait_for_an_allocation_below_a_cent(database_url: str) -> None:
     """There is nothing in Xero to be taken off."""
     async with books(database_url) as b:
-        [first] = await _posted(b, currency="KWD")
+        [first] = await b.posted(currency="KWD")
         note = a_note(first, credit=2005)
         later = consuming(b, first, note, 4) | {"currency": "KWD"}
         await b.told(note_told(b, note), b.said(later))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from consumer import ingest
 from consumer.adapters.postgres import reading
 from consumer.announce.dead_letter import dead_letter
 from consumer.domain.answers import Answered, Refusal
-from consumer.domain.errors import Undecodable
 from tests.integration.ledger import books
 from tests.integration.past import (
     age,
     announced,
+    dead,
     left,
     posted,
     prune,
@@ -66,9 +65,7 @@ async def test_a_dead_message_is_kept_found_and_read_again(
     async with books(database_url) as b:
         who = b.customer()
         told = b.record(b.said(who))
-        with monkeypatch.context() as patched:
-            patched.setattr(ingest, "decode", _undecodable)
-            await b.ingest.store([told])
+        await dead(b, told, monkeypatch)
         [notice] = await b.outbox.claim("dead_letter", 10, 60)
         await b.outbox.done([notice.id])
         await age(b, 4000)
@@ -166,7 +163,3 @@ async def test_findings_are_dropped_once_closed(database_url: str) -> None:
         await age(b, 366)
         assert await prune(b) == {"findings": 1}
         assert await left(b, "finding") == [1, 3]
-
-
-def _undecodable(*args: object, **named: object) -> None:
-    raise Undecodable("not_json", "The value is not JSON.")

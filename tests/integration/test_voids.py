@@ -10,21 +10,10 @@ import pytest
 
 from consumer.domain.answers import Answered, InDoubt, Refusal, Reply, Saved
 from consumer.ports import Absent
-from consumer.sandbox.lago import payment, payment_event
+from consumer.sandbox.lago import payment
 from tests.integration.ledger import Books, books, saved
 
 LATER = "2026-05-01T12:00:09Z"
-
-
-async def _posted(b: Books) -> dict[str, Any]:
-    """An invoice that Xero has."""
-    who = b.customer()
-    told = b.invoice(who)
-    await b.told(b.said(who), b.said(told))
-    await b.accept(await b.freeze())
-    await b.ledger.release(10)
-    await b.accept(await b.freeze())
-    return told
 
 
 async def _void(b: Books, told: dict[str, Any], **facts: Any) -> None:
@@ -39,7 +28,7 @@ async def _invoice(b: Books) -> dict[str, Any]:
 
 async def test_a_posted_invoice_is_voided_by_its_id(database_url: str) -> None:
     async with books(database_url) as b:
-        told = await _posted(b)
+        [told] = await b.posted()
         await _void(b, told)
         frozen = await b.freeze()
         assert (frozen.purpose, frozen.method) == ("invoice_void", "POST")
@@ -58,7 +47,7 @@ async def test_a_posted_invoice_is_voided_by_its_id(database_url: str) -> None:
 
 async def test_one_with_money_on_it_stays_for_a_person(database_url: str) -> None:
     async with books(database_url) as b:
-        told = await _posted(b)
+        [told] = await b.posted()
         await _void(b, told, total_paid_amount_cents=400)
         invoice = await _invoice(b)
         assert (invoice["state"], invoice["cause"]) == ("synced", "void_with_money")
@@ -67,7 +56,7 @@ async def test_one_with_money_on_it_stays_for_a_person(database_url: str) -> Non
 
 async def test_the_policy_may_leave_voids_to_people(database_url: str) -> None:
     async with books(database_url) as b:
-        told = await _posted(b)
+        [told] = await b.posted()
         await b.settings(voids="report")
         await _void(b, told)
         invoice = await _invoice(b)
@@ -89,7 +78,7 @@ async def test_a_void_while_the_invoice_is_being_sent_follows_it(database_url: s
 
 async def test_a_refused_void_fails_once_and_stays_so(database_url: str) -> None:
     async with books(database_url) as b:
-        told = await _posted(b)
+        [told] = await b.posted()
         await _void(b, told)
         frozen = await b.freeze()
         refusal = Refusal("void_with_money", "The status VOIDED cannot be applied.", "Look.")
@@ -104,7 +93,7 @@ async def test_a_refused_void_fails_once_and_stays_so(database_url: str) -> None
 @pytest.mark.parametrize("why", ["no_answer", "status_500"])
 async def test_a_void_in_doubt_is_done_again(database_url: str, why: str) -> None:
     async with books(database_url) as b:
-        told = await _posted(b)
+        [told] = await b.posted()
         await _void(b, told)
         frozen = await b.freeze()
         reply = Reply(500, b"{}") if why == "status_500" else None
@@ -117,9 +106,9 @@ async def test_a_void_in_doubt_is_done_again(database_url: str, why: str) -> Non
 async def test_a_refused_void_goes_out_once_the_money_in_its_way_is_gone(database_url: str) -> None:
     """Lago tells late that the payment failed."""
     async with books(database_url) as b:
-        told = await _posted(b)
+        [told] = await b.posted()
         paid = payment(b.choices, [told])
-        event = payment_event(paid, str(b.organization_id))
+        event = b.paid(paid)
         await b.told(event)
         await b.work()
         await _void(b, told)
@@ -127,7 +116,7 @@ async def test_a_refused_void_goes_out_once_the_money_in_its_way_is_gone(databas
         refusal = Refusal("void_with_money", "The status VOIDED cannot be applied.", "Look.")
         await b.ledger.settle(frozen.request_id, Answered((refusal,)), Reply(200, b""))
         assert not await b.work()
-        await b.told(payment_event({**paid, "payment_status": "failed"}, str(b.organization_id)))
+        await b.told(b.paid({**paid, "payment_status": "failed"}))
         assert [f.purpose for f in await b.work()] == ["payment_delete", "invoice_void"]
 
 
@@ -137,15 +126,15 @@ async def test_a_refusal_that_crosses_the_removal_of_what_is_in_its_way_is_sent_
 ) -> None:
     """Xero has seen them in another order than their answers come."""
     async with books(database_url) as b:
-        told = await _posted(b)
+        [told] = await b.posted()
         paid = payment(b.choices, [told])
-        await b.told(payment_event(paid, str(b.organization_id)))
+        await b.told(b.paid(paid))
         await b.work()
         more = payment(b.choices, [told], amount_cents=300)
-        await b.told(payment_event(more, str(b.organization_id)))
+        await b.told(b.paid(more))
         create = await b.freeze()
         assert create.purpose == "payment_create"
-        await b.told(payment_event({**paid, "payment_status": "failed"}, str(b.organization_id)))
+        await b.told(b.paid({**paid, "payment_status": "failed"}))
         delete = await b.freeze()
         assert delete.purpose == "payment_delete"
 
