@@ -37,8 +37,8 @@ def candidate_of(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
         payment=_payment_part(row, thing) if thing and kind == "payment" else None,
         allocation=_allocation_part(row) if kind == "allocation" else None,
         amount_cents=row["amount_cents"],
-        settled=Posted(row["settled_subunits"] or 0, row["settled_cents"] or 0),
-        taken=Posted(row["taken_subunits"] or 0, row["taken_cents"] or 0),
+        settled=_posted(row, "settled"),
+        taken=_posted(row, "taken"),
         source_id=row["source_id"],
         source_total=row["source_total"],
         xero_id=row["xero_id"],
@@ -48,6 +48,10 @@ def candidate_of(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
         suffix=row["suffix"],
         batch_limit=row["batch_limit"],
     )
+
+
+def _posted(row: asyncpg.Record, what: str) -> Posted:
+    return Posted(int(row[f"{what}_subunits"] or 0), int(row[f"{what}_cents"] or 0))
 
 
 def _payment_part(row: asyncpg.Record, of: Facts) -> PaymentPart | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -17,7 +17,7 @@ class Snapshot:
 
     connections: Mapping[int, Connection] = field(default_factory=dict)
     charts: Mapping[UUID, Chart] = field(default_factory=dict)
-    tenants: Mapping[int, frozenset[UUID]] = field(default_factory=dict)
+    tenants: Mapping[int, Collection[UUID]] = field(default_factory=dict)
 
 
 class Configuration:

@@ -82,9 +82,9 @@ async def write_documents(
     """Write what planning changes; returns the tenants with work.
 
     Args:
-        sinks: where a person is asked about what stays in Xero.
         objects: those that the plans were made of.
         made: when each event that changed one was appended.
+        sinks: where a person is asked about what stays in Xero.
     """
     rows = await conn.fetch(
         SQL["lock_documents"], *columns([(p.kind, p.lago_id) for p in plans], 2)

@@ -28,7 +28,8 @@ async def fail_documents(
 async def put_back(conn: Conn, ids: Sequence[int]) -> None:
     """Have planned again what was taken off the invoices among them: they were not voided."""
     taken_off = [row["id"] for row in await conn.fetch(SQL["taken_off"], ids)]
-    await conn.execute(SQL["plan_again"], taken_off)
+    if taken_off:
+        await conn.execute(SQL["plan_again"], taken_off)
 
 
 async def announce_documents(

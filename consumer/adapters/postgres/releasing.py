@@ -110,7 +110,8 @@ class Releaser:
             free = [row["id"] for row in held if not row["unplanned"]]
             # Planning leaves a removal that failed as it is, but for what waits to be planned.
             unremoved = [row["id"] for row in held if row["unremoved"]]
-            await conn.execute(SQL["plan_again"], unremoved)
+            if unremoved:
+                await conn.execute(SQL["plan_again"], unremoved)
         rows = await conn.fetch(SQL["release_documents"], free, cause) if free else []
         dependent = [row["id"] for row in rows if row["kind"] != "contact"]
         patience = self.planner.patience.dependency
@@ -150,16 +151,14 @@ class Releaser:
 
     async def _set_back(self, conn: Conn, release: asyncpg.Record) -> None:
         """The same page again, smaller, after whatever else is to be released."""
-        at = release["id"], release["after"], release["page"]
-        if await conn.fetchrow(SQL["lock_release"], *at) is not None:
+        if await _still(conn, release):
             await conn.execute(SQL["shrink_release"], release["id"])
             await conn.execute(SQL["release_on"], release["id"], release["after"])
 
     async def _step_over(self, conn: Conn, release: asyncpg.Record, error: Reject) -> None:
         """A page that failed is tried in smaller ones; alone, the document itself fails."""
-        at = release["id"], release["after"], release["page"]
-        if await conn.fetchrow(SQL["lock_release"], *at) is None:
-            return  # somebody else has taken it meanwhile
+        if not await _still(conn, release):
+            return
         if release["page"] > 1:
             await conn.execute(SQL["shrink_release"], release["id"])
             return
@@ -215,3 +214,9 @@ class Releaser:
             self.sinks,
         )
         return True
+
+
+async def _still(conn: Conn, release: asyncpg.Record) -> bool:
+    """Whether nobody else has worked on the release since; it is held then."""
+    at = release["id"], release["after"], release["page"]
+    return await conn.fetchrow(SQL["lock_release"], *at) is not None

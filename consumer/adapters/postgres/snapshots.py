@@ -51,10 +51,9 @@ async def load_snapshot(conn: Conn, tenant_id: UUID | None = None) -> Snapshot:
         )
         for row in rows
     }
-    tenants: dict[int, frozenset[UUID]] = {}
+    tenants: dict[int, set[UUID]] = {}
     for row in rows:
-        of = row["authorisation_id"]
-        tenants[of] = tenants.get(of, frozenset()) | {row["tenant_id"]}
+        tenants.setdefault(row["authorisation_id"], set()).add(row["tenant_id"])
     return Snapshot(connections, await _charts(conn, tenant_id), tenants)
 
 

@@ -61,7 +61,7 @@ select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.batch_limit
        k.facts::text as customer_facts, c.xero_id as contact_id, i.xero_id as target_id,
        i.currency as target_currency, i.dated as target_dated, n.xero_id as source_id, n.dated as source_dated,
        n.total as source_total,
-       s.subunits as settled_subunits, s.cents as settled_cents, t.subunits as taken_subunits, t.cents as taken_cents
+       s.*
   from picked p
   join document d on d.id = p.id
   left join object o on o.kind = case when d.kind = 'refund' then 'credit_note'
@@ -74,16 +74,14 @@ select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.batch_limit
                       and i.part = '' and i.target is null
   left join document n on n.kind = 'credit_note' and n.lago_id = d.source and n.connection_id = d.connection_id
                       and n.part = '' and n.target is null
-  left join lateral ( -- what settles the same invoice already, as Lago tells and as Xero has it
-    select coalesce(sum(p.amount_cents), 0)::bigint as subunits, coalesce(sum(p.total * 100), 0)::bigint as cents
+  left join lateral ( -- what settles the same invoice, is taken from the same note: as Lago tells, as Xero has it
+    select sum(p.amount_cents) filter (where p.target = d.target) as settled_subunits,
+           sum(p.total * 100) filter (where p.target = d.target) as settled_cents,
+           sum(p.amount_cents) filter (where p.source = d.source) as taken_subunits,
+           sum(p.total * 100) filter (where p.source = d.source) as taken_cents
       from document p
      where p.id <> d.id and p.connection_id = d.connection_id and (p.synced is not null or p.state = 'sending')
-       and p.target = d.target) s on d.target is not null
-  left join lateral ( -- what is taken from the same note already
-    select coalesce(sum(p.amount_cents), 0)::bigint as subunits, coalesce(sum(p.total * 100), 0)::bigint as cents
-      from document p
-     where p.id <> d.id and p.connection_id = d.connection_id and (p.synced is not null or p.state = 'sending')
-       and p.source = d.source) t on d.source is not null
+       and (p.target = d.target or p.source = d.source)) s on d.amount_cents is not null
  order by d.lane, d.ready_at, d.id;
 
 -- name: allocated
