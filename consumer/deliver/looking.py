@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+
+from pydantic_core import from_json
 
 from consumer.deliver.calling import Caller, kind_of
 from consumer.domain.answers import InDoubt, NotDone, Reply, Saved, not_done
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, NotExecuted
 from consumer.domain.lookup import (
+    ALREADY_PAID,
     Found,
     by_id_path,
     contact_by_number_path,
@@ -20,17 +23,22 @@ from consumer.domain.lookup import (
     parse_allocations,
     parse_found,
     payment_sweep_path,
+    payments_on_path,
+    refunds_path,
 )
 from consumer.domain.matching import (
+    BY_HAND_WITHIN,
     Mismatch,
     match_allocation,
+    match_by_hand,
     match_contact,
     match_numbered,
     match_payment,
     match_removed,
 )
 from consumer.domain.operations import OPERATIONS
-from consumer.ports import Absent, Budget, Call, Doubtful, Other, Sent, Sighting
+from consumer.domain.pairing import target
+from consumer.ports import Absent, Budget, ByHand, Call, Doubtful, Other, Sent, Sighting
 
 SKEW = timedelta(minutes=5)
 """How far Xero's clock and the database's may be apart when a sweep asks what changed since."""
@@ -76,6 +84,8 @@ class LookUps:
             paths = [credit_note_path(m.number) for m in doubtful.members if m.number]
             saved = await self._read(doubtful, paths, single=True)
             return {m.position: _numbered(m, saved) for m in doubtful.members}
+        if doubtful.why == ALREADY_PAID:
+            return await self._entered(doubtful)
         if operation.kind in ("payment", "refund"):
             return await self._payments(doubtful)
         if doubtful.why == "number_taken":
@@ -93,6 +103,18 @@ class LookUps:
         if doubtful.final:
             return {n: one if one is not None else Absent() for n, one in matches.items()}
         return {n: one for n, one in matches.items() if one is not None}
+
+    async def _entered(self, doubtful: Doubtful) -> dict[int, Sighting]:
+        """By what is on the documents that they were to pay: Xero said that not so much is open."""
+        elements = [from_json(m.element) for m in doubtful.members]
+        if kind_of(doubtful.frozen.purpose) == "refund":
+            days = [date.fromisoformat(one["Date"]) for one in elements]
+            first, last = min(days) - BY_HAND_WITHIN, max(days) + BY_HAND_WITHIN
+            saved = await self._pages(doubtful, lambda page: refunds_path(first, last, page))
+        else:
+            ids = dict.fromkeys(id for one in elements if (id := target(one)) is not None)
+            saved = await self._read(doubtful, [payments_on_path(id) for id in ids])
+        return {m.position: _entered(m, saved) for m in doubtful.members}
 
     async def _allocations(self, doubtful: Doubtful, *, gone: bool) -> dict[int, Sighting]:
         """By their credit note, which names all of its own; ``gone``: were they to be removed?"""
@@ -120,11 +142,16 @@ class LookUps:
 
     async def _sweep(self, doubtful: Doubtful, path: Callable[[int], str]) -> list[Saved]:
         """All of a kind that changed since the freeze."""
+        return await self._pages(doubtful, path, since=doubtful.started_at - SKEW)
+
+    async def _pages(
+        self, doubtful: Doubtful, path: Callable[[int], str], since: datetime | None = None
+    ) -> list[Saved]:
         saved: list[Saved] = []
         page, pages = 0, 1
         while page < pages:
             page += 1
-            found = await self._page(doubtful, path(page), since=doubtful.started_at - SKEW)
+            found = await self._page(doubtful, path(page), since=since)
             saved += found.saved
             pages = found.pages
         return saved
@@ -204,6 +231,11 @@ def _numbered(member: Sent, saved: Sequence[Saved]) -> Sighting:
     if isinstance(match, Mismatch):
         return Other(match.sentence)
     return Absent() if match is None else match
+
+
+def _entered(member: Sent, saved: Sequence[Saved]) -> Sighting:
+    ours = match_payment(member.element, saved)
+    return ours or ByHand(tuple(match_by_hand(member.element, saved)))
 
 
 def _contact(member: Sent, saved: Sequence[Saved]) -> Sighting:

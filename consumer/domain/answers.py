@@ -5,12 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
 from consumer.domain import refusals
-from consumer.domain.elements import amount, listed, messages_of, parse, personal_of, text_of
+from consumer.domain.elements import (
+    amount,
+    day_of,
+    listed,
+    messages_of,
+    parse,
+    personal_of,
+    text_of,
+)
 from consumer.domain.operations import DocumentKind
 from consumer.domain.pairing import ID, paired, surplus, target, uuid
 
@@ -50,6 +59,8 @@ class Saved:
     target_id: UUID | None = None
     """The invoice or credit note that a payment is on; ``number`` is its Reference."""
     currency: str | None = None
+    dated: date | None = None
+    """Of a payment."""
     net: Decimal | None = None
     tax: Decimal | None = None
     total: Decimal | None = None
@@ -64,7 +75,8 @@ class Refusal:
     """An element that Xero did not save: our stable code and hint, Xero's words kept.
 
     ``next`` says what follows: ``fail`` the document; ``look`` it up, since Xero says that its
-    number is taken (it may be ours); ``rename`` the contact and try again; ``wait`` to try again.
+    number is taken, or that not so much is open (it may be ours); ``rename`` the contact and try
+    again; ``wait`` to try again.
     """
 
     code: str
@@ -227,7 +239,8 @@ def _fate(
         return None
     rule = refusals.decide(complaints)
     said = refusals.words(complaints, [*personal, *personal_of(element)])
-    return Refusal(rule.code, said, rule.hint, rule.next)
+    paid = kind in ("payment", "refund") and rule.code in refusals.PAID_ALREADY
+    return Refusal(rule.code, said, rule.hint, "look" if paid else rule.next)
 
 
 def saved(element: Mapping[str, object], kind: DocumentKind) -> Saved | None:
@@ -260,6 +273,7 @@ def saved(element: Mapping[str, object], kind: DocumentKind) -> Saved | None:
             number=text_of(element.get("Reference")),
             status=text_of(element.get("Status")),
             target_id=target(element),
+            dated=day_of(element.get("Date")),
             total=amount(element.get("Amount")),
             warnings=warnings,
         )

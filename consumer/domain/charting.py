@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_pascal
 
 from consumer.domain.chart import Account, Chart, Item, Organisation, TaxRate
+from consumer.domain.elements import day_of
 
 ENDPOINTS = ("Organisation", "Accounts", "Items", "TaxRates", "Currencies")
 """What a chart is read from, each by one call."""
@@ -21,11 +21,7 @@ ENDPOINTS = ("Organisation", "Accounts", "Items", "TaxRates", "Currencies")
 
 
 def _date(value: Any) -> Any:
-    """``/Date(1735603200000+0000)/``: midnight UTC of a calendar date (xero.md 5)."""
-    match = re.fullmatch(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/", value) if value else None
-    if match is None:
-        return value or None
-    return datetime.date(1970, 1, 1) + datetime.timedelta(milliseconds=int(match[1]))
+    return day_of(value) or value or None
 
 
 _Date = Annotated[datetime.date | None, BeforeValidator(_date)]

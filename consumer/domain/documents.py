@@ -122,7 +122,7 @@ def rest(kind: str, now: Stands, planned: Planned | None = None) -> Rest:
             return Rest("ready", hold)
         return Rest("synced", stays)
     if wanted == now.synced:
-        return Rest("synced", now.cause if now.cause == causes.BELOW_CENT else None)
+        return Rest("synced", now.cause if now.cause in causes.NOTHING_SENT else None)
     if now.xero_id is not None and kind in IMMUTABLE:
         return Rest("synced", drift=True)
     if now.state == "failed" and planned is not None and wanted == now.wanted:

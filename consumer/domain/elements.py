@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Mapping
+from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 
 _PERSONAL = (
@@ -17,6 +19,9 @@ _DIGITS = 15
 """Digits before the point that a figure of Xero's can have."""
 _PLACES = 30
 """Digits after it; a text like 1e-999999999 would fill the memory when it is shown."""
+
+_DATE = re.compile(r"/Date\((-?\d{1,18})(?:[+-]\d{4})?\)/")
+_EPOCH = date(1970, 1, 1)
 
 
 def parse(body: bytes) -> Mapping[str, object]:
@@ -40,6 +45,15 @@ def amount(value: object) -> Decimal | None:
     if not isinstance(exponent, int) or not -_PLACES <= exponent <= _DIGITS:
         return None
     return number if abs(number) < 10**_DIGITS else None
+
+
+def day_of(value: object) -> date | None:
+    """The day of ``/Date(1735603200000+0000)/``, midnight UTC of a calendar date (xero.md 5)."""
+    match = _DATE.fullmatch(value) if isinstance(value, str) else None
+    try:
+        return _EPOCH + timedelta(milliseconds=int(match[1])) if match else None
+    except OverflowError:
+        return None
 
 
 def listed(document: Mapping[str, object], name: str) -> list[object]:

@@ -48,6 +48,8 @@ def explain(
     """
     if state == "synced" and cause == causes.BELOW_CENT:
         return "It is less than a cent: Xero gets it with the next amount on the same document."
+    if state == "synced" and cause == causes.PAID_BY_HAND:
+        return "Somebody has entered it in Xero by hand; nothing was sent."
     if state == "synced" and drift:
         return "Xero has it as it was posted; Lago has changed it since."
     if state == "synced":
@@ -74,6 +76,8 @@ def explain_finding(name: str, facts: Mapping[str, Any], xero_id: UUID | None = 
         case "linked_elsewhere":
             linked = facts.get("linked")
             return f"contact {xero_id} is left in Xero: Lago links the customer to contact {linked}"
+        case "paid_by_hand":
+            return f"payment {xero_id}, entered in Xero by hand, counts as this one"
         case "surplus":
             return f"Xero has {xero_id} beside what was asked for: remove what is too much there"
         case "totals_differ":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from urllib.parse import quote
 from uuid import UUID
 
@@ -29,6 +30,8 @@ _COLLECTION: Mapping[DocumentKind, str] = {
     "payment": "Payments",
     "refund": "Payments",
 }
+ALREADY_PAID = "already_paid"
+"""The doubt of payments on what has less open: whether somebody has entered them by hand."""
 UNRESOLVED = "doubt_unresolved"
 UNRESOLVED_AFTER = 10
 """Look-ups that tell nothing until people hear of it: an hour or so."""
@@ -96,6 +99,24 @@ def contact_by_number_path(contact_number: str) -> str:
 def payment_sweep_path(page: int = 1) -> str:
     """One page of all payments by id; to be read with If-Modified-Since."""
     return f"Payments?order=PaymentID&page={page}&pageSize={PAGE_SIZE}"
+
+
+def payments_on_path(invoice_id: UUID) -> str:
+    """The payments on an invoice: a page holds all of them."""
+    condition = quote(f'Invoice.InvoiceID==guid("{invoice_id}")', safe="")
+    return f"Payments?where={condition}&page=1&pageSize={PAGE_SIZE}"
+
+
+def refunds_path(first: date, last: date, page: int = 1) -> str:
+    """One page of the refunds of credit notes dated within these days; Xero's optimised fields do not
+    tell them apart by their credit note (xero.md 5)."""
+    days = f"Date>={_day(first)} AND Date<={_day(last)}"
+    condition = quote(f'PaymentType=="ARCREDITPAYMENT" AND {days}', safe="")
+    return f"Payments?where={condition}&order=PaymentID&page={page}&pageSize={PAGE_SIZE}"
+
+
+def _day(day: date) -> str:
+    return f"DateTime({day.year},{day.month},{day.day})"
 
 
 def parse_found(

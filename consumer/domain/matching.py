@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
 from consumer.domain.answers import GONE, Saved
 from consumer.domain.elements import amount, parse
+from consumer.domain.translate.payment import is_marked
 
 _CENT = Decimal("0.01")
+BY_HAND_WITHIN = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,25 @@ def match_payment(frozen: bytes, found: Iterable[Saved]) -> Saved | None:
         if same and one.total == amount(sent.get("Amount")) and one.status not in GONE:
             return one
     return None
+
+
+def match_by_hand(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
+    """The payments on the frozen element's document that somebody may have entered in its place, the
+    nearest in time first: of the same amount, within seven days, and without our marker (ACCOUNTING.md 6).
+    """
+    sent = parse(frozen)
+    day = date.fromisoformat(str(sent.get("Date")))
+    target = _id_of(sent, "Invoice", "InvoiceID") or _id_of(sent, "CreditNote", "CreditNoteID")
+    apart = {
+        one: abs(one.dated - day)
+        for one in found
+        if one.dated is not None
+        and (str(one.target_id), one.total) == (target, amount(sent.get("Amount")))
+        and one.status not in GONE
+        and not is_marked(one.number)
+    }
+    near = [one for one, days in apart.items() if days <= BY_HAND_WITHIN]
+    return sorted(near, key=lambda one: apart[one])
 
 
 def _id_of(element: Mapping[str, object], name: str, id_field: str) -> str | None:

@@ -210,6 +210,17 @@ def open_before(invoice: Object, payments: Mapping[UUID, Object], but: UUID, due
     return due_cents - paid
 
 
+def left_by_hand(xero_id: UUID) -> Inconsistent:
+    """What a person is asked about a payment that Lago takes back, and that a person entered in Xero:
+    nothing made by a person is deleted (ACCOUNTING.md 6)."""
+    return Inconsistent(
+        "paid_by_hand",
+        f"Lago says that the payment failed or was given back; payment {xero_id} in Xero was entered "
+        "there by hand and stays.",
+        "If the money has not come, delete that payment in Xero.",
+    )
+
+
 def payment_fingerprint(money: Money, amount: int | None) -> bytes:
     """Of what Xero gets."""
     paid_at = money.paid_at.isoformat() if money.paid_at else None

@@ -198,8 +198,9 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "document_not_open",
         r"only be made against authorised|must be authorised to be allocated",
-        "Look at the document in Xero: it is paid, voided or not approved there. If somebody has "
-        "entered this payment by hand, remove theirs and retry, or leave it.",
+        "Look at the document in Xero: it is paid, voided or not approved there. A payment of the same "
+        "amount and week that was entered by hand would count as this one; remove what is in its place, "
+        "then retry.",
     ),
     _rule(
         "payment_exceeds_open",
@@ -251,6 +252,8 @@ OF_THE_ROOM = frozenset(
 )
 """Codes of what has no room on its invoice or credit note, as a void has none while there is anything
 on its invoice; something taken off there makes some."""
+PAID_ALREADY = frozenset(("document_not_open", "payment_exceeds_open"))
+"""Codes of a payment whose document has not that much open: somebody may have entered it by hand."""
 OF_THE_CHART = frozenset(
     {
         "account_archived",

@@ -14,6 +14,7 @@ from consumer.domain import causes
 from consumer.domain.answers import Refusal, Saved
 from consumer.domain.contacts import linked_contact
 from consumer.domain.documents import Rest, Stands, rest
+from consumer.domain.lookup import ALREADY_PAID
 from consumer.domain.operations import DocumentKind
 from consumer.domain.refusals import OF_THE_ROOM
 from consumer.domain.translate.contact import name_suffix
@@ -49,6 +50,8 @@ class Member:
     connection_code: str = ""
     room: UUID | None = None
     """The Lago id of the invoice or the credit note that it takes from; an invoice's own."""
+    refused: Refusal | None = None
+    """What Xero refused it with, if it is looked up since."""
 
     @property
     def link(self) -> UUID | None:
@@ -67,6 +70,8 @@ class Kept:
     synced: bytes | None
     rest: Rest
     answer: Saved
+    by_hand: UUID | None = None
+    """The payment that a person entered in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,17 @@ class Settlement:
             self._notice(member, answer, "drift", {})
         if member.sent is not None:
             self._compare(member, answer)
+
+    def by_hand(self, member: Member, theirs: Saved) -> None:
+        """A person has entered the payment in Xero: it counts as ours, and is never removed."""
+        if member.stands.wanted != member.sent:
+            self._plan_again(member)
+            return
+        settled = Rest("synced", causes.PAID_BY_HAND)
+        answer = Saved(theirs.xero_id)  # what is theirs is not compared
+        self.kept.append(Kept(member, None, member.sent, settled, answer, theirs.xero_id))
+        self.closed.append((member.position, "by_hand"))
+        self._notice(member, theirs, "paid_by_hand", {})
 
     def _notice(
         self,
@@ -273,6 +289,11 @@ class Settlement:
         if doubt == "number_taken":
             for member in absent:
                 self.refuse(member, taken("Xero says the number is taken, but shows no holder."))
+            return
+        if doubt == ALREADY_PAID:
+            for member in absent:
+                if member.refused is not None:
+                    self.refuse(member, member.refused)
             return
         if doubt == "no_answer":
             self.unsend(absent, doubt)

@@ -28,6 +28,7 @@ from consumer.ports.kafka import (
 )
 from consumer.ports.ledger import (
     Absent,
+    ByHand,
     Doubtful,
     Fate,
     Freezing,
@@ -47,6 +48,7 @@ __all__ = [
     "Authorisation",
     "Authorisations",
     "Budget",
+    "ByHand",
     "Call",
     "Charts",
     "Connections",

@@ -100,7 +100,14 @@ class Other:
     sentence: str
 
 
-Sighting = Saved | Absent | Other
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """Payments that somebody may have entered in its place, the likeliest first."""
+
+    payments: tuple[Saved, ...]
+
+
+Sighting = Saved | Absent | Other | ByHand
 """What a look-up shows of one document."""
 
 

@@ -14,11 +14,18 @@ from pydantic_core import to_json
 from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.failing import announce_documents
 from consumer.adapters.postgres.sql import columns, statements
-from consumer.domain.causes import VOID_WITH_MONEY, VOIDS_REPORTED, awaits_news, is_residual
+from consumer.domain.causes import (
+    TAKEN_BACK,
+    VOID_WITH_MONEY,
+    VOIDS_REPORTED,
+    awaits_news,
+    is_residual,
+)
 from consumer.domain.clocks import Clocks
 from consumer.domain.documents import Planned, Rest, Stands, object_of, rest
 from consumer.domain.invoices import left_open
 from consumer.domain.objects import Object, ObjectKey
+from consumer.domain.payments import left_by_hand
 from consumer.ports import Sink
 
 SQL = statements("inbox")
@@ -93,7 +100,7 @@ async def write_documents(
     for row in rows:
         identity = row["kind"], row["lago_id"], row["part"], row["target"]
         standing.setdefault(identity, {})[row["connection_id"]] = row
-    changes, drifted, relinked, turned, awaited, left = [], [], [], [], [], []
+    changes, drifted, relinked, turned, awaited, left, by_hand = [], [], [], [], [], [], []
     for planned in plans:
         made_of = object_of(planned.kind, planned.part, planned.lago_id, planned.target)
         event_id = objects[made_of].event_id
@@ -116,6 +123,8 @@ async def write_documents(
                 turned.append(stands["id"])
             if stands is not None and _is_left(stands, change):
                 left.append((stands["id"], change.rest.cause, objects[made_of]))
+            if stands is not None and _stays_by_hand(stands, change):
+                by_hand.append((stands["id"], stands["by_hand"]))
     ids = await _update(conn, [c for c in changes if c.id is not None])
     await _insert(conn, [c for c in changes if c.id is None], patience.dependency)
     if drifted:
@@ -123,6 +132,9 @@ async def write_documents(
     if relinked:
         await conn.execute(LEDGER["find"], *columns(relinked, 4))
     await _tell_of_left(conn, left, sinks)
+    if by_hand:
+        errors = [left_by_hand(xero_id) for _, xero_id in by_hand]
+        await announce_documents(conn, [id for id, _ in by_hand], errors, sinks)
     if awaited:
         await conn.execute(SQL["release_awaited"], *columns(awaited, 3))
     if turned:
@@ -179,6 +191,12 @@ def _is_left(before: asyncpg.Record, change: Change) -> bool:
         and cause != before["cause"]
         and (cause == VOID_WITH_MONEY or cause.startswith(VOIDS_REPORTED))
     )
+
+
+def _stays_by_hand(before: asyncpg.Record, change: Change) -> bool:
+    """Whether Lago takes a payment back that a person entered in Xero."""
+    gone = change.rest.cause in TAKEN_BACK and change.rest.cause != before["cause"]
+    return before["by_hand"] is not None and change.rest.state == "skipped" and gone
 
 
 async def _tell_of_left(

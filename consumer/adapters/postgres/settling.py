@@ -13,13 +13,15 @@ from consumer.adapters.postgres.budget import tell_limits
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.failing import put_back
 from consumer.adapters.postgres.sql import columns, statements
-from consumer.domain.answers import Answered, InDoubt, NotDone, Reply, Saved, Verdict
+from consumer.domain.answers import Answered, InDoubt, NotDone, Refusal, Reply, Saved, Verdict
 from consumer.domain.clocks import Clocks
 from consumer.domain.documents import Stands
+from consumer.domain.lookup import ALREADY_PAID
 from consumer.domain.objects import Facts, customer_of, load_facets
 from consumer.domain.pacing import Limits
+from consumer.domain.refusals import PAID_ALREADY
 from consumer.domain.settlement import REMADE, Kept, Member, Settlement, Unsent, claimed, taken
-from consumer.ports import Absent, Fate, Other, Sighting, Sink
+from consumer.ports import Absent, ByHand, Fate, Other, Sighting, Sink
 
 SQL = statements("ledger")
 
@@ -80,8 +82,8 @@ class Settler:
                 seconds = self.clocks.backoff(failures, most=300.0)
                 await conn.execute(SQL["block_tenant"], tenant_id, _s(seconds), "unavailable", 1)
         else:
-            looking = await self._elements(conn, tenant_id, members, verdict, settlement)
-            look = ("number_taken", 0.0) if looking else None
+            doubt = await self._elements(conn, request_id, tenant_id, members, verdict, settlement)
+            look = (doubt, 0.0) if doubt else None
         fates = await self._write(conn, request_id, settlement)
         if look is not None:
             said = verdict.said if isinstance(verdict, InDoubt) else ""
@@ -109,20 +111,21 @@ class Settler:
     async def _elements(
         self,
         conn: Conn,
+        request_id: UUID,
         tenant_id: UUID,
         members: Sequence[Member],
         verdict: Answered,
         settlement: Settlement,
-    ) -> bool:
-        """Each element's fate; True if one must be looked up."""
-        looking = False
+    ) -> str | None:
+        """Each element's fate; why some must be looked up."""
+        looked: list[tuple[Member, Refusal]] = []
         saved: list[tuple[Member, Saved]] = []
         for member in members:
             element = verdict.elements[member.position]
             if isinstance(element, Saved):
                 saved.append((member, element))
             elif element.next == "look":
-                looking = True
+                looked.append((member, element))
             elif element.next == "wait":
                 settlement.wait(member, element)
             elif element.next == "rename":
@@ -130,7 +133,11 @@ class Settler:
             else:
                 settlement.refuse(member, element)
         await self._keep(conn, tenant_id, saved, settlement, "accepted")
-        return looking
+        rows = [(m.position, r.code, r.said, r.hint) for m, r in looked if r.code in PAID_ALREADY]
+        if rows:
+            await conn.execute(SQL["keep_refusals"], request_id, *columns(rows, 4))
+            return ALREADY_PAID
+        return "number_taken" if looked else None
 
     async def _keep(
         self,
@@ -162,17 +169,21 @@ class Settler:
         members = await _open_members(conn, request_id)
         settlement = Settlement(self.clocks.backoff)
         adopted: list[tuple[Member, Saved]] = []
+        entered: list[tuple[Member, ByHand]] = []
         absent = []
         for member in members:
             sighting = sightings.get(member.position)
             if isinstance(sighting, Saved):
                 adopted.append((member, sighting))
+            elif isinstance(sighting, ByHand):
+                entered.append((member, sighting))
             elif isinstance(sighting, Other):
                 settlement.refuse(member, taken(sighting.sentence))
             elif isinstance(sighting, Absent):
                 absent.append(member)
         how = "found" if request["doubt"] == "number_taken" else "adopted"
         await self._keep(conn, request["tenant_id"], adopted, settlement, how)
+        absent += await self._by_hand(conn, request["tenant_id"], entered, settlement)
         doubt, said = request["doubt"] or "no_answer", request["said"] or ""
         settlement.dissolve(doubt, absent, len(members), said)
         fates = await self._write(conn, request_id, settlement)
@@ -181,11 +192,36 @@ class Settler:
         await _wake(conn, request["tenant_id"], settlement)
         return fates
 
+    async def _by_hand(
+        self,
+        conn: Conn,
+        tenant_id: UUID,
+        entered: Sequence[tuple[Member, ByHand]],
+        settlement: Settlement,
+    ) -> list[Member]:
+        """Each payment of a person's counts as one of ours; returns those that are left without."""
+        if not entered:
+            return []
+        ids = [one.xero_id for _, sighting in entered for one in sighting.payments]
+        ours = [member.document_id for member, _ in entered]
+        rows = await conn.fetch(SQL["claimed_payments"], tenant_id, ids, ours)
+        claimed_ids: set[UUID] = {row["id"] for row in rows}
+        left = []
+        for member, sighting in entered:
+            free = (one for one in sighting.payments if one.xero_id not in claimed_ids)
+            theirs = next(free, None)
+            if theirs is None:
+                left.append(member)
+            else:
+                claimed_ids.add(theirs.xero_id)
+                settlement.by_hand(member, theirs)
+        return left
+
     async def _write(self, conn: Conn, request_id: UUID, settlement: Settlement) -> Sequence[Fate]:
         """Each table in one statement; the documents' rows are locked already."""
         if settlement.kept:
             await conn.execute(
-                SQL["settle_documents"], *columns(map(_kept_row, settlement.kept), 11)
+                SQL["settle_documents"], *columns(map(_kept_row, settlement.kept), 12)
             )
         if settlement.unsent:
             await conn.execute(
@@ -254,6 +290,7 @@ def _turned(settlement: Settlement) -> list[int]:
 
 def _member(row: asyncpg.Record) -> Member:
     facts = row["customer_facts"]
+    code = row["refused_code"]
     return Member(
         position=row["position"],
         document_id=row["document_id"],
@@ -268,13 +305,15 @@ def _member(row: asyncpg.Record) -> Member:
         customer=customer_of(Facts(load_facets(facts))) if facts else None,
         connection_code=row["connection_code"],
         room=row["room"],
+        refused=Refusal(code, row["refused_said"], row["refused_hint"]) if code else None,
     )
 
 
 def _kept_row(kept: Kept) -> tuple[object, ...]:
     answer, target = kept.answer, kept.rest
     return (kept.member.document_id, kept.xero_id, kept.synced, target.state, target.cause,
-            target.drift, answer.status, answer.net, answer.tax, answer.total, answer.due)  # fmt: skip
+            target.drift, answer.status, answer.net, answer.tax, answer.total, answer.due,
+            kept.by_hand)  # fmt: skip
 
 
 def _unsent_row(one: Unsent) -> tuple[object, ...]:

@@ -77,13 +77,14 @@ def line(one: Line) -> Json:
 
 
 def payment(books: Books, one: Payment) -> Json:
-    """A payment with the invoice as it is now."""
+    """A payment with its document as it is now; a credit note stands where an invoice does, as in the
+    example of Xero's specification."""
     account = next(each for each in books.accounts.values() if each.account_id == one.account_id)
     note = books.credit_notes.get(one.credit_note_id)
-    target = (
-        {"Invoice": invoice(books, books.invoices[one.invoice_id], lines=False)}
+    on = (
+        invoice(books, books.invoices[one.invoice_id], lines=False)
         if note is None
-        else {"CreditNote": credit_note(books, note)}
+        else _as_invoice(note)
     )
     return {
         "PaymentID": one.payment_id,
@@ -97,8 +98,17 @@ def payment(books: Books, one: Payment) -> Json:
         "HasAccount": True,
         "IsReconciled": False,
         "Account": {"AccountID": account.account_id, "Code": account.code},
-        **target,
+        "Invoice": on,
         "HasValidationErrors": False,
+    }
+
+
+def _as_invoice(note: CreditNote) -> Json:
+    return {
+        "Type": "ACCRECCREDIT",
+        "InvoiceID": note.credit_note_id,
+        "InvoiceNumber": note.number,
+        "CurrencyCode": note.currency_code,
     }
 
 

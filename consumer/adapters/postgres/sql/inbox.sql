@@ -68,7 +68,7 @@ select lago_id from document
 -- name: lock_documents
 -- ``offset 0`` as in ``unmet``.
 select d.id, d.connection_id, d.kind, d.lago_id, d.part, d.target, d.state, d.cause, d.wait_until, d.wanted,
-       d.synced, d.xero_id, d.drift, d.number, d.amount_cents
+       d.synced, d.xero_id, d.drift, d.number, d.amount_cents, d.by_hand
   from document d
  where d.id = any(array(select f.id from unnest($1::text[], $2::uuid[]) as k (kind, lago_id) cross join lateral (
                           select id from document where kind = k.kind and lago_id = k.lago_id offset 0) f))
@@ -99,6 +99,7 @@ update document d
        dated = case when d.state = 'sending' or d.xero_id is not null then d.dated else u.dated end, source = u.source,
        amount_cents = case when d.state = 'sending' or d.xero_id is not null then d.amount_cents else u.amount_cents end,
        state = u.state, cause = u.cause, wait_until = u.wait_until, drift = u.drift,
+       by_hand = case when u.state = 'synced' then d.by_hand end,
        ready_at = case when u.state = 'ready' then now() else d.ready_at end,
        attempts = case when u.state = 'ready' then 0 else d.attempts end,
        code = case when u.state = 'failed' then d.code end,

@@ -185,7 +185,7 @@ select r.id, r.tenant_id, r.purpose, r.method, r.path, r.body, r.outcome, r.star
 
 -- name: open_members
 -- Those without an outcome; all of them if $2.
-select m.position, m.document_id, m.sent, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.attempts,
+select m.position, m.document_id, m.sent, m.code as refused_code, m.said as refused_said, m.hint as refused_hint, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.attempts,
        d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id, d.batch_limit, c.code as connection_code,
        coalesce(d.target, d.source, case when d.kind = 'invoice' then d.lago_id end) as room, k.facts::text as customer_facts
   from member m join document d on d.id = m.document_id join connection c on c.id = d.connection_id
@@ -211,9 +211,20 @@ update request
 update member m set outcome = u.outcome from unnest($2::smallint[], $3::text[]) as u (position, outcome)
  where m.request_id = $1 and m.position = u.position;
 
+-- name: keep_refusals
+update member m set code = u.code, said = u.said, hint = u.hint
+  from unnest($2::smallint[], $3::text[], $4::text[], $5::text[]) as u (position, code, said, hint)
+ where m.request_id = $1 and m.position = u.position;
+
 -- name: claimed_ids
 select d.xero_id, d.id, d.lago_id from document d
  where d.tenant_id = $1 and d.kind = $2 and d.xero_id = any($3::uuid[]) and d.id <> all($4::bigint[]);
+
+-- name: claimed_payments
+-- Payments that are other documents' already, or counted as theirs.
+select p.id from unnest($2::uuid[]) as p (id)
+ where exists (select from document d where d.tenant_id = $1 and d.kind in ('payment', 'refund') and d.xero_id = p.id)
+    or exists (select from document d where d.tenant_id = $1 and d.by_hand = p.id and d.id <> all($3::bigint[]));
 
 -- name: settle_documents
 update document d
@@ -222,10 +233,11 @@ update document d
        xero_net = coalesce(u.net, d.xero_net), xero_tax = coalesce(u.tax, d.xero_tax),
        xero_total = coalesce(u.total, d.xero_total), xero_due = coalesce(u.due, d.xero_due),
        ready_at = case when u.state = 'ready' then now() else d.ready_at end,
-       accepted_at = coalesce(d.accepted_at, now()), batch_limit = null, code = null, said = null, hint = null
+       accepted_at = coalesce(d.accepted_at, now()), batch_limit = null, code = null, said = null, hint = null,
+       by_hand = u.by_hand
   from unnest($1::bigint[], $2::uuid[], $3::bytea[], $4::text[], $5::text[], $6::boolean[], $7::text[],
-              $8::numeric[], $9::numeric[], $10::numeric[], $11::numeric[])
-       as u (id, xero_id, synced, state, cause, drift, status, net, tax, total, due)
+              $8::numeric[], $9::numeric[], $10::numeric[], $11::numeric[], $12::uuid[])
+       as u (id, xero_id, synced, state, cause, drift, status, net, tax, total, due, by_hand)
  where d.id = u.id;
 
 -- name: unsend_documents

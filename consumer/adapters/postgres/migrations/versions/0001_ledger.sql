@@ -158,6 +158,7 @@ create table document (
   hint text,
   failed_at timestamptz,
   xero_id uuid,
+  by_hand uuid, -- a payment that a person entered in Xero in its place
   number text,
   xero_status text,
   currency text,
@@ -174,6 +175,7 @@ create table document (
 ) with (fillfactor = 70);
 
 create unique index document_xero on document (tenant_id, kind, xero_id) where kind <> 'contact';
+create unique index document_by_hand on document (tenant_id, by_hand) where by_hand is not null;
 create index document_ready on document (tenant_id, kind, step, lane, ready_at, id) where state = 'ready';
 create index document_cause on document (cause, id) where cause is not null;
 create index document_until on document (wait_until) where state = 'waiting' and wait_until is not null;
@@ -216,7 +218,10 @@ create table member (
   position smallint not null,
   document_id bigint not null references document,
   sent bytea,
-  outcome text, -- null while open; accepted, adopted, found, refused, dissolved
+  outcome text, -- null while open; accepted, adopted, found, by_hand, refused, dissolved
+  code text, -- with said and hint: what Xero refused it with, while it is looked whether that is all
+  said text,
+  hint text,
   primary key (request_id, position)
 );
 

@@ -1,0 +1,244 @@
+"""Payments that a person has entered in Xero: each counts as the one that Lago tells of, and stays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import date, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from consumer.domain.operations import Method
+from consumer.ports import Call
+from consumer.sandbox.lago import RandomChoices
+from consumer.sandbox.services import PostgresService
+from consumer.sandbox.xero.books import Invoice, Payment
+from tests.lives.delivery import Batch, Delivery, as_record
+from tests.lives.lago import REGIMES, Bill, Life, Message, Wires
+from tests.lives.stage import Stage, stage
+
+Row = dict[str, Any]
+
+
+class Prompt(RandomChoices):
+    """A Lago that is never late and grants no extras."""
+
+    def chance(self, percent: int) -> bool:
+        return False
+
+
+@pytest.fixture(scope="module")
+async def theatre(
+    postgres_service: PostgresService, database_template: str
+) -> AsyncIterator[Stage]:
+    url = await postgres_service.create_database(template=database_template)
+    async with stage(url) as opened:
+        yield opened
+    await postgres_service.drop_database(url)
+
+
+@pytest.fixture
+async def posted(theatre: Stage) -> tuple[Life, Bill]:
+    """An invoice that Xero has."""
+    life = Life(Prompt(Random(7)), "EUR", Wires(receipts=True))
+    bill = life.bill("one_off", REGIMES[0])
+    records = tuple(as_record(one, n) for n, one in enumerate(life.messages))
+    await theatre.live(Delivery((Batch(records, sends=True, seconds=0.0),), {}, ()))
+    return life, bill
+
+
+async def told(theatre: Stage, life: Life, since: int = 0) -> None:
+    """The messages from ``since`` on are delivered, and all comes to rest."""
+    new: list[Message] = life.messages[since:]
+    await theatre.books.ingest.store([as_record(one, since + n) for n, one in enumerate(new)])
+    await theatre.rest(5_000.0)
+
+
+async def entered(
+    theatre: Stage, amount: Decimal, *, days: int = 0, on: str = "Invoice"
+) -> Payment:
+    """What a person enters: so much on the only invoice or credit note, ``days`` after Lago's."""
+    xero = theatre.xero
+    notes = list(xero.credit_notes.values())
+    id = notes[0].credit_note_id if on == "CreditNote" else the_invoice(theatre).invoice_id
+    day = date.fromisoformat("2026-05-04") + timedelta(days=days)
+    before = set(xero.payments)
+    element = {
+        on: {f"{on}ID": id},
+        "Account": {"Code": "880"},
+        "Date": day.isoformat(),
+        "Amount": float(amount),
+        "Reference": "bank",
+    }
+    await written(theatre, "PUT", "Payments?summarizeErrors=false", {"Payments": [element]})
+    [new] = set(xero.payments) - before
+    return xero.payments[new]
+
+
+async def written(theatre: Stage, method: Method, path: str, body: Row) -> None:
+    """A call of the person's own to Xero."""
+    token = await theatre.caller.token(theatre.tenant, 1)
+    assert token is not None
+    call = Call(
+        tenant_id=theatre.tenant,
+        token=token,
+        method=method,
+        path=path,
+        body=json.dumps(body).encode(),
+        idempotency_key=str(uuid4()),
+        if_modified_since=None,
+        first_byte_by=float("inf"),
+        timeout=60.0,
+    )
+    assert (await theatre.accounting.call(call)).status == 200
+
+
+async def forgotten(theatre: Stage, kind: str) -> None:
+    """The ledger knows nothing of what it has posted of that kind, and sends it again."""
+    await theatre.books.database.execute(
+        "update document set xero_id = null, synced = null, state = 'ready', ready_at = now() "
+        "where kind = $1",
+        kind,
+    )
+    await theatre.books.database.execute("update tenant set due_at = now()")
+    await theatre.rest(5_000.0)
+
+
+def the_invoice(theatre: Stage) -> Invoice:
+    [invoice] = theatre.xero.invoices.values()
+    return invoice
+
+
+async def payments(theatre: Stage, kind: str = "payment") -> list[Row]:
+    return await theatre.books.documents(kind=kind)
+
+
+async def announced(theatre: Stage) -> list[str]:
+    rows = await theatre.books.database.fetch("select code from outbox order by id")
+    return [row["code"] for row in rows]
+
+
+async def findings(theatre: Stage) -> list[tuple[str, str]]:
+    rows = await theatre.books.database.fetch("select class, xero_id from finding order by id")
+    return [(row["class"], str(row["xero_id"])) for row in rows]
+
+
+@pytest.mark.parametrize("days", [-7, 0, 7])
+async def test_a_payment_entered_by_hand_counts_as_the_one_that_lago_tells_of(
+    theatre: Stage, posted: tuple[Life, Bill], days: int
+) -> None:
+    life, bill = posted
+    told_before = len(life.messages)
+    life.pay(bill, bill.open, "provider")
+    theirs = await entered(theatre, the_invoice(theatre).total, days=days)
+    await told(theatre, life, told_before)
+    [document] = await payments(theatre)
+    assert (document["state"], document["cause"]) == ("synced", "paid_by_hand")
+    assert (document["xero_id"], str(document["by_hand"])) == (None, theirs.payment_id)
+    assert len(theatre.xero.payments) == 1
+    assert (await findings(theatre), await announced(theatre)) == (
+        [("paid_by_hand", theirs.payment_id)],
+        [],
+    )
+
+
+@pytest.mark.parametrize("days", [-8, 8])
+async def test_one_of_another_week_is_another_payment(
+    theatre: Stage, posted: tuple[Life, Bill], days: int
+) -> None:
+    life, bill = posted
+    told_before = len(life.messages)
+    life.pay(bill, bill.open, "provider")
+    await entered(theatre, the_invoice(theatre).total, days=days)
+    await told(theatre, life, told_before)
+    [document] = await payments(theatre)
+    assert (document["state"], document["code"]) == ("failed", "document_not_open")
+    assert "Authorised documents" in document["said"], "Xero's own words are kept"
+    assert await announced(theatre) == ["document_not_open"]
+
+
+async def test_one_of_a_persons_counts_for_one_of_lagos(
+    theatre: Stage, posted: tuple[Life, Bill]
+) -> None:
+    """Half by hand, and two halves of Lago's: one of them is posted, the other is there."""
+    life, bill = posted
+    told_before, half = len(life.messages), bill.open // 2
+    life.pay(bill, half, "provider")
+    life.pay(bill, half, "provider")
+    theirs = await entered(theatre, Decimal(half) / 100)
+    await told(theatre, life, told_before)
+    causes = sorted(str(one["cause"]) for one in await payments(theatre))
+    assert causes == ["None", "paid_by_hand"]
+    assert {one["state"] for one in await payments(theatre)} == {"synced"}
+    amounts = [one.amount for one in theatre.xero.payments.values()]
+    assert amounts == [theirs.amount] * 2
+
+
+async def test_what_was_entered_in_one_sum_is_neither_of_two(
+    theatre: Stage, posted: tuple[Life, Bill]
+) -> None:
+    life, bill = posted
+    told_before = len(life.messages)
+    life.pay(bill, bill.open // 4, "provider")
+    life.pay(bill, bill.open, "provider")
+    await entered(theatre, the_invoice(theatre).total)
+    await told(theatre, life, told_before)
+    assert {one["code"] for one in await payments(theatre)} == {"document_not_open"}
+    assert len(theatre.xero.payments) == 1
+
+
+async def test_a_persons_payment_stays_when_lago_takes_its_own_back(
+    theatre: Stage, posted: tuple[Life, Bill]
+) -> None:
+    life, bill = posted
+    told_before = len(life.messages)
+    life.request([bill])
+    theirs = await entered(theatre, the_invoice(theatre).total)
+    await told(theatre, life, told_before)
+    assert [one["cause"] for one in await payments(theatre)] == ["paid_by_hand"]
+    bounced = len(life.messages)
+    life.pass_time(60)
+    life.bounce(life.payments[0])
+    await told(theatre, life, bounced)
+    [document] = await payments(theatre)
+    assert (document["state"], document["by_hand"]) == ("skipped", None)
+    assert theatre.xero.payments[theirs.payment_id].status == "AUTHORISED"
+    assert await announced(theatre) == ["paid_by_hand"]
+
+
+async def test_our_own_payment_is_adopted_by_its_marker(
+    theatre: Stage, posted: tuple[Life, Bill]
+) -> None:
+    """It arrived after it had been given up, as only its Reference tells."""
+    life, bill = posted
+    told_before = len(life.messages)
+    life.pay(bill, bill.open, "provider")
+    await told(theatre, life, told_before)
+    [ours] = theatre.xero.payments.values()
+    await forgotten(theatre, "payment")
+    [document] = await payments(theatre)
+    assert (document["state"], str(document["xero_id"])) == ("synced", ours.payment_id)
+    assert (document["cause"], await findings(theatre)) == (None, [])
+    assert len(theatre.xero.payments) == 1
+
+
+async def test_a_refund_entered_by_hand_counts_as_lagos(
+    theatre: Stage, posted: tuple[Life, Bill]
+) -> None:
+    life, bill = posted
+    told_before = len(life.messages)
+    life.pay(bill, bill.open, "provider")
+    [fee] = bill.said["fees"]
+    life.credit(bill, {fee["lago_id"]: fee["amount_cents"]}, lambda _, paid: (0, paid))
+    await told(theatre, life, told_before)
+    [ours] = [one for one in theatre.xero.payments.values() if one.credit_note_id]
+    await written(theatre, "POST", f"Payments/{ours.payment_id}", {"Status": "DELETED"})
+    theirs = await entered(theatre, ours.amount, on="CreditNote")
+    await forgotten(theatre, "refund")
+    [refund] = await payments(theatre, "refund")
+    assert (refund["cause"], str(refund["by_hand"])) == ("paid_by_hand", theirs.payment_id)
+    assert len(theatre.xero.payments) == 3
