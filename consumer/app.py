@@ -36,6 +36,7 @@ from consumer.adapters.xero_auth import IdentityServer, XeroTokens
 from consumer.announce import Announcer
 from consumer.apply import ChartReader, ChartWatch
 from consumer.config import Settings
+from consumer.deliver.auditing import Auditor
 from consumer.deliver.calling import Caller, Measured
 from consumer.deliver.resolving import Resolver
 from consumer.deliver.sending import Sender
@@ -180,7 +181,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
             caller.token, metrics, clocks,
         )  # fmt: skip
         prune = _pruning(Pruner(db, settings.keeping()), metrics) if settings.prune else None
-        tender = Tender(ledger, caller, metrics, clocks, on_work, charts.run_once, prune)
+        auditor = Auditor(ledger, caller, budget, metrics, clocks, on_work)
+        tender = Tender(
+            ledger, caller, metrics, clocks, on_work, charts.run_once, auditor.run_once, prune
+        )
         resolver = Resolver(ledger, caller, budget, metrics, clocks, on_work)
         source = KafkaSource(
             settings.cluster(),

@@ -29,11 +29,11 @@ from consumer.domain.lookup import (
 from consumer.domain.matching import (
     BY_HAND_WITHIN,
     Mismatch,
-    match_allocation,
+    match_allocations,
     match_by_hand,
     match_contact,
     match_numbered,
-    match_payment,
+    match_payments,
     match_removed,
 )
 from consumer.domain.operations import OPERATIONS
@@ -99,10 +99,10 @@ class LookUps:
         """Xero keeps payments apart by nothing, so one may be made twice: it counts as absent only
         once neither the call nor a repetition under its key can still arrive."""
         saved = await self._sweep(doubtful, payment_sweep_path)
-        matches = {m.position: match_payment(m.element, saved) for m in doubtful.members}
+        matches = {m.position: match_payments(m.element, saved) for m in doubtful.members}
         if doubtful.final:
-            return {n: one if one is not None else Absent() for n, one in matches.items()}
-        return {n: one for n, one in matches.items() if one is not None}
+            return {n: found[0] if found else Absent() for n, found in matches.items()}
+        return {n: found[0] for n, found in matches.items() if found}
 
     async def _entered(self, doubtful: Doubtful) -> dict[int, Sighting]:
         """By what is on the documents that they were to pay: Xero said that not so much is open."""
@@ -119,17 +119,31 @@ class LookUps:
     async def _allocations(self, doubtful: Doubtful, *, gone: bool) -> dict[int, Sighting]:
         """By their credit note, which names all of its own; ``gone``: were they to be removed?"""
         [member] = doubtful.members
-        note = "/".join(doubtful.frozen.path.split("/")[:2])
-        reply = await self.call(doubtful, "GET", note, "lookup", None)
-        found = self._found(parse_allocations(reply))
+        saved = await self._of_note(doubtful)
         if gone:
-            there = any(one.xero_id == member.xero_id for one in found.saved)
+            there = any(one.xero_id == member.xero_id for one in saved)
             removed = None if there or member.xero_id is None else Saved(member.xero_id)
             return {member.position: removed or Absent()}
-        match = match_allocation(member.element, found.saved)
-        if match is not None:
+        for match in match_allocations(member.element, saved):
             return {member.position: match}
         return {member.position: Absent()} if doubtful.final else {}
+
+    async def _of_note(self, doubtful: Doubtful) -> Sequence[Saved]:
+        """The allocations of the credit note that the request takes from."""
+        note = "/".join(doubtful.frozen.path.split("/")[:2])
+        reply = await self.call(doubtful, "GET", note, "lookup", None)
+        return self._found(parse_allocations(reply)).saved
+
+    async def all_of(self, doubtful: Doubtful) -> dict[int, Sequence[Saved]]:
+        """Everything that Xero has of each payment, refund or allocation, by position.
+
+        Raises as ``call`` does.
+        """
+        if OPERATIONS[doubtful.frozen.purpose].kind == "allocation":
+            saved = await self._of_note(doubtful)
+            return {m.position: match_allocations(m.element, saved) for m in doubtful.members}
+        swept = await self._sweep(doubtful, payment_sweep_path)
+        return {m.position: match_payments(m.element, swept) for m in doubtful.members}
 
     async def _read(
         self, doubtful: Doubtful, paths: Sequence[str], *, single: bool = False
@@ -234,8 +248,9 @@ def _numbered(member: Sent, saved: Sequence[Saved]) -> Sighting:
 
 
 def _entered(member: Sent, saved: Sequence[Saved]) -> Sighting:
-    ours = match_payment(member.element, saved)
-    return ours or ByHand(tuple(match_by_hand(member.element, saved)))
+    for ours in match_payments(member.element, saved):
+        return ours
+    return ByHand(tuple(match_by_hand(member.element, saved)))
 
 
 def _contact(member: Sent, saved: Sequence[Saved]) -> Sighting:

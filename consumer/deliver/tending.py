@@ -1,4 +1,4 @@
-"""Tending: what is looked at now and then: releases, ended waits, consents, charts, what to prune."""
+"""Tending: what is looked at now and then: releases, ended waits, consents, charts, audits, pruning."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ RENEW_LOOKS = 60
 """Looks for work between two looks for consents to renew."""
 CHART_LOOKS = 60
 """Looks for work between two looks for charts to read again."""
+AUDIT_LOOKS = 10
+"""Looks for work between two looks for requests to audit."""
 PRUNE_LOOKS = 86_400
 """Looks for work between two passes of pruning; within a pass there is one between two pages."""
 
@@ -45,6 +47,7 @@ class Tender:
         clocks: Clocks,
         on_work: Callable[[], None],
         refresh_chart: Callable[[], Awaitable[int]],
+        audit: Callable[[], Awaitable[int]],
         prune: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self.ledger = ledger
@@ -53,6 +56,7 @@ class Tender:
         self.clocks = clocks
         self.on_work = on_work
         self.refresh_chart = refresh_chart
+        self.audit = audit
         self.prune = prune
         self._wake = asyncio.Event()
 
@@ -66,8 +70,10 @@ class Tender:
             tasks.create_task(self._every(stop, self._release, wake=self._wake))
             tasks.create_task(self._every(stop, self._expire))
             tasks.create_task(self._every(stop, self._renew, rests=RENEW_LOOKS))
-            charts = partial(self._chart, stop)
+            charts = partial(self._cut_off, stop, self.refresh_chart)
             tasks.create_task(self._every(stop, charts, rests=CHART_LOOKS))
+            audits = partial(self._cut_off, stop, self.audit)
+            tasks.create_task(self._every(stop, audits, rests=AUDIT_LOOKS))
             if self.prune is not None:
                 tasks.create_task(self._prune(stop, self.prune))
 
@@ -106,9 +112,9 @@ class Tender:
         count_fates(self.metrics, fates)
         return len(fates) + await self.ledger.end_patience(WAITS)
 
-    async def _chart(self, stop: asyncio.Event) -> int:
+    async def _cut_off(self, stop: asyncio.Event, work: Callable[[], Awaitable[int]]) -> int:
         """It only reads, and may have to wait for its turn: a stop cuts it off."""
-        return await unless(stop, self.refresh_chart(), 0)
+        return await unless(stop, work(), 0)
 
 
 async def _tried(work: Awaitable[T], failed: F) -> T | F:

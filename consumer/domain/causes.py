@@ -57,6 +57,11 @@ TAKEN_BACK = frozenset(
 )
 """Causes of what Lago has taken back: posted, it is taken back in Xero too."""
 
+SURPLUS = "surplus"
+"""Xero has it once too often: of what is to be removed there, and of what was."""
+REMOVED = TAKEN_BACK | {SURPLUS}
+"""Causes of what is removed from Xero."""
+
 PLANNING = "plan:"
 """Begins the causes of what waits for nothing but being planned again."""
 PATIENCE_OVER = "plan:due:"

@@ -36,6 +36,12 @@ class Clocks:
     scale: float = 1.0
     """What all of them have been multiplied by."""
 
+    @property
+    def audit_after(self) -> float:
+        """From the freeze: a request that was once in doubt is looked at again, for what may have arrived
+        after it had been settled. By then nothing of it can arrive any more."""
+        return self.freeze_to_first_byte + self.call_timeout + self.key_life + self.stretched(25)
+
     def scaled(self, factor: float) -> Clocks:
         """All of them multiplied by ``factor`` (> 0)."""
         return Clocks(**{name: seconds * factor for name, seconds in asdict(self).items()})

@@ -20,6 +20,9 @@ IMMUTABLE: frozenset[str] = frozenset({"invoice", "credit_note", "allocation", "
 
 OFFSET = "offset"
 """The part of a document that allocates a credit note to the invoice it corrects."""
+SURPLUS_PART = "surplus:"
+"""Begins the parts of documents that nothing of Lago's asks for: what Xero has of another one once too
+often, to be removed there; the rest of the part is its id in Xero."""
 _OBJECT: Mapping[DocumentKind, ObjectKind] = {
     "contact": "customer",
     "invoice": "invoice",
@@ -118,7 +121,7 @@ def rest(kind: str, now: Stands, planned: Planned | None = None) -> Rest:
             until = planned.until if planned is not None else None
             return Rest("waiting" if waits else "skipped", hold, until)
         stays = hold if planned is None else planned.stays
-        if stays is None or stays in causes.TAKEN_BACK:
+        if stays is None or stays in causes.REMOVED:
             return Rest("ready", hold)
         return Rest("synced", stays)
     if wanted == now.synced:

@@ -23,6 +23,7 @@ _HELD = {
     causes.REFUND_NOT_BEGUN: "Lago has not begun the refund",
     causes.ELSEWHERE: "the credit note is in another Xero organisation",
     causes.DEDUCTED: "its invoice has the credit as a negative line",
+    causes.SURPLUS: "Xero had it once too often; that one has been removed",
     causes.NOTHING_CHARGED: "Lago voided it; nothing was due on it, and Xero voids no paid invoice",
     causes.VOID_REFUSED: "Lago voided it, but Xero keeps it; a person must decide",
     causes.VOID_WITH_MONEY: "Lago voided it, but money was received on it; a person must decide",
@@ -78,6 +79,8 @@ def explain_finding(name: str, facts: Mapping[str, Any], xero_id: UUID | None = 
             return f"contact {xero_id} is left in Xero: Lago links the customer to contact {linked}"
         case "paid_by_hand":
             return f"payment {xero_id}, entered in Xero by hand, counts as this one"
+        case "surplus" if facts.get("removed"):
+            return f"Xero had {xero_id} beside what was asked for; it is removed by itself"
         case "surplus":
             return f"Xero has {xero_id} beside what was asked for: remove what is too much there"
         case "totals_differ":

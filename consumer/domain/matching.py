@@ -86,28 +86,27 @@ def match_contact(contact_number: str, found: Iterable[Saved]) -> Saved | None:
     return next((one for one in same if one.status != "ARCHIVED"), same[0] if same else None)
 
 
-def match_allocation(frozen: bytes, found: Iterable[Saved]) -> Saved | None:
-    """The allocation that the frozen element made: to the same invoice, of the same amount."""
+def match_allocations(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
+    """Those that the frozen element may have made: to the same invoice, of the same amount."""
     sent = parse(frozen)
     target = _id_of(sent, "Invoice", "InvoiceID")
-    for one in found:
-        if str(one.target_id) == target and one.total == amount(sent.get("Amount")):
-            return one
-    return None
+    same = (target, amount(sent.get("Amount")))
+    return [one for one in found if (str(one.target_id), one.total) == same]
 
 
-def match_payment(frozen: bytes, found: Iterable[Saved]) -> Saved | None:
-    """The payment that the frozen element made, by its Reference, which ends in our marker.
+def match_payments(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
+    """Those that the frozen element has made, by its Reference, which ends in our marker.
 
     The amount and the document must agree as well; one that was deleted is none.
     """
     sent = parse(frozen)
     target = _id_of(sent, "Invoice", "InvoiceID") or _id_of(sent, "CreditNote", "CreditNoteID")
-    for one in found:
-        same = one.number == sent.get("Reference") and str(one.target_id) == target
-        if same and one.total == amount(sent.get("Amount")) and one.status not in GONE:
-            return one
-    return None
+    same = (sent.get("Reference"), target, amount(sent.get("Amount")))
+    return [
+        one
+        for one in found
+        if (one.number, str(one.target_id), one.total) == same and one.status not in GONE
+    ]
 
 
 def match_by_hand(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:

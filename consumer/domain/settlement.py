@@ -128,6 +128,8 @@ class Settlement:
         self.replanned: list[Member] = []
         """To be planned anew: contacts that Lago has linked while they were being created, and what
         it has told another amount of."""
+        self.surpluses: list[tuple[Member, UUID]] = []
+        """What Xero has of ours once too often, to be removed there."""
         self.closed: list[tuple[int, str]] = []
         """Positions whose outcome is known, and which it is."""
 
@@ -190,13 +192,37 @@ class Settlement:
         posted = member.stands.xero_id
         if member.sent is None or posted == answer.xero_id:
             return
-        if posted is not None or member.kind in REMADE:
-            refusal = Refusal(
-                "surplus",
-                f"Xero saved {answer.xero_id} after its request had been given up.",
-                "Look whether Xero has it twice, and remove the one that is too much.",
-            )
-            self._notice(member, answer, "surplus", {}, refusal)
+        if member.kind in REMADE:
+            self.beyond(member, [answer])
+        elif posted is not None:
+            self._too_much(member, answer, ours=False)
+
+    def beyond(self, member: Member, found: Sequence[Saved], *, ours: bool = True) -> None:
+        """What Xero has of the document and no document of ours has: the first is it, if Xero's is not
+        known, nothing is under way and Lago still wants it so; the others are too much.
+
+        Args:
+            ours: certainly, and not a person's that looks like it.
+        """
+        now, others = member.stands, list(found)
+        unknown = now.xero_id is None and now.state != "sending" and now.wanted is not None
+        if others and unknown and now.wanted == member.sent:
+            self.keep(member, others.pop(0), "adopted")
+        for one in others:
+            self._too_much(member, one, ours=ours)
+
+    def _too_much(self, member: Member, answer: Saved, *, ours: bool) -> None:
+        """Removed where it is a payment or an allocation of ours, and told in any case."""
+        if ours:
+            self.surpluses.append((member, answer.xero_id))
+        refusal = Refusal(
+            "surplus",
+            f"Xero has {answer.xero_id} beside the document: its request was carried out twice.",
+            "It is removed by itself; if that fails, it is told, and to be removed by hand."
+            if ours
+            else "Look whether Xero has it twice, and remove the one that is too much.",
+        )
+        self._notice(member, answer, "surplus", {"removed": True} if ours else {}, refusal)
 
     def _compare(self, member: Member, answer: Saved) -> None:
         """Xero's totals against those sent; a difference is synced, recorded and announced."""

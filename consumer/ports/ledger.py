@@ -140,6 +140,15 @@ class Ledger(Protocol):
     async def resolve(self, request_id: UUID, sightings: Mapping[int, Sighting]) -> Sequence[Fate]:
         """Record what a look-up showed, by position."""
 
+    async def take_audit(self) -> Doubtful | None:
+        """Claim one that was once in doubt and carries what Xero does not keep apart, to look whether
+        Xero has more of it than the ledger; None if none is due."""
+
+    async def audited(
+        self, request_id: UUID, found: Mapping[int, Sequence[Saved]]
+    ) -> Sequence[Fate]:
+        """Record all that Xero has of it, by position: what the ledger does not know is removed."""
+
     async def postpone(self, request_id: UUID, seconds: float) -> None:
         """Look again later."""
 

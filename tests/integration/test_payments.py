@@ -373,7 +373,9 @@ async def test_a_payment_that_is_refused_with_its_whole_request_is_absent_at_onc
         assert doubtful.final == final
 
 
-async def test_an_answer_to_a_payment_that_was_given_up_is_told(database_url: str) -> None:
+async def test_an_answer_to_a_payment_that_was_given_up_is_told_and_removed(
+    database_url: str,
+) -> None:
     """Its process stood still too long; meanwhile the payment was made once more."""
     async with books(database_url) as b:
         [invoice] = await b.posted()
@@ -382,12 +384,15 @@ async def test_an_answer_to_a_payment_that_was_given_up_is_told(database_url: st
         await b.ledger.settle(first.request_id, None, None)
         await b.database.execute("update document set ready_at = now() where state = 'ready'")
         await b.accept(await b.freeze())
-        answer = Answered((Saved(uuid4()),))
+        late = uuid4()
         for _ in range(2):
+            answer = Answered((Saved(late),))
             await b.ledger.settle(first.request_id, answer, Reply(200, b""))
-        [document] = await _payments(b)
-        assert document["state"] == "synced"
+        document, surplus = await _payments(b)
+        assert (document["state"], surplus["state"]) == ("synced", "ready")
         assert [r["code"] for r in await b.database.fetch("select code from outbox")] == ["surplus"]
+        frozen = await b.freeze()
+        assert frozen.path == f"Payments/{late}"
 
 
 async def _figure_told(b: Books, cents: int) -> Json:

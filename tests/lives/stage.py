@@ -21,6 +21,7 @@ from consumer.adapters.xero_auth import (
     IdentityServer,
     XeroTokens,
 )
+from consumer.deliver.auditing import Auditor
 from consumer.deliver.calling import Caller
 from consumer.deliver.resolving import Resolver
 from consumer.deliver.sending import Sender
@@ -75,7 +76,7 @@ _FORGET = "; ".join(
     )
 )  # fmt: skip
 _MOVED = (
-    ("request", ("started_at", "deadline_at", "answered_at", "look_at")),
+    ("request", ("started_at", "deadline_at", "answered_at", "look_at", "audit_at")),
     ("document", ("wait_until", "ready_at")),
     ("tenant", ("due_at", "blocked_until", "foreign_until", "day_left_at")),
 )
@@ -88,6 +89,7 @@ select extract(epoch from least(
   (select min(wait_until) from document where state = 'waiting'),
   (select min(ready_at) from document where state = 'ready' and ready_at > now()),
   (select min(look_at) from request where outcome is null),
+  (select min(audit_at) from request where outcome is not null),
   (select min(blocked_until) from tenant where blocked_until > now())) - now())::float as wait
 """
 
@@ -131,6 +133,7 @@ class Stage:
     accounting: Faulty
     sender: Sender
     resolver: Resolver
+    auditor: Auditor
     caller: Caller
 
     def __repr__(self) -> str:
@@ -204,6 +207,7 @@ class Stage:
         for request_id, _ in await ledger.doubtful(20, 20, []):
             moved = True
             await self.resolver._resolve(request_id)
+        moved = bool(await self.auditor.run_once()) or moved
         moved = bool(await ledger.expire(200)) or moved
         return bool(await ledger.end_patience(200)) or moved
 
@@ -256,7 +260,8 @@ async def stage(url: str) -> AsyncIterator[Stage]:
         metrics = Metrics()
         sender = Sender(ledger.ledger, caller, metrics, clocks, on_accepted=lambda: None)
         resolver = Resolver(ledger.ledger, caller, ledger.budget, metrics, clocks, lambda: None)
-        yield Stage(ledger, world, clock, accounting, sender, resolver, caller)
+        auditor = Auditor(ledger.ledger, caller, ledger.budget, metrics, clocks, lambda: None)
+        yield Stage(ledger, world, clock, accounting, sender, resolver, auditor, caller)
 
 
 _ACCEPT = {"Accept": "application/json"}

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from consumer.domain.answers import Refusal, Saved
-from consumer.domain.documents import Stands
+from consumer.domain.documents import Stands, State
 from consumer.domain.settlement import GIVE_UP_ALONE, Member, Settlement
 from schemas import lago
 
@@ -146,7 +146,6 @@ def test_a_document_alone_without_an_outcome_is_tried_a_few_times() -> None:
 @pytest.mark.parametrize(
     ("kind", "posted", "told"),
     [
-        ("payment", None, True),
         ("payment", THERE, True),
         ("payment", HERE, False),
         ("invoice", None, False),
@@ -159,3 +158,25 @@ def test_an_answer_after_the_end_tells_of_what_is_too_much(
     s = settlement()
     s.late(member(kind, stands=Stands("ready", None, A, None, posted)), Saved(HERE))
     assert [n.finding for n in s.noticed] == ["surplus"] * told
+    removed = told and kind == "payment"
+    assert [xero_id for _, xero_id in s.surpluses] == [HERE] * removed
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted", "kept"),
+    [
+        ("ready", A, True),
+        ("failed", A, True),
+        ("sending", A, False),
+        ("ready", B, False),
+        ("skipped", None, False),
+    ],
+)
+def test_the_first_that_xero_has_counts_where_the_ledger_has_none(
+    state: State, wanted: bytes | None, kept: bool
+) -> None:
+    s = settlement()
+    s.beyond(member("payment", stands=Stands(state, None, wanted)), [Saved(HERE), Saved(THERE)])
+    assert [one.xero_id for one in s.kept] == [HERE] * kept
+    left = [THERE] if kept else [HERE, THERE]
+    assert [xero_id for _, xero_id in s.surpluses] == left

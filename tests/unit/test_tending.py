@@ -40,7 +40,7 @@ async def test_a_stop_does_not_wait_for_a_chart() -> None:
         return 1
 
     idle: Any = Idle()
-    tender = Tender(idle, idle, Metrics(), Clocks(), lambda: None, refresh)
+    tender = Tender(idle, idle, Metrics(), Clocks(), lambda: None, refresh, _never)
     running = asyncio.create_task(tender.run(stop))
     await reading.wait()
     stop.set()
@@ -60,7 +60,7 @@ async def test_charts_are_read_one_after_another_while_any_is_due() -> None:
 
     idle: Any = Idle()
     await asyncio.wait_for(
-        Tender(idle, idle, Metrics(), Clocks(), lambda: None, refresh).run(stop), 5
+        Tender(idle, idle, Metrics(), Clocks(), lambda: None, refresh, _never).run(stop), 5
     )
     assert due == []
 
@@ -72,7 +72,7 @@ async def _never() -> int:
 def _tender(prune: Callable[[], Awaitable[bool]], look: float) -> Tender:
     idle: Any = Idle()
     clocks = replace(Clocks(), look_for_work=look)
-    return Tender(idle, idle, Metrics(), clocks, lambda: None, _never, prune)
+    return Tender(idle, idle, Metrics(), clocks, lambda: None, _never, _never, prune)
 
 
 @pytest.mark.parametrize("error", [Unavailable("away"), ValueError("a fault")])

@@ -14,10 +14,14 @@ from consumer.adapters.postgres.failing import announce_documents
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.clocks import Clocks
 from consumer.domain.lookup import UNRESOLVED_AFTER, unresolved
-from consumer.domain.operations import elements_of
+from consumer.domain.operations import OPERATIONS, elements_of
+from consumer.domain.settlement import REMADE
 from consumer.ports import Doubtful, Frozen, Sent, Sink
 
 SQL = statements("ledger")
+
+AUDITED = [one.name for one in OPERATIONS.values() if one.step == "create" and one.kind in REMADE]
+"""What carries documents that Xero does not keep apart."""
 
 
 class Doubter:
@@ -53,7 +57,7 @@ class Doubter:
         looks = await conn.fetchval(SQL["look_failed"], request_id, timedelta(seconds=wait))
         if looks != UNRESOLVED_AFTER:
             return 0
-        rows = await conn.fetch(SQL["frozen_members"], request_id)
+        rows = await conn.fetch(SQL["frozen_members"], request_id, False)
         ids = [row["document_id"] for row in rows]
         errors = [unresolved(row["kind"], why) for row in rows]
         await announce_documents(conn, ids, errors, self.sinks)
@@ -61,9 +65,24 @@ class Doubter:
 
     async def _take(self, conn: Conn, request_id: UUID) -> Doubtful | None:
         lease = self.clocks.freeze_to_first_byte + self.clocks.call_timeout
-        taken = await conn.fetchval(SQL["take_request"], request_id, timedelta(seconds=lease))
-        if taken is None:
-            return None
+        audit = timedelta(seconds=self.clocks.audit_after)
+        taken = await conn.fetchval(
+            SQL["take_request"], request_id, timedelta(seconds=lease), AUDITED, audit
+        )
+        return await self._read(conn, request_id, closed=False) if taken is not None else None
+
+    async def take_audit(self) -> Doubtful | None:
+        """Claim one that was once in doubt and carries what Xero does not keep apart, to look whether
+        Xero has more of it than the ledger; None if none is due."""
+        return await self.database.run(self._take_audit)
+
+    async def _take_audit(self, conn: Conn) -> Doubtful | None:
+        lease = self.clocks.freeze_to_first_byte + self.clocks.call_timeout
+        taken = await conn.fetchval(SQL["take_audit"], timedelta(seconds=lease))
+        return await self._read(conn, taken, closed=True) if taken is not None else None
+
+    async def _read(self, conn: Conn, request_id: UUID, *, closed: bool) -> Doubtful:
+        """The request with its members: those without an outcome, or all."""
         row = await conn.fetchrow(
             SQL["doubted_request"],
             request_id,
@@ -71,7 +90,7 @@ class Doubter:
             timedelta(seconds=self.clocks.key_life),
         )
         assert row is not None
-        rows = await conn.fetch(SQL["frozen_members"], request_id)
+        rows = await conn.fetch(SQL["frozen_members"], request_id, closed)
         elements = elements_of(row["body"])
         members = tuple(
             _sent(m["position"], m["lago_id"], m["xero_id"], elements[m["position"]]) for m in rows

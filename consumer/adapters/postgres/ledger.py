@@ -43,6 +43,7 @@ class PostgresLedger:
         releaser = Releaser(database, planner, clocks=clocks, sinks=sinks)
         self.due, self.freeze = freezer.due, freezer.freeze
         self.settle, self.resolve = settler.settle, settler.resolve
+        self.take_audit, self.audited = doubter.take_audit, settler.audited
         self.doubtful, self.take_doubt = doubter.doubtful, doubter.take_doubt
         self.release, self.expire = releaser.release, releaser.expire
         self.end_patience = releaser.end_patience

@@ -105,7 +105,11 @@ class Releaser:
         if cause.startswith(PLANNING):
             # Planning leaves alone what is to be as it was, and what nobody asks for any more.
             planned = set(map(attrgetter(*_IDENTITY), asked))
-            free = [row["id"] for row in held if itemgetter(*_IDENTITY)(row) in planned]
+            free = [
+                row["id"]
+                for row in held
+                if row["surplus"] or itemgetter(*_IDENTITY)(row) in planned
+            ]
         else:
             free = [row["id"] for row in held if not row["unplanned"]]
             # Planning leaves a removal that failed as it is, but for what waits to be planned.

@@ -47,6 +47,32 @@ class Settler:
         """Record what a look-up showed, by position; the request closes when nothing is open."""
         return await self.database.run(lambda c: self._resolve(c, request_id, sightings))
 
+    async def audited(
+        self, request_id: UUID, found: Mapping[int, Sequence[Saved]]
+    ) -> Sequence[Fate]:
+        """Record all that Xero has of it, by position: what the ledger does not know is removed."""
+        return await self.database.run(lambda c: self._audited(c, request_id, found))
+
+    async def _audited(
+        self, conn: Conn, request_id: UUID, found: Mapping[int, Sequence[Saved]]
+    ) -> Sequence[Fate]:
+        request = await conn.fetchrow(SQL["lock_request"], request_id)
+        members = await _open_members(conn, request_id, closed=True)
+        if request is None or any(member.stands.state == "sending" for member in members):
+            return ()  # what is under way may have made it: looked at again
+        settlement = Settlement(self.clocks.backoff)
+        for member in members:
+            ids = [one.xero_id for one in found.get(member.position, ())]
+            rows = await conn.fetch(SQL["claimed_ids"], request["tenant_id"], member.kind, ids, [])
+            ours = {row["xero_id"] for row in rows}
+            beyond = [one for one in found.get(member.position, ()) if one.xero_id not in ours]
+            # An allocation bears no marker: a person's own may look like it.
+            settlement.beyond(member, beyond, ours=member.kind != "allocation")
+        fates = await self._write(conn, request_id, settlement)
+        await conn.execute(SQL["end_audit"], request_id)
+        await _wake(conn, request["tenant_id"], settlement)
+        return fates
+
     async def _settle(
         self, conn: Conn, request_id: UUID, verdict: Verdict | None, reply: Reply | None
     ) -> Sequence[Fate]:
@@ -54,7 +80,7 @@ class Settler:
         if request is None:
             return ()
         if request["outcome"] is not None:
-            return await self._late(conn, request_id, verdict)
+            return await self._late(conn, request_id, request["tenant_id"], verdict)
         tenant_id = request["tenant_id"]
         members = await _open_members(conn, request_id)
         if reply is not None or not isinstance(verdict, InDoubt):
@@ -94,7 +120,9 @@ class Settler:
         await _wake(conn, tenant_id, settlement)
         return fates
 
-    async def _late(self, conn: Conn, request_id: UUID, verdict: Verdict | None) -> Sequence[Fate]:
+    async def _late(
+        self, conn: Conn, request_id: UUID, tenant_id: UUID, verdict: Verdict | None
+    ) -> Sequence[Fate]:
         """An answer to what was settled without it: all that it can tell is that there is too much."""
         if not isinstance(verdict, Answered):
             return ()
@@ -106,7 +134,9 @@ class Settler:
             answer = verdict.elements[member.position]
             if isinstance(answer, Saved) and answer.xero_id not in told:
                 settlement.late(member, answer)
-        return await self._write(conn, request_id, settlement)
+        fates = await self._write(conn, request_id, settlement)
+        await _wake(conn, tenant_id, settlement)
+        return fates
 
     async def _elements(
         self,
@@ -247,6 +277,9 @@ class Settler:
                 for n in settlement.noticed
             ]
             await conn.execute(SQL["find"], *columns(found, 4))
+        if settlement.surpluses:
+            extra = [(member.document_id, xero_id) for member, xero_id in settlement.surpluses]
+            await conn.execute(SQL["insert_surplus"], *columns(extra, 2))
         if settlement.closed:
             await conn.execute(SQL["close_members"], request_id, *columns(settlement.closed, 2))
         if settlement.replanned:
@@ -264,7 +297,7 @@ class Settler:
 async def _wake(conn: Conn, tenant_id: UUID, settlement: Settlement) -> None:
     """There is something to send again, or at least a slot for what waits for one."""
     rests = [one.rest for one in settlement.kept] + [one.rest for one in settlement.unsent]
-    again = any(rest.state == "ready" for rest in rests)
+    again = bool(settlement.surpluses) or any(rest.state == "ready" for rest in rests)
     await conn.execute(SQL["wake" if again else "wake_waiting"], tenant_id)
 
 

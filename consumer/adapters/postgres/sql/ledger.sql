@@ -279,6 +279,15 @@ select d.connection_id, d.id, u.xero_id, u.class, u.facts
   from unnest($1::bigint[], $2::uuid[], $3::text[], $4::jsonb[]) as u (id, xero_id, class, facts)
   join document d on d.id = u.id;
 
+-- name: insert_surplus
+-- Documents that nothing of Lago's asks for: they are removed from Xero as any other is.
+insert into document (connection_id, tenant_id, kind, lago_id, part, target, source, customer_id, event_id,
+                      appended_at, synced, state, cause, ready_at, xero_id, currency, dated)
+select d.connection_id, d.tenant_id, d.kind, d.lago_id, 'surplus:' || u.xero_id, d.target, d.source, d.customer_id,
+       d.event_id, d.appended_at, '', 'ready', 'surplus', now(), u.xero_id, d.currency, d.dated
+  from unnest($1::bigint[], $2::uuid[]) as u (id, xero_id) join document d on d.id = u.id
+on conflict do nothing;
+
 -- name: surplus
 select xero_id from finding where document_id = any($1::bigint[]) and class = 'surplus';
 
@@ -332,14 +341,30 @@ select id, tenant_id
 
 -- name: take_request
 -- Whoever raises look_at looks; a pod that dies meanwhile leaves it to the next.
-update request set look_at = now() + $2::interval
+-- What Xero does not keep apart is looked at once more, at last.
+update request
+   set look_at = now() + $2::interval,
+       audit_at = case when doubt is distinct from 'already_paid' and purpose = any($3::text[])
+                       then started_at + $4::interval end
  where id = (select id from request where id = $1 and outcome is null and look_at <= now() for update skip locked)
 returning id;
+
+-- name: take_audit
+update request set audit_at = now() + $1::interval
+ where id = (select r.id from request r join tenant t on t.id = r.tenant_id
+               join authorisation a on a.id = t.authorisation_id and a.parked_at is null
+              where r.audit_at <= now() and r.outcome is not null
+                and (t.blocked_until is null or t.blocked_until <= now())
+              order by r.audit_at limit 1 for update of r skip locked)
+returning id;
+
+-- name: end_audit
+update request set audit_at = null where id = $1;
 
 -- name: frozen_members
 select m.position, m.document_id, d.kind, d.lago_id, d.xero_id
   from member m join document d on d.id = m.document_id
- where m.request_id = $1 and m.outcome is null order by m.position;
+ where m.request_id = $1 and (m.outcome is null or $2) order by m.position;
 
 -- name: next_release
 select id, cause, after, page from release order by id limit 1 for update skip locked;
@@ -347,9 +372,11 @@ select id, cause, after, page from release order by id limit 1 for update skip l
 -- name: held_by
 -- The documents that have this cause, a page at a time; only planning can release some of them: those
 -- without a home, skipped ones, those to be removed, and those whose plan is out of date.
-select id, kind, part, lago_id, target, connection_id, state = 'failed' and wanted is null as unremoved,
-       connection_id is null or state = 'skipped' or wanted is null or cause like 'plan:%' as unplanned
-  from document where cause = $1 and id > $2 order by id limit $3;
+select id, kind, part, lago_id, target, connection_id, surplus,
+       not surplus and state = 'failed' and wanted is null as unremoved,
+       not surplus and (connection_id is null or state = 'skipped' or wanted is null or cause like 'plan:%') as unplanned
+  from document cross join lateral (select part like 'surplus:%' as surplus) as s
+ where cause = $1 and id > $2 order by id limit $3;
 
 -- name: refused_of
 -- Documents of a connection or a tenant that Xero refused with this code, a page at a time.
@@ -362,8 +389,8 @@ select id from document
 with chosen as (select id from document where id = any($1::bigint[]) and cause = $2
                    and state in ('waiting', 'failed') order by id for update)
 update document d
-   set state = 'ready', cause = null, wait_until = null, ready_at = now(), attempts = 0,
-       code = null, said = null, hint = null
+   set state = 'ready', cause = case when part like 'surplus:%' then 'surplus' end, wait_until = null,
+       ready_at = now(), attempts = 0, code = null, said = null, hint = null
   from chosen where d.id = chosen.id
 returning d.id, d.kind, d.tenant_id;
 
@@ -384,7 +411,7 @@ update release set page = greatest(1, page / 10) where id = $1;
 delete from release where id = $1;
 
 -- name: prune_bodies
-update request set body = null
+update request set body = null, audit_at = null
  where id in (select id from request where body is not null and outcome is not null
                  and started_at < now() - $1::interval limit 1000);
 

@@ -204,12 +204,14 @@ create table request (
   looks smallint not null default 0, -- look-ups that told nothing
   resendable boolean not null default false,
   doubt text, -- why the outcome is unknown
+  audit_at timestamptz, -- once in doubt: when to look whether Xero has more of it than the ledger
   said text, -- by Xero, about the whole request
   correlation text
 );
 
 create index request_budget on request (tenant_id, started_at) include (answered_at, deadline_at);
 create index request_open on request (look_at) where outcome is null;
+create index request_audit on request (audit_at) where audit_at is not null;
 create index request_body on request (started_at) where body is not null and outcome is not null;
 create index request_over on request (started_at, id) where look_at is null;
 

@@ -1,0 +1,191 @@
+"""What Xero has twice of one payment: found once nothing can arrive any more, removed and told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from random import Random
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from consumer.domain.answers import Answered, Reply, Saved
+from consumer.domain.operations import Method
+from consumer.ports import Call
+from consumer.sandbox.lago import RandomChoices
+from consumer.sandbox.services import PostgresService
+from tests.lives.delivery import as_record
+from tests.lives.lago import REGIMES, Life, Wires
+from tests.lives.stage import Stage, stage
+
+Row = dict[str, Any]
+PAYMENT_CALL = 2
+"""After the contact's and the invoice's."""
+
+
+class Prompt(RandomChoices):
+    """A Lago that is never late and grants no extras."""
+
+    def chance(self, percent: int) -> bool:
+        return False
+
+
+@pytest.fixture(scope="module")
+async def theatre(
+    postgres_service: PostgresService, database_template: str
+) -> AsyncIterator[Stage]:
+    url = await postgres_service.create_database(template=database_template)
+    async with stage(url) as opened:
+        yield opened
+    await postgres_service.drop_database(url)
+
+
+async def paid(theatre: Stage, fault: str | None) -> None:
+    """A paid invoice in Xero; the payment's call suffers ``fault``, and is settled after it. Time stops
+    before its audit."""
+    life = Life(Prompt(Random(7)), "EUR", Wires(receipts=True))
+    bill = life.bill("one_off", REGIMES[0])
+    life.pay(bill, bill.open // 2, "provider")
+    records = tuple(as_record(one, n) for n, one in enumerate(life.messages))
+    await theatre._clean()
+    theatre.accounting.faults = {PAYMENT_CALL: fault} if fault else {}
+    theatre.accounting.calls = 0
+    await theatre.books.ingest.store(list(records))
+    await theatre.rest(470.0)
+
+
+async def repeated(theatre: Stage, purpose: str) -> None:
+    """The newest request of that kind arrives once more, under another key."""
+    [row] = await theatre.books.database.fetch(
+        "select method, path, body from request where purpose = $1 order by started_at desc limit 1",
+        purpose,
+    )
+    await written(theatre, row["method"], row["path"], row["body"])
+
+
+async def written(theatre: Stage, method: Method, path: str, body: bytes) -> None:
+    """A call to Xero that the ledger knows nothing of."""
+    token = await theatre.caller.token(theatre.tenant, 1)
+    assert token is not None
+    call = Call(
+        tenant_id=theatre.tenant,
+        token=token,
+        method=method,
+        path=path,
+        body=body,
+        idempotency_key=str(uuid4()),
+        if_modified_since=None,
+        first_byte_by=float("inf"),
+        timeout=60.0,
+    )
+    assert (await theatre.accounting.call(call)).status == 200
+
+
+def standing(theatre: Stage) -> list[str]:
+    return [one.payment_id for one in theatre.xero.payments.values() if one.status == "AUTHORISED"]
+
+
+async def told(theatre: Stage) -> list[tuple[str, str]]:
+    """What is announced, and the findings."""
+    codes = await theatre.books.database.fetch("select code from outbox order by id")
+    found = await theatre.books.database.fetch("select class from finding order by id")
+    return [("outbox", row["code"]) for row in codes] + [("finding", row["class"]) for row in found]
+
+
+async def audits(theatre: Stage) -> int:
+    [row] = await theatre.books.database.fetch(
+        "select count(*) from request where audit_at > '-infinity'"
+    )
+    return int(row["count"])
+
+
+@pytest.mark.parametrize("fault", ["reply_lost", "500_after", "close_before"])
+async def test_a_payment_that_was_made_twice_is_removed_once(theatre: Stage, fault: str) -> None:
+    await paid(theatre, fault)
+    [ours] = standing(theatre)
+    assert await audits(theatre) == 1
+    await repeated(theatre, "payment_create")
+    assert len(standing(theatre)) == 2
+    await theatre.rest(5_000.0)
+    assert standing(theatre) == [ours]
+    documents = {one["part"]: one for one in await theatre.books.documents(kind="payment")}
+    assert (documents[""]["state"], str(documents[""]["xero_id"])) == ("synced", ours)
+    [surplus] = [one for part, one in documents.items() if part]
+    assert (surplus["state"], surplus["cause"], surplus["xero_id"]) == ("skipped", "surplus", None)
+    assert await told(theatre) == [("outbox", "surplus"), ("finding", "surplus")]
+    assert await audits(theatre) == 0
+
+
+async def test_what_is_there_once_is_left_alone(theatre: Stage) -> None:
+    await paid(theatre, "reply_lost")
+    calls = theatre.accounting.calls
+    await theatre.rest(5_000.0)
+    assert (len(standing(theatre)), await told(theatre)) == (1, [])
+    assert theatre.accounting.calls == calls + 1, "one look"
+
+
+async def test_without_a_doubt_nothing_is_audited(theatre: Stage) -> None:
+    await paid(theatre, None)
+    assert await audits(theatre) == 0
+
+
+async def test_a_surplus_in_a_locked_period_is_told_and_removed_once_it_is_open(
+    theatre: Stage,
+) -> None:
+    await paid(theatre, "reply_lost")
+    await repeated(theatre, "payment_create")
+    books = theatre.books
+    await _lock(theatre, "2027-01-01")
+    await theatre.rest(5_000.0)
+    [surplus] = [d for d in await books.documents(kind="payment") if d["part"]]
+    assert (surplus["state"], surplus["code"]) == ("failed", "locked_period")
+    assert len(standing(theatre)) == 2
+    await _lock(theatre, None)
+    await books.database.execute("insert into release (cause) values ($1)", surplus["cause"])
+    await theatre.rest(5_000.0)
+    assert len(standing(theatre)) == 1
+    [surplus] = [d for d in await books.documents(kind="payment") if d["part"]]
+    assert (surplus["state"], surplus["cause"]) == ("skipped", "surplus")
+
+
+async def test_a_retry_of_a_surplus_removes_it(theatre: Stage) -> None:
+    await paid(theatre, "reply_lost")
+    await repeated(theatre, "payment_create")
+    await _lock(theatre, "2027-01-01")
+    await theatre.rest(5_000.0)
+    await _lock(theatre, None)
+    books = theatre.books
+    [surplus] = [d for d in await books.documents(kind="payment") if d["part"]]
+    await books.database.execute(
+        "update document set state = 'waiting', cause = 'plan:retry:7' where id = $1", surplus["id"]
+    )
+    await books.database.execute("insert into release (cause) values ('plan:retry:7')")
+    await theatre.rest(5_000.0)
+    assert len(standing(theatre)) == 1
+
+
+async def _lock(theatre: Stage, day: str | None) -> None:
+    """The period lock date of the chart, and of Xero."""
+    organisation = json.dumps({"period_lock_date": day} if day else {})
+    await theatre.books.database.execute("update tenant set organisation = $1", organisation)
+    await theatre.books.database.execute("update configuration set revision = revision + 1")
+
+
+async def test_a_late_answer_counts_where_nothing_else_does(theatre: Stage) -> None:
+    """Given up and about to be sent again; then it turns out that Xero had saved it."""
+    await paid(theatre, None)
+    [ours] = standing(theatre)
+    books = theatre.books
+    [request] = await books.database.fetch(
+        "select id from request where purpose = 'payment_create'"
+    )
+    await books.database.execute(
+        "update document set xero_id = null, synced = null, state = 'ready', ready_at = now() + '1 h' "
+        "where kind = 'payment'"
+    )
+    answer = Answered((Saved(UUID(ours), status="AUTHORISED"),))
+    await books.ledger.settle(request["id"], answer, Reply(200, b""))
+    [document] = await books.documents(kind="payment")
+    assert (document["state"], str(document["xero_id"])) == ("synced", ours)
+    assert await told(theatre) == []
