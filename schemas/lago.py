@@ -231,9 +231,16 @@ class Invoice(LagoModel):
     credits: tuple[Credit, ...] | None = None
     applied_taxes: tuple[AppliedTax, ...] | None = None
     customer: Customer | None = None
+    payment_dispute_lost_at: Moment | None = None
     voided_at: Moment | None = None
     updated_at: Moment | None = None
     created_at: Moment | None = None
+
+
+class PaymentDisputeLost(LagoModel):
+    """A webhook about a chargeback: the invoice stays as it is, the money went back."""
+
+    invoice: Invoice
 
 
 class CreditNoteItem(LagoModel):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -16,6 +17,9 @@ from consumer.domain.mapping import Connection
 from consumer.domain.money import ZERO
 from consumer.domain.operations import Operation
 from consumer.domain.translate.types import Note, Posted
+
+SUBJECTS = 10
+"""Mappings or lines that a finding names at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,17 @@ def assemble(
             settled[on] = _and(candidate, element.totals.total)
         notes += [(candidate.id, note) for note in noted]
     return Batch(tuple(elements), tuple(failures), tuple(notes), tuple(stale), tuple(dust))
+
+
+def findings_of(notes: Iterable[Note]) -> dict[str, dict[str, Any]]:
+    """A document's notes as findings: of each class the amounts together, and what they concern."""
+    found: dict[str, dict[str, Any]] = {}
+    for note in notes:
+        facts = found.setdefault(note.kind, {"amount": ZERO, "of": []})
+        facts["amount"] += note.amount or ZERO
+        if note.subject not in facts["of"] and len(facts["of"]) < SUBJECTS:
+            facts["of"].append(note.subject)
+    return {kind: {**facts, "amount": f"{facts['amount']:f}"} for kind, facts in found.items()}
 
 
 def _why(error: Exception) -> Reject:

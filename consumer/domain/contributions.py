@@ -37,7 +37,7 @@ CREDIT_RANK = {"available": 0, "consumed": 1, "voided": 2}
 REFUND_RANK = {"pending": 0, "succeeded": 1, "failed": 2}
 
 _STATE_ONLY = {"status", "payment_status", "customer", "credits", "applied_taxes", "voided_at",
-               "total_due_amount_cents", "total_paid_amount_cents",
+               "payment_dispute_lost_at", "total_due_amount_cents", "total_paid_amount_cents",
                "total_offsetted_credit_note_amount_cents"}  # fmt: skip
 _NOTE_STATE = {
     "credit_status",
@@ -90,14 +90,25 @@ def of_customer(
 
 
 def of_invoice(
-    telling: Telling, invoice: lago.Invoice, *, status: str | None, defining: bool
+    telling: Telling,
+    invoice: lago.Invoice,
+    *,
+    status: str | None,
+    defining: bool,
+    disputed: bool = False,
 ) -> Contribution:
-    """State from any message; content only from a ``defining`` one that has the fees."""
+    """State from any message; content only from a ``defining`` one that has the fees.
+
+    Args:
+        disputed: the message is about a dispute over its payment that was lost.
+    """
     final = STATUS_RANK.get(status or "", 0) >= STATUS_RANK["finalized"]
     at = invoice.updated_at
     facets: dict[str, Facet] = {}
     if status is not None:
         facets["status"] = Facet(telling.stamp(STATUS_RANK.get(status, 0), at), status)
+    if disputed or invoice.payment_dispute_lost_at is not None:
+        facets["dispute"] = Facet(Stamp(0), "lost")
     if invoice.payment_status in INVOICE_PAYMENT_RANK:
         rank = INVOICE_PAYMENT_RANK[invoice.payment_status]
         facets["payment"] = Facet(Stamp(rank), invoice.payment_status)

@@ -91,6 +91,7 @@ def part_of(
     target: UUID | None = None,
     hold: str | None = None,
     stays: str | None = None,
+    findings: tuple[str, ...] = (),
 ) -> Planned:
     """A document that rests on another: wanted only while that one is."""
     if document.wanted is None:
@@ -112,6 +113,7 @@ def part_of(
         stays=stays,
         currency=document.currency,
         dated=document.dated,
+        findings=findings,
     )
 
 
@@ -156,6 +158,7 @@ def plan_allocations(
                 amount_cents=credit.amount_cents,
                 hold=hold,
                 stays=hold,
+                findings=("inter_entity",) if hold == causes.ELSEWHERE else (),
             )
         )
     return plans

@@ -67,6 +67,8 @@ class Planned:
     number: str | None = None
     currency: str | None = None
     dated: date | None = None
+    findings: tuple[str, ...] = field(default=(), kw_only=True)
+    """What people are to see of it, once each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ POORER = frozenset(
     )
 )
 """Messages that move an invoice's state only."""
+DISPUTE_LOST = "invoice.payment_dispute_lost"
+"""Changes no balance: told to people (ACCOUNTING.md 2)."""
 POORER_LOGS = POORER | {"invoice.failed", "invoice.regenerated", "invoice.payment_failure"}
 """The last one's webhook shows an error, its log the invoice."""
 CUSTOMERS = frozenset(
@@ -97,6 +99,10 @@ def _contributions(message: Message, telling: Telling) -> list[Contribution]:
         )
         told = of_invoice(telling, invoice, status=status, defining=kind in DEFINING)
         return [*_nested(telling, invoice.customer, message.payload), told]
+    if kind == DISPUTE_LOST:
+        read = message.read
+        lost = read(lago.Invoice) if is_log else read(lago.PaymentDisputeLost).invoice
+        return [of_invoice(telling, lost, status=lost.status, defining=False, disputed=True)]
     if kind in REFUND_FAILURES and not is_log:
         return [of_refund_failure(telling, message.read(lago.RefundFailure))]
     if kind in CREDIT_NOTES or kind in REFUND_FAILURES:

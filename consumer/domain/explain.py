@@ -83,6 +83,25 @@ def explain_finding(name: str, facts: Mapping[str, Any], xero_id: UUID | None = 
             return f"Xero had {xero_id} beside what was asked for; it is removed by itself"
         case "surplus":
             return f"Xero has {xero_id} beside what was asked for: remove what is too much there"
+        case "dispute_lost":
+            return "a dispute over its payment was lost; Lago changes no balance for that"
+        case "inter_entity":
+            return "the credit is a line of the invoice: its note is in another Xero organisation"
+        case "credit_freed_by_void":
+            return (
+                f"{facts.get('amount')} of credit is free again in Xero; Lago does not give it back"
+            )
+        case "fallback_used" | "prepaid_on_fallback":
+            of = ", ".join(facts.get("of", ()))
+            return f"the fallback item took {facts.get('amount')} for want of a mapping: {of}"
+        case "tax_override":
+            return (
+                f"Lago's tax is off rate × amount by {facts.get('amount')} in all; Xero got Lago's"
+            )
+        case "subcent":
+            return f"{facts.get('amount')} of Lago's amount is below Xero's cent"
+        case "prepaid_unsplit":
+            return f"Lago does not tell how much of the {facts.get('amount')} of credit was granted"
         case "totals_differ":
             pairs = (f"{part} {b} instead of {a}" for part, (a, b) in sorted(facts.items()))
             return f"Xero saved it with {', '.join(pairs)}"

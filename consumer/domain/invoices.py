@@ -47,6 +47,7 @@ def plan_invoice(
         number=f"{connection.number_prefix if connection else ''}{number}" if number else None,
         currency=facts.currency if facts else None,
         dated=facts.issuing_date if facts else None,
+        findings=("dispute_lost",) if invoice.value("dispute") else (),
     )
 
 

@@ -50,6 +50,8 @@ class Member:
     connection_code: str = ""
     room: UUID | None = None
     """The Lago id of the invoice or the credit note that it takes from; an invoice's own."""
+    notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What translation noticed, by class of finding."""
     refused: Refusal | None = None
     """What Xero refused it with, if it is looked up since."""
 
@@ -152,6 +154,11 @@ class Settlement:
             self._notice(member, answer, "drift", {})
         if member.sent is not None:
             self._compare(member, answer)
+            for finding, facts in member.notes.items():
+                self._notice(member, answer, finding, facts)
+        elif member.kind == "allocation" and member.stands.cause == causes.in_lago("voided"):
+            amount = {"amount": str(member.expected.get("total"))}
+            self._notice(member, answer, "credit_freed_by_void", amount)
 
     def by_hand(self, member: Member, theirs: Saved) -> None:
         """A person has entered the payment in Xero: it counts as ours, and is never removed."""

@@ -175,11 +175,23 @@ def test_unknown_types_are_ignored_and_their_names_kept_short() -> None:
     assert len(decoded.type) == 100
 
 
-def test_a_lost_dispute_changes_no_balance_and_keeps_its_name() -> None:
-    lost = {"invoice": INVOICE, "provider_error": None}
-    message = envelope("invoice.payment_dispute_lost", "payment_dispute_lost", ORGANIZATION, lost)
-    decoded = decode(encode(message), appended=1, digest="d")
-    assert decoded == Ignored("invoice.payment_dispute_lost")
+@pytest.mark.parametrize("log", [False, True])
+def test_a_lost_dispute_is_told_of_its_invoice(log: bool) -> None:
+    if log:
+        message: dict[str, Any] = {
+            "activity_type": "invoice.payment_dispute_lost",
+            "activity_id": ORGANIZATION,
+            "organization_id": ORGANIZATION,
+            "activity_object": INVOICE,
+        }
+    else:
+        kind = "payment_dispute_lost"
+        message = envelope(f"invoice.{kind}", kind, ORGANIZATION, {"invoice": INVOICE})
+    decoded = decode(json.dumps(message).encode(), appended=1, digest="d")
+    assert isinstance(decoded, Event)
+    [told] = decoded.contributions
+    assert (told.key, told.facets["dispute"].value) == (decoded.key, "lost")
+    assert "content" not in told.facets, "it defines nothing"
 
 
 def test_a_type_that_says_nothing_to_us_needs_no_object() -> None:

@@ -127,6 +127,13 @@ async def write_documents(
                 by_hand.append((stands["id"], stands["by_hand"]))
     ids = await _update(conn, [c for c in changes if c.id is not None])
     await _insert(conn, [c for c in changes if c.id is None], patience.dependency)
+    told = [
+        (p.connection_id, p.kind, p.lago_id, p.part, p.target, name)
+        for p in plans
+        for name in p.findings
+    ]
+    if told:
+        await conn.execute(SQL["find_once"], *columns(told, 6))
     if drifted:
         await conn.execute(SQL["find_drift"], drifted)
     if relinked:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
+from pydantic_core import to_json
 
 from consumer.adapters.postgres.budget import insert_request, seconds_to_wait
 from consumer.adapters.postgres.candidates import candidate_of
@@ -16,8 +17,8 @@ from consumer.adapters.postgres.configuration import Configuration, Snapshot
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.failing import fail_documents, put_back
 from consumer.adapters.postgres.sql import statements
-from consumer.domain.batching import Batch, Failure, assemble
-from consumer.domain.candidates import Candidate, Element
+from consumer.domain.batching import Batch, Failure, assemble, findings_of
+from consumer.domain.candidates import Candidate
 from consumer.domain.causes import of_connection
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Refused, fault
@@ -134,7 +135,7 @@ class Freezer:
         if batch.elements:
             path = operation.path_of(rows[0]["xero_id"], rows[0]["source_id"])
             frozen = await self._write_down(
-                conn, tenant_id, tenant["authorisation_id"], operation, path, batch.elements
+                conn, tenant_id, tenant["authorisation_id"], operation, path, batch
             )
         more = await self._sleep(conn, tenant_id, 0)  # at once, for what is behind them
         return Freezing(frozen, fates, notes, more=more)
@@ -162,9 +163,10 @@ class Freezer:
         authorisation_id: int,
         operation: Operation,
         path: str,
-        elements: Sequence[Element],
+        batch: Batch,
     ) -> Frozen:
         """The request with its members; from now on their documents are being sent."""
+        elements = batch.elements
         request_id = uuid4()
         body = operation.body([element.body for element in elements])
         await insert_request(
@@ -192,6 +194,7 @@ class Freezer:
             [e.number for e in elements],
             ["{" + ",".join(map(str, e.allocated)) + "}" for e in elements],
             [e.dated for e in elements],
+            [_noticed(batch, e.document_id) for e in elements],
         )
         return Frozen(
             request_id,
@@ -268,3 +271,9 @@ class Freezer:
         if operation == OPERATIONS["invoice_void"]:
             await put_back(conn, ids)
         return tuple(Fate(operation.kind, "failed", e.code) for e in errors)
+
+
+def _noticed(batch: Batch, document_id: int) -> str | None:
+    """What translation noticed of the document, as JSON."""
+    found = findings_of(note for id, note in batch.notes if id == document_id)
+    return to_json(found).decode() if found else None

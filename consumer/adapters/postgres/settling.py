@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from consumer.adapters.postgres.budget import tell_limits
 from consumer.adapters.postgres.database import Conn, Database
@@ -338,6 +338,7 @@ def _member(row: asyncpg.Record) -> Member:
         customer=customer_of(Facts(load_facets(facts))) if facts else None,
         connection_code=row["connection_code"],
         room=row["room"],
+        notes=from_json(row["notes"]) if row["notes"] else {},
         refused=Refusal(code, row["refused_said"], row["refused_hint"]) if code else None,
     )
 

@@ -89,7 +89,9 @@ def encode(message: Any) -> bytes:
 def key_of(message: Json) -> bytes:
     """``{organization_id}-{external_customer_id}``: a customer's records share a partition."""
     payload = message[message["object_type"]]
-    payload = payload.get("payment", payload)
+    for inside in ("payment", "invoice"):
+        nested = payload.get(inside)
+        payload = nested if isinstance(nested, dict) else payload
     customer = payload.get("customer", payload)
     external_id = customer.get("external_customer_id") or customer["external_id"]
     return f"{message['organization_id']}-{external_id}".encode()

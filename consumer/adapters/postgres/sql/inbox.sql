@@ -194,6 +194,17 @@ select s.sink, e.event_id, 'Undecodable', e.code, e.said, e.hint
   from unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) as e (event_id, code, said, hint),
        unnest($5::text[]) as s (sink);
 
+-- name: find_once
+-- What planning tells of a document each time it plans it.
+insert into finding (connection_id, document_id, class)
+select d.connection_id, d.id, u.class
+  from unnest($1::bigint[], $2::text[], $3::uuid[], $4::text[], $5::uuid[], $6::text[])
+       as u (connection_id, kind, lago_id, part, target, class)
+  join document d on d.lago_id = u.lago_id and d.kind = u.kind and d.part = u.part
+                 and d.target is not distinct from u.target
+                 and d.connection_id is not distinct from u.connection_id
+ where not exists (select from finding f where f.document_id = d.id and f.class = u.class);
+
 -- name: find_drift
 insert into finding (connection_id, document_id, class)
 select connection_id, id, 'drift' from document where id = any($1::bigint[]);

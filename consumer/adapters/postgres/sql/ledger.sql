@@ -122,8 +122,8 @@ returning started_at;
 -- name: send_documents
 -- They are members of the request from now on.
 with members as (
-  insert into member (request_id, position, document_id, sent)
-  select $1, * from unnest($2::smallint[], $3::bigint[], $4::bytea[])
+  insert into member (request_id, position, document_id, sent, notes)
+  select $1, * from unnest($2::smallint[], $3::bigint[], $4::bytea[], $12::jsonb[])
 )
 update document d
    set state = 'sending', sent = d.wanted, cause = case when d.wanted is null then d.cause end,
@@ -185,7 +185,7 @@ select r.id, r.tenant_id, r.purpose, r.method, r.path, r.body, r.outcome, r.star
 
 -- name: open_members
 -- Those without an outcome; all of them if $2.
-select m.position, m.document_id, m.sent, m.code as refused_code, m.said as refused_said, m.hint as refused_hint, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.attempts,
+select m.position, m.document_id, m.sent, m.notes, m.code as refused_code, m.said as refused_said, m.hint as refused_hint, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.attempts,
        d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id, d.batch_limit, c.code as connection_code,
        coalesce(d.target, d.source, case when d.kind = 'invoice' then d.lago_id end) as room, k.facts::text as customer_facts
   from member m join document d on d.id = m.document_id join connection c on c.id = d.connection_id

@@ -221,6 +221,7 @@ create table member (
   document_id bigint not null references document,
   sent bytea,
   outcome text, -- null while open; accepted, adopted, found, by_hand, refused, dissolved
+  notes jsonb, -- what translation noticed of it, by class of finding
   code text, -- with said and hint: what Xero refused it with, while it is looked whether that is all
   said text,
   hint text,
