@@ -59,7 +59,9 @@ TAKEN_BACK = frozenset(
 
 SURPLUS = "surplus"
 """Xero has it once too often: of what is to be removed there, and of what was."""
-REMOVED = TAKEN_BACK | {SURPLUS}
+CREDIT_USED = "credit_used"
+"""Of a credit note that Lago voided after it was used: it stays."""
+REMOVED = TAKEN_BACK | {SURPLUS, CREDIT_VOIDED}
 """Causes of what is removed from Xero."""
 
 PLANNING = "plan:"

@@ -44,10 +44,11 @@ def plan_credit_note(
         wanted=fingerprint(facts) if facts is not None and hold is None else None,
         hold=hold,
         waits=waits,
-        stays=hold,  # Lago tells of no void of a note that it told of before
+        stays=None if hold == causes.CREDIT_VOIDED else hold,
         number=f"{connection.number_prefix if connection else ''}{number}" if number else None,
         currency=facts.currency if facts else None,
         dated=facts.issuing_date if facts else None,
+        findings=("credit_voided",) if hold is None and _voided(facts) else (),
     )
     if facts is None:
         return [document]
@@ -179,6 +180,12 @@ def _never(
     return None if waits else hold
 
 
+def _voided(facts: lago.CreditNote | None) -> bool:
+    """Whether Lago took back what is left of the credit. A note of nothing else is none any more; what was
+    offset or refunded stays, and with it the note (ACCOUNTING.md 5)."""
+    return facts is not None and facts.credit_status == "voided"
+
+
 def _why_not(
     note: Object,
     facts: lago.CreditNote | None,
@@ -190,7 +197,7 @@ def _why_not(
         return causes.content(note.key.lago_id), True
     if facts.self_billed:
         return causes.SELF_BILLED, False
-    if facts.credit_status == "voided":
+    if _voided(facts) and not facts.offset_amount_cents and not facts.refund_amount_cents:
         return causes.CREDIT_VOIDED, False
     if invoice is None:
         return causes.invoice_unknown(facts.lago_invoice_id), True

@@ -18,6 +18,7 @@ _HELD = {
     "lago:payment_processing": "the payment has not succeeded yet",
     causes.REFUND_FAILED: "the refund failed in Lago",
     causes.CREDIT_VOIDED: "Lago voided the credit note",
+    causes.CREDIT_USED: "Lago voided its credit after it was used; what is open stays for a person",
     causes.IN_RESIDUAL: "the money was posted before the payment's message came",
     causes.NOTHING_OPEN: "the invoice had nothing open when the payment came",
     causes.REFUND_NOT_BEGUN: "Lago has not begun the refund",
@@ -83,6 +84,8 @@ def explain_finding(name: str, facts: Mapping[str, Any], xero_id: UUID | None = 
             return f"Xero had {xero_id} beside what was asked for; it is removed by itself"
         case "surplus":
             return f"Xero has {xero_id} beside what was asked for: remove what is too much there"
+        case "credit_voided":
+            return "Lago voided what was left of its credit; in Xero that is open still"
         case "dispute_lost":
             return "a dispute over its payment was lost; Lago changes no balance for that"
         case "inter_entity":

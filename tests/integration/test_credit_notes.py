@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from consumer.domain.answers import InDoubt, Reply, Saved
 from consumer.domain.clocks import Clocks
 from consumer.sandbox.lago import envelope
-from tests.integration.ledger import books
+from tests.integration.ledger import Books, books
 from tests.integration.notes import a_note, consuming, note_told
 
 Json = dict[str, Any]
@@ -237,3 +237,61 @@ async def test_parts_beyond_their_note_fail_and_the_note_is_posted(database_url:
             ("failed", "credit_note_parts_disagree"),
             ("synced", None),
         ]
+
+
+async def _credit_voided(b: Books, note: dict[str, Any]) -> None:
+    gone = {"credit_status": "voided", "balance_amount_cents": 0, "updated_at": LATER}
+    await b.told(note_told(b, note | gone))
+
+
+async def test_a_note_whose_credit_is_voided_unused_is_voided(database_url: str) -> None:
+    async with books(database_url) as b:
+        [first] = await b.posted()
+        note = a_note(first, credit=400)
+        await b.told(note_told(b, note))
+        await b.work()
+        await _credit_voided(b, note)
+        frozen = await b.freeze()
+        [document] = await b.documents(kind="credit_note")
+        element = {"CreditNoteID": str(document["xero_id"]), "Status": "VOIDED"}
+        assert json.loads(frozen.body) == {"CreditNotes": [element]}
+        await b.ledger.settle(frozen.request_id, None, None)  # not executed: sent again
+        await b.database.execute("update document set ready_at = now() where state = 'ready'")
+        assert [f.purpose for f in await b.work()] == ["credit_note_void"]
+        [document] = await b.documents(kind="credit_note")
+        assert (document["state"], document["cause"]) == ("skipped", "lago:credit_voided")
+
+
+async def test_a_note_whose_credit_is_voided_before_it_was_posted_is_not(database_url: str) -> None:
+    async with books(database_url) as b:
+        [first] = await b.posted()
+        await _credit_voided(b, a_note(first, credit=400))
+        assert await b.work() == []
+
+
+async def test_a_used_note_whose_credit_is_voided_stays_and_is_told(database_url: str) -> None:
+    async with books(database_url) as b:
+        [first] = await b.posted()
+        note = a_note(first, credit=400)
+        await b.told(note_told(b, note), b.said(consuming(b, first, note, 100)))
+        await b.work()
+        for _ in range(2):
+            await _credit_voided(b, note)
+            assert await b.work() == []
+            note["updated_at"] = LATER
+        [document] = await b.documents(kind="credit_note")
+        assert (document["state"], document["cause"]) == ("synced", "credit_used")
+        assert {d["state"] for d in await b.documents(kind="allocation")} == {"synced"}
+        rows = await b.database.fetch("select class from finding where class like 'credit%'")
+        assert [row["class"] for row in rows] == ["credit_voided"]
+
+
+async def test_a_note_with_a_refund_stays_when_its_credit_is_voided(database_url: str) -> None:
+    async with books(database_url) as b:
+        [first] = await b.posted()
+        note = a_note(first, credit=400, refund=100)
+        await _credit_voided(b, note)
+        done = [frozen.purpose for frozen in await b.work()]
+        assert done == ["credit_note_create", "refund_create"]
+        rows = await b.database.fetch("select class from finding where class like 'credit%'")
+        assert [row["class"] for row in rows] == ["credit_voided"]

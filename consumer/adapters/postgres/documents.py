@@ -147,6 +147,12 @@ async def write_documents(
     if turned:
         await conn.execute(LEDGER["release_waiting"], turned)
     await wait_for_others(conn, ids, patience.dependency)
+    voided = [
+        c.id for c in changes if (c.planned.kind, c.rest.state) == ("credit_note", "ready")
+        if c.planned.wanted is None
+    ]  # fmt: skip
+    if voided:
+        await conn.execute(SQL["leave_used"], voided)
     return frozenset(
         c.planned.tenant_id
         for c in changes

@@ -174,6 +174,20 @@ update document d
         or a.kind = 'payment' and a.wanted is null and a.state = 'ready'
         or a.state = 'sending');
 
+-- name: leave_used
+-- A credit note whose credit Lago voided is voided only if nothing is taken from it; and people are told.
+with used as (
+  update document d set state = 'synced', cause = 'credit_used'
+   where d.id = any($1::bigint[]) and d.kind = 'credit_note' and d.state = 'ready' and d.wanted is null
+     and exists (select from document a
+                  where a.source = d.lago_id and a.connection_id = d.connection_id
+                    and (a.wanted is not null or a.xero_id is not null or a.state = 'sending'))
+  returning d.id, d.connection_id, d.xero_id
+)
+insert into finding (connection_id, document_id, xero_id, class)
+select connection_id, id, xero_id, 'credit_voided' from used
+ where not exists (select from finding f where f.document_id = used.id and f.class = 'credit_voided');
+
 -- name: release_awaited
 -- The objects are locked: whoever waits for these documents has written so, or will see them.
 insert into release (cause)
