@@ -113,7 +113,8 @@ class Policies(Part):
     """What to do where more than one way is right."""
 
     zero_invoices: Literal["post", "skip"] = "post"
-    locked_period: Literal["hold", "first_open_day", "fail"] = "hold"
+    drafts: Literal["skip", "post"] = "skip"
+    locked_period: Literal["hold", "first_open_day", "draft", "fail"] = "hold"
     residual_payments: Literal["post", "ignore"] = "post"
     lookup: Literal["specific", "lago"] = "specific"
     voids: Literal["sync", "report"] = "sync"

@@ -65,8 +65,9 @@ class LineItem(XeroModel):
 
 
 class Invoice(XeroModel):
-    """A sales invoice to create."""
+    """A sales invoice to create, or a draft to replace where ``invoice_id`` is set."""
 
+    invoice_id: UUID | None = Field(default=None, alias="InvoiceID")
     type: Literal["ACCREC"] = "ACCREC"
     contact: ContactRef
     invoice_number: str = Field(min_length=1, max_length=255)
@@ -81,8 +82,10 @@ class Invoice(XeroModel):
 
 
 class CreditNote(XeroModel):
-    """A credit note to create. It has no due date, and its lines no discounts (xero.md 5)."""
+    """A credit note to create, or a draft to replace where ``credit_note_id`` is set. It has no due
+    date, and its lines no discounts."""
 
+    credit_note_id: UUID | None = Field(default=None, alias="CreditNoteID")
     type: Literal["ACCRECCREDIT"] = "ACCRECCREDIT"
     contact: ContactRef
     credit_note_number: str = Field(min_length=1, max_length=255)
@@ -138,7 +141,7 @@ class PaymentDeletion(XeroModel):
 
 
 class StatusChange(XeroModel):
-    """A posted document by id and its new status; lines are never sent back."""
+    """A document by id and its new status; the lines of a posted one are never sent back."""
 
     invoice_id: UUID | None = Field(default=None, alias="InvoiceID")
     credit_note_id: UUID | None = Field(default=None, alias="CreditNoteID")

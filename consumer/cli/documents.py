@@ -98,10 +98,12 @@ async def not_found(db: Database, ref: str) -> Failure:
 
 def explain_row(row: Row) -> None:
     """Adds the sentence and the link, and makes amounts readable."""
+    from consumer.domain.documents import DRAFTS
     from consumer.domain.explain import explain
 
+    draft = row["xero_id"] is not None and row["xero_status"] in DRAFTS
     row["explanation"] = explain(
-        row["state"], row["cause"], row["code"], row["said"], drift=row["drift"]
+        row["state"], row["cause"], row["code"], row["said"], drift=row["drift"], draft=draft
     )
     row["link"] = _link(row)
     for name in ("net", "tax", "total"):

@@ -32,12 +32,14 @@ from consumer.domain.matching import (
     match_allocations,
     match_by_hand,
     match_contact,
+    match_draft,
     match_numbered,
     match_payments,
     match_removed,
 )
 from consumer.domain.operations import OPERATIONS
 from consumer.domain.pairing import target
+from consumer.domain.settlement import DRAFT_REFUSED
 from consumer.ports import Absent, Budget, ByHand, Call, Doubtful, Other, Sent, Sighting
 
 SKEW = timedelta(minutes=5)
@@ -66,8 +68,10 @@ class LookUps:
         Raises as ``call`` does.
         """
         operation = OPERATIONS[doubtful.frozen.purpose]
-        if operation.step == "update":
+        if operation.step == "update" and operation.kind == "contact":
             return {m.position: Absent() for m in doubtful.members}  # as good as done once
+        if operation.step == "update" or doubtful.why == DRAFT_REFUSED:
+            return await self._drafts(doubtful)
         if operation.kind == "allocation":
             return await self._allocations(doubtful, gone=operation.step == "remove")
         if operation.step == "remove":
@@ -94,6 +98,15 @@ class LookUps:
         else:
             saved = await self._sweep(doubtful, contact_sweep_path)
         return {m.position: _contact(m, saved) for m in doubtful.members}
+
+    async def _drafts(self, doubtful: Doubtful) -> dict[int, Sighting]:
+        """By their ids: those that are as they were to be, and what stands in the way of others that
+        Xero refused. The rest are sent again: that changes nothing where they had arrived."""
+        kind = kind_of(doubtful.frozen.purpose)
+        ids = [m.xero_id for m in doubtful.members if m.xero_id is not None]
+        saved = await self._read(doubtful, by_id_path(kind, ids), single=kind != "invoice")
+        refused = doubtful.why == DRAFT_REFUSED
+        return {m.position: _draft(m, saved, refused=refused) for m in doubtful.members}
 
     async def _payments(self, doubtful: Doubtful) -> dict[int, Sighting]:
         """Xero keeps payments apart by nothing, so one may be made twice: it counts as absent only
@@ -251,6 +264,13 @@ def _entered(member: Sent, saved: Sequence[Saved]) -> Sighting:
     for ours in match_payments(member.element, saved):
         return ours
     return ByHand(tuple(match_by_hand(member.element, saved)))
+
+
+def _draft(member: Sent, saved: Sequence[Saved], *, refused: bool) -> Sighting:
+    match = match_draft(member.element, member.xero_id, saved)
+    if isinstance(match, str):
+        return Other(match) if refused else Absent()
+    return Absent() if match is None else match
 
 
 def _contact(member: Sent, saved: Sequence[Saved]) -> Sighting:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from consumer.domain.candidates import Candidate, Element, element_of
 from consumer.domain.chart import Chart
-from consumer.domain.errors import BelowCent, Refused, Reject, fault
+from consumer.domain.errors import BelowCent, Refused, Reject, StillDraft, fault
 from consumer.domain.mapping import Connection
 from consumer.domain.money import ZERO
 from consumer.domain.operations import Operation
@@ -41,6 +41,8 @@ class Batch:
     """Documents whose facts are not the wanted ones: to be planned again."""
     dust: tuple[int, ...] = ()
     """Documents of less than a cent: counted, but nothing is to be sent."""
+    locked: tuple[int, ...] = ()
+    """Drafts that a lock date holds: nothing is to be sent before it moves."""
 
 
 def assemble(
@@ -63,6 +65,7 @@ def assemble(
     notes: list[tuple[int, Note]] = []
     stale: list[int] = []
     dust: list[int] = []
+    locked: list[int] = []
     names: set[str] = set()
     settled: dict[UUID, Posted] = {}
     room, size = min(max_elements, operation.most), 0
@@ -80,6 +83,9 @@ def assemble(
             if on is not None:
                 settled[on] = _and(candidate, ZERO)
             continue
+        except StillDraft:
+            locked.append(candidate.id)
+            continue
         except Exception as error:  # noqa: BLE001 - one document must not stop its tenant
             failures.append(Failure(candidate.id, _why(error)))
             continue
@@ -93,7 +99,14 @@ def assemble(
         if on is not None and element.totals is not None:
             settled[on] = _and(candidate, element.totals.total)
         notes += [(candidate.id, note) for note in noted]
-    return Batch(tuple(elements), tuple(failures), tuple(notes), tuple(stale), tuple(dust))
+    return Batch(
+        tuple(elements),
+        tuple(failures),
+        tuple(notes),
+        tuple(stale),
+        tuple(dust),
+        tuple(locked),
+    )
 
 
 def findings_of(notes: Iterable[Note]) -> dict[str, dict[str, Any]]:

@@ -11,9 +11,9 @@ from uuid import UUID
 
 from consumer.domain.chart import Chart
 from consumer.domain.contacts import is_partner
-from consumer.domain.documents import before_start
-from consumer.domain.errors import Inconsistent
-from consumer.domain.fingerprints import fingerprint
+from consumer.domain.documents import IMMUTABLE, Stands, before_start
+from consumer.domain.errors import Inconsistent, StillDraft
+from consumer.domain.fingerprints import fingerprint, is_drafted
 from consumer.domain.mapping import Connection
 from consumer.domain.money import ZERO
 from consumer.domain.objects import Money
@@ -23,7 +23,7 @@ from consumer.domain.translate.allocation import translate_allocation
 from consumer.domain.translate.contact import name_key, name_suffix, translate_contact
 from consumer.domain.translate.credit_note import translate_credit_note
 from consumer.domain.translate.invoice import translate_invoice
-from consumer.domain.translate.locks import check_removal, unlocked
+from consumer.domain.translate.locks import LOCK, check_removal, unlocked
 from consumer.domain.translate.payment import translate_payment, translate_refund
 from consumer.domain.translate.portions import NOTHING
 from consumer.domain.translate.types import Note, Posted, Totals
@@ -76,6 +76,7 @@ class Candidate:
     """The Xero id of the credit note that it takes from."""
     source_total: Decimal | None = None
     """That note's total in Xero."""
+    synced: bytes | None = None
     xero_id: UUID | None = None
     xero_status: str | None = None
     contact_id: UUID | None = None
@@ -83,6 +84,11 @@ class Candidate:
     dated: date | None = None
     suffix: str = ""
     batch_limit: int | None = None
+
+    @property
+    def stands(self) -> Stands:
+        """As far as it matters here."""
+        return Stands("ready", None, self.wanted, self.synced, self.xero_id, self.xero_status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +101,8 @@ class Element:
     suffix: str = ""
     number: str | None = None
     totals: Totals | None = None
-    allocated: frozenset[UUID] = frozenset()
-    """The credits that an invoice leaves to allocations."""
+    allocated: frozenset[UUID] | None = frozenset()
+    """The credits that an invoice leaves to allocations; None: that is not decided yet."""
     dated: date | None = None
     """The day on which Xero takes it out."""
 
@@ -115,13 +121,18 @@ def element_of(
         names: those of the contacts before it in the request; its own is added.
 
     Raises:
-        Reject: it cannot be sent as it is. ``BelowCent``: there is nothing to send.
+        Reject: it cannot be sent as it is. ``BelowCent``: there is nothing to send. ``StillDraft``:
+            there is nothing to send yet.
     """
     connection = connections[candidate.connection_id]
     chart = charts.get(connection.tenant_id, Chart())
+    stands = candidate.stands
     if operation.step == "remove":
-        check_removal(candidate.dated, chart.organisation, connection)
+        if not stands.draft:
+            check_removal(candidate.dated, chart.organisation, connection)
         return Element(candidate.id, None, _removal(candidate, operation)), ()
+    if operation.step == "update" and operation.kind in IMMUTABLE and not stands.open:
+        return None, ()
     if _left_out(candidate, operation, connection):
         return None, ()
     if operation.kind == "contact":
@@ -158,8 +169,7 @@ def _removal(candidate: Candidate, operation: Operation) -> bytes:
         return xero.PaymentDeletion().body()
     if operation.kind == "allocation":
         return b""
-    deleted = candidate.xero_status in ("DRAFT", "SUBMITTED")
-    status: Literal["DELETED", "VOIDED"] = "DELETED" if deleted else "VOIDED"
+    status: Literal["DELETED", "VOIDED"] = "DELETED" if candidate.stands.draft else "VOIDED"
     if operation.kind == "credit_note":
         return xero.StatusChange(credit_note_id=candidate.xero_id, status=status).body()
     return xero.StatusChange(invoice_id=candidate.xero_id, status=status).body()
@@ -176,6 +186,8 @@ def _credit_note(
         note, entity=entity or "", connection=connection, chart=chart, contact_id=contact_id
     )
     payload = unlocked(made.payload, chart.organisation, connection)
+    payload = payload.model_copy(update={"credit_note_id": candidate.xero_id})
+    _check_news(candidate, payload, connection)
     number, wanted = payload.credit_note_number, candidate.wanted
     element = Element(
         candidate.id, wanted, payload.body(), "", number, made.totals, dated=payload.date
@@ -268,7 +280,7 @@ def _invoice(
     if invoice is None or contact_id is None or fingerprint(invoice) != candidate.wanted:
         return None, ()
     entity = candidate.customer.billing_entity_code if candidate.customer else None
-    left = candidate.allocated if connection.sync_credit_notes else frozenset()
+    left = _left_to_allocations(invoice, candidate) if connection.sync_credit_notes else frozenset()
     made = translate_invoice(
         _without(invoice, left),
         entity=entity or "",
@@ -277,11 +289,35 @@ def _invoice(
         contact_id=contact_id,
     )
     payload = unlocked(made.payload, chart.organisation, connection)
+    payload = payload.model_copy(update={"invoice_id": candidate.xero_id})
+    _check_news(candidate, payload, connection)
     number, wanted = payload.invoice_number, candidate.wanted
+    decided = None if is_drafted(wanted) else left
     element = Element(
-        candidate.id, wanted, payload.body(), "", number, made.totals, left, payload.date
+        candidate.id, wanted, payload.body(), "", number, made.totals, decided, payload.date
     )
     return element, made.notes
+
+
+def _check_news(
+    candidate: Candidate, payload: xero.Invoice | xero.CreditNote, connection: Connection
+) -> None:
+    """A draft that a lock date holds is sent again only once there is something new to say.
+
+    Raises:
+        StillDraft: there is not.
+    """
+    held = payload.status == "DRAFT" and not is_drafted(candidate.wanted)
+    if held and candidate.stands.draft and candidate.synced == candidate.wanted:
+        raise StillDraft(LOCK)
+
+
+def _left_to_allocations(invoice: lago.Invoice, candidate: Candidate) -> frozenset[UUID]:
+    """The credits without a line; a draft shows none of the notes that it may consume in the end."""
+    if not is_drafted(candidate.wanted):
+        return candidate.allocated
+    notes = (one for one in invoice.credits or () if one.item and one.item.type == "credit_note")
+    return frozenset(one.lago_id for one in notes)
 
 
 def _without(invoice: lago.Invoice, allocated: frozenset[UUID]) -> lago.Invoice:

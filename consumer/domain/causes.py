@@ -42,6 +42,7 @@ PAID_BY_HAND = "paid_by_hand"
 NOTHING_SENT = (BELOW_CENT, PAID_BY_HAND)
 """Of what is synced though nothing was sent."""
 CREDIT_VOIDED = "lago:credit_voided"
+CLOSED = "lago:closed"
 REFUND_FAILED = "lago:refund_failed"
 PAYMENT_REVERSED = "lago:payment_reversed"
 
@@ -70,6 +71,8 @@ PATIENCE_OVER = "plan:due:"
 """Begins those of what has waited long enough for a home or a payment's message."""
 DOCUMENT = "doc:"
 """Begins the causes of what waits for another document, or is left out with it."""
+DRAFT = "draft:"
+"""Begins those of what waits for another document to be more than a draft in Xero."""
 _RESIDUAL = "residual:"
 _NEWS = ("lago_invoice:", "content:", "split:")
 """Begin the causes that only a message of Lago's can end."""
@@ -121,13 +124,21 @@ def before_start(connection: str) -> str:
 
 
 def policy(name: str, connection: str) -> str:
-    """A policy of the connection's says so: ``zero``, ``voids`` or ``residual``."""
+    """A policy of the connection's says so: ``zero``, ``zero_draft``, ``drafts``, ``voids`` or
+    ``residual``."""
     return of_connection(f"policy:{name}", connection)
 
 
 def of_connection(cause: str, connection: str) -> str:
     """A cause that a change of the connection of this code ends."""
     return f"{cause}@{connection}"
+
+
+def ends_draft(cause: str | None) -> bool:
+    """Whether what is a draft in Xero is not to be approved any more: it is deleted, also where a posted
+    invoice would stay. A draft is not in the books."""
+    over = (*TAKEN_BACK, VOID_WITH_MONEY, NOTHING_CHARGED, CREDIT_VOIDED, CLOSED)
+    return cause in over or (cause or "").startswith((VOIDS_REPORTED, "policy:zero@"))
 
 
 def room(lago_id: UUID) -> str:

@@ -142,7 +142,7 @@ def plan_allocations(
     The rest are negative lines of an invoice that is still to be sent. ``document`` is the
     invoice's own.
     """
-    if connection is None:
+    if connection is None or invoice.value("status") == "draft":
         return []
     if document.hold in causes.TAKEN_BACK and document.stays is not None:
         document = replace(document, wanted=b"")  # what stays keeps its credits

@@ -9,6 +9,7 @@ from typing import Literal
 from uuid import UUID
 
 from consumer.domain import causes
+from consumer.domain.fingerprints import is_drafted
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import ObjectKey, ObjectKind
 from consumer.domain.operations import DocumentKind
@@ -16,7 +17,9 @@ from consumer.domain.operations import DocumentKind
 State = Literal["waiting", "ready", "sending", "synced", "skipped", "failed"]
 
 IMMUTABLE: frozenset[str] = frozenset({"invoice", "credit_note", "allocation", "payment", "refund"})
-"""Kinds that are never edited once posted, only voided."""
+"""Kinds that are never edited once posted, only voided; but a draft is not posted."""
+DRAFTS = ("DRAFT", "SUBMITTED")
+"""Xero's statuses of an invoice or a credit note that is not in the books yet."""
 
 OFFSET = "offset"
 """The part of a document that allocates a credit note to the invoice it corrects."""
@@ -73,13 +76,24 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Stands:
-    """Where a document stands in the ledger."""
+    """Where a document stands in the ledger; ``status`` is Xero's."""
 
     state: State
     cause: str | None = None
     wanted: bytes | None = None
     synced: bytes | None = None
     xero_id: UUID | None = None
+    status: str | None = None
+
+    @property
+    def draft(self) -> bool:
+        """Whether Xero has it as a draft."""
+        return self.xero_id is not None and self.status in DRAFTS
+
+    @property
+    def open(self) -> bool:
+        """Whether it may still be edited: also where a person approved what is a draft in Lago."""
+        return self.draft or (self.xero_id is not None and is_drafted(self.synced))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +137,14 @@ def rest(kind: str, now: Stands, planned: Planned | None = None) -> Rest:
             until = planned.until if planned is not None else None
             return Rest("waiting" if waits else "skipped", hold, until)
         stays = hold if planned is None else planned.stays
-        if stays is None or stays in causes.REMOVED:
+        gone = stays is None or stays in causes.REMOVED
+        if gone or (now.draft and causes.ends_draft(stays)):
             return Rest("ready", hold)
         return Rest("synced", stays)
-    if wanted == now.synced:
+    # What is final in Lago and a draft in Xero is still to be approved.
+    if wanted == now.synced and not (now.draft and not is_drafted(wanted)):
         return Rest("synced", now.cause if now.cause in causes.NOTHING_SENT else None)
-    if now.xero_id is not None and kind in IMMUTABLE:
+    if now.xero_id is not None and kind in IMMUTABLE and not now.open:
         return Rest("synced", drift=True)
     if now.state == "failed" and planned is not None and wanted == now.wanted:
         return Rest("failed", now.cause)

@@ -46,6 +46,13 @@ class BelowCent(Refused):
         super().__init__("amount_below_cent", "The amount is less than a cent, Xero's least.")
 
 
+class StillDraft(Refused):
+    """``still_draft``: its period is locked yet, and Xero has it as a draft already."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__("still_draft", "Its period is still locked in Xero.", "", cause)
+
+
 class Retry(ConsumerError):
     """May succeed later."""
 

@@ -43,11 +43,19 @@ def explain(
     said: str | None = None,
     *,
     drift: bool = False,
+    draft: bool = False,
 ) -> str:
     """One sentence: what the document waits for, why it was skipped, how it failed.
 
-    ``drift`` tells that Lago changed it after it was posted for good.
+    ``drift`` tells that Lago changed it after it was posted for good, ``draft`` that Xero has it as a
+    draft.
     """
+    if draft and state == "synced":
+        return (
+            f"Xero has it as a draft{f', though {_cause(cause)}' if cause else ', as Lago does'}."
+        )
+    if draft and state == "waiting":
+        return f"Xero has it as a draft; it waits: {_cause(cause)}."
     if state == "synced" and cause == causes.BELOW_CENT:
         return "It is less than a cent: Xero gets it with the next amount on the same document."
     if state == "synced" and cause == causes.PAID_BY_HAND:
@@ -123,6 +131,8 @@ def _cause(cause: str | None) -> str:
     match kind:
         case "doc":
             return f"document {key} must be in Xero first"
+        case "draft":
+            return f"document {key} must be more than a draft in Xero first"
         case "room":
             return "something must be taken off the invoice or credit note in Xero first"
         case "unplaced":
@@ -149,6 +159,8 @@ def _cause(cause: str | None) -> str:
             return "Lago counts the money on the invoice, but no payment's message has come yet"
         case "policy" if key == "residual":
             return f"no message tells of its payment, and residual_payments says ignore{where}"
+        case "policy" if key == "drafts":
+            return f"it is a draft in Lago, and the policy for drafts says skip{where}"
         case "policy" if key == "voids":
             return f"Lago voided it, and the policy for voids says report{where}"
         case "policy":

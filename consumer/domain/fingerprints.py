@@ -38,6 +38,15 @@ _NOT_IN_A_CONTACT = {
 }
 
 
+DRAFTED = b"draft:"
+"""Begins the fingerprint of an invoice that is a draft in Lago."""
+
+
+def is_drafted(wanted: bytes | None) -> bool:
+    """Whether these facts are those of a draft in Lago."""
+    return wanted is not None and wanted.startswith(DRAFTED)
+
+
 def digest(facts: Any) -> bytes:
     """Of what JSON can say; the order of keys does not matter."""
     text = json.dumps(facts, sort_keys=True)
@@ -50,7 +59,9 @@ def fingerprint(facts: lago.LagoModel) -> bytes:
     Lists are sets here: Lago gives their order no meaning. A new version of the service may well
     compute another fingerprint: documents are planned again then, before they are sent.
     """
+    mark = b""
     if isinstance(facts, lago.Invoice):
+        mark = DRAFTED if facts.status == "draft" else b""
         exclude = _NOT_IN_AN_INVOICE
         lists = {name: getattr(facts, name) for name in ("fees", "credits", "applied_taxes")}
         facts = facts.model_copy(
@@ -67,4 +78,4 @@ def fingerprint(facts: lago.LagoModel) -> bytes:
         facts = facts.model_copy(update={"items": items, "applied_taxes": taxes})
     else:
         exclude = _NOT_IN_A_CONTACT
-    return digest(facts.model_dump(mode="json", exclude=exclude, exclude_none=True))
+    return mark + digest(facts.model_dump(mode="json", exclude=exclude, exclude_none=True))

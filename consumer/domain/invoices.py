@@ -10,6 +10,7 @@ from consumer.domain.homes import Home
 from consumer.domain.mapping import Connection
 from consumer.domain.money import SUBUNITS, in_cents
 from consumer.domain.objects import FINAL, Object, invoice_of
+from consumer.domain.translate.header import number_of
 from schemas import lago
 
 VOID = ("voided", "deleted")
@@ -32,7 +33,7 @@ def plan_invoice(
     """
     facts = invoice_of(invoice)
     hold, waits = _why_not(invoice, facts, connection, partners=partners)
-    number = facts.number if facts else None
+    number = number_of(facts) if facts else None
     return Planned(
         kind="invoice",
         lago_id=invoice.key.lago_id,
@@ -108,16 +109,22 @@ def _why_not(
         return causes.SELF_BILLED, False
     if partners:
         return causes.PARTNER, False
-    if facts.status != "finalized":
+    drafted = facts.status == "draft"
+    if facts.status != "finalized" and not drafted:
         return causes.in_lago(facts.status or "unknown"), False
-    if invoice.facets["content"].stamp.rank < FINAL:  # the draft's: its number is no number
+    if (
+        not drafted and invoice.facets["content"].stamp.rank < FINAL
+    ):  # the draft's: its number is no number
         return causes.content(invoice.key.lago_id), True
     if connection is None:
         return causes.nowhere(invoice.key.lago_id, invoice.customer_id), True
+    if drafted and connection.drafts == "skip":
+        return causes.policy("drafts", connection.code), False
     if not connection.sync_invoices:
         return causes.switched_off("invoices", connection.code), False
     if before_start(connection, facts.issuing_date):
         return causes.before_start(connection.code), False
     if not facts.fees_amount_cents and (connection.zero_invoices == "skip" or not facts.fees):
-        return causes.policy("zero", connection.code), False
+        # Usage may still come to a draft: one that Xero has stays until Lago finalizes it.
+        return causes.policy("zero_draft" if drafted else "zero", connection.code), False
     return None, False

@@ -95,7 +95,8 @@ class Connection:
     number_prefix: str = ""
     zero_invoices: Literal["post", "skip"] = "post"
     voids: Literal["sync", "report"] = "sync"
-    locked_period: Literal["hold", "first_open_day", "fail"] = "hold"
+    drafts: Literal["skip", "post"] = "skip"
+    locked_period: Literal["hold", "first_open_day", "draft", "fail"] = "hold"
     residual_payments: Literal["post", "ignore"] = "post"
     lookup: Literal["specific", "lago"] = "specific"
     mappings: Mapping[MappingKey, Target] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from consumer.domain.answers import GONE, Saved
 from consumer.domain.elements import amount, parse
 from consumer.domain.translate.payment import is_marked
 
+_APPROVED = ("AUTHORISED", "PAID")
 _CENT = Decimal("0.01")
 BY_HAND_WITHIN = timedelta(days=7)
 
@@ -77,6 +78,37 @@ def match_numbered(frozen: bytes, found: Iterable[Saved]) -> Saved | Mismatch | 
         if best is None or one.status not in GONE:
             best = Mismatch(one.xero_id, differences)
     return best
+
+
+def match_draft(frozen: bytes, xero_id: UUID | None, found: Iterable[Saved]) -> Saved | str | None:
+    """The document of that id if it is in the books as the frozen element would have it, or as gone;
+    else what has become of the draft, None while it is one.
+
+    ``frozen`` is the element's JSON: all of it, or a status alone.
+    """
+    sent = parse(frozen)
+    one = next((one for one in found if one.xero_id == xero_id), None)
+    if one is None:
+        return "Xero does not have the draft any more."
+    if sent.get("Status") in GONE:
+        removed = one.status in GONE
+        return one if removed else _approved("") if one.status in _APPROVED else None
+    if one.status in GONE:
+        return f"Somebody has deleted the draft in Xero: it is {one.status} there."
+    if one.status not in _APPROVED:
+        return None
+    number = str(sent.get("InvoiceNumber") or sent.get("CreditNoteNumber") or "").strip()
+    differences = list(_differences(sent, one))
+    if (one.number or "").strip() != number:
+        differences.insert(0, Difference("number", number, one.number or "nothing"))
+    if not differences:
+        return one
+    parts = (f"{each.field} {each.theirs}, not {each.ours}" for each in differences)
+    return _approved(f" with {'; '.join(parts)}")
+
+
+def _approved(how: str) -> str:
+    return f"Somebody has approved the draft in Xero{how}."
 
 
 def match_contact(contact_number: str, found: Iterable[Saved]) -> Saved | None:

@@ -55,12 +55,23 @@ _ALL = (
     Operation(
         "invoice_create", "invoice", "create", "PUT", f"Invoices?{BATCH}&unitdp=4", "Invoices"
     ),
+    Operation(
+        "invoice_update", "invoice", "update", "POST", f"Invoices?{BATCH}&unitdp=4", "Invoices"
+    ),
     Operation("invoice_void", "invoice", "remove", "POST", f"Invoices?{BATCH}", "Invoices"),
     Operation(
         "credit_note_create",
         "credit_note",
         "create",
         "PUT",
+        f"CreditNotes?{BATCH}&unitdp=4",
+        "CreditNotes",
+    ),
+    Operation(
+        "credit_note_update",
+        "credit_note",
+        "update",
+        "POST",
         f"CreditNotes?{BATCH}&unitdp=4",
         "CreditNotes",
     ),

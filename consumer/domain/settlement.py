@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import product
@@ -24,6 +24,8 @@ REMADE = ("payment", "allocation", "refund")
 """Kinds that Lago may take back and tell of again: a payment that failed succeeds at last."""
 GIVE_UP_ALONE = 8
 """So often a document is tried in a request of its own that Xero answers without an outcome."""
+DRAFT_REFUSED = "draft_refused"
+"""Why a request is looked up of whose drafts Xero refused to change some."""
 UNCOUNTED = ("not_executed", "throttled", "unauthorised", "forbidden")
 """Outcomes that say nothing of the document: they are no attempts."""
 
@@ -141,12 +143,14 @@ class Settlement:
         older = outcome == "found" and member.kind == "contact"
         synced = b"" if older else member.sent
         xero_id: UUID | None = answer.xero_id
-        if member.sent is None and member.kind in REMADE:
+        deleted = member.stands.draft and answer.status == "DELETED"
+        if member.sent is None and (member.kind in REMADE or deleted):
             xero_id = None  # what Lago tells of again is another one in Xero
         elif member.link is not None and member.link != xero_id:
             self._notice(member, answer, "linked_elsewhere", {"linked": str(member.link)})
             xero_id, synced = member.link, member.stands.wanted  # made in vain: the link counts
-        now = Stands("sending", member.stands.cause, member.stands.wanted, synced, xero_id)
+        status = answer.status or member.stands.status
+        now = replace(member.stands, state="sending", synced=synced, xero_id=xero_id, status=status)
         target = rest(member.kind, now)
         self.kept.append(Kept(member, xero_id, synced, target, answer))
         self.closed.append((member.position, outcome))
@@ -260,6 +264,12 @@ class Settlement:
             self.failed.append(Failed(member, refusal))
             self.closed.append((member.position, "refused"))
 
+    def refused_draft(self, member: Member, refusal: Refusal) -> bool:
+        """Whether Xero does not let us change or delete what was a draft when we asked: somebody has
+        approved or deleted it, or our own call had arrived before."""
+        asked = member.stands.open if member.sent is not None else member.stands.draft
+        return asked and refusal.code in ("status_invalid", "has_money", "void_with_money")
+
     def rename(self, member: Member, refusal: Refusal) -> None:
         """Another active contact has the name: the next try shows a suffix, then a second one."""
         customer = member.customer
@@ -291,9 +301,7 @@ class Settlement:
                 self._plan_again(member)
                 continue
             now = member.stands
-            target = rest(
-                member.kind, Stands("ready", now.cause, now.wanted, now.synced, now.xero_id)
-            )
+            target = rest(member.kind, replace(now, state="ready"))
             self.unsent.append(
                 Unsent(
                     member,
@@ -328,6 +336,10 @@ class Settlement:
                 if member.refused is not None:
                     self.refuse(member, member.refused)
             return
+        if doubt == DRAFT_REFUSED:
+            for member in absent:
+                self.refuse(member, changed_in_xero("Xero refuses to change this draft."))
+            return
         if doubt == "no_answer":
             self.unsend(absent, doubt)
             return
@@ -352,6 +364,16 @@ def claimed(member: Member, answer: Saved, holder: int) -> Refusal:
         f"Document {holder} already holds Xero's {answer.xero_id}; "
         f"document {member.document_id} claims it too.",
         "Two Lago documents meet in one Xero document: correct the numbering, then retry.",
+    )
+
+
+def changed_in_xero(sentence: str) -> Refusal:
+    """Somebody was faster: the draft is none any more, or not ours to change."""
+    return Refusal(
+        "draft_changed_in_xero",
+        sentence,
+        "Nothing is forced. Compare Lago's invoice with Xero and correct Xero by hand: void what is "
+        "wrong there, or enter what is missing. What is paid in Lago is to be entered too.",
     )
 
 

@@ -41,6 +41,7 @@ def connection_of(asked: file.Connection, tenant_id: UUID, id: int = 0) -> Conne
         sync_payments=asked.syncs.payments,
         number_prefix=asked.number_prefix,
         zero_invoices=asked.policies.zero_invoices,
+        drafts=asked.policies.drafts,
         voids=asked.policies.voids,
         locked_period=asked.policies.locked_period,
         residual_payments=asked.policies.residual_payments,

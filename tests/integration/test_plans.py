@@ -91,7 +91,16 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "needing": (INBOX["needing"], (list(range(500)),)),
     "unmet": (
         INBOX["unmet"],
-        (list(range(500)), [1] * 500, ["invoice"] * 500, IDS, [None] * 500, IDS, timedelta(days=1)),
+        (
+            list(range(500)),
+            [1] * 500,
+            ["invoice", "credit_note"] * 250,
+            IDS,
+            [None] * 500,
+            IDS,
+            IDS,
+            timedelta(days=1),
+        ),
     ),
     "place_credits": (INBOX["place_credits"], (list(range(500)),)),
     "object_documents": (READING["object_documents"], ("INV-1", uuid4(), 7)),

@@ -130,7 +130,7 @@ async def test_without_the_contacts_row_the_wake_up_would_be_lost(database_url: 
         )
         async with b.database.pool.acquire() as writer, writer.transaction():
             [needing] = await writer.fetch(INBOX["needing"], [invoice["id"]])
-            [held] = await writer.fetch(careless, *columns([tuple(needing)], 6), timedelta(days=1))
+            [held] = await writer.fetch(careless, *columns([tuple(needing)], 7), timedelta(days=1))
             await writer.execute(INBOX["hold"], *columns([tuple(held)], 4))
             await b.accept(frozen)  # sees no cause, as the writer has not committed
         await b.released()

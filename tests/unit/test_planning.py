@@ -74,9 +74,17 @@ HELD: dict[str, tuple[Object, Connection | None, str, bool]] = {
     **{
         status: (invoice(status), NZ, f"lago:{status}", False)
         for status in (
-            "draft", "failed", "pending", "generating", "open", "closed", "voided", "deleted"
+            "failed", "pending", "generating", "open", "closed", "voided", "deleted"
         )
     },
+    "draft": (invoice("draft"), NZ, "policy:drafts@nz", False),
+    "draft without a home": (invoice("draft"), None, f"home:{CUSTOMER}", True),
+    "draft of nothing, skipped": (
+        invoice("draft", fees_amount_cents=0),
+        replace(NZ, drafts="post", zero_invoices="skip"),
+        "policy:zero_draft@nz",
+        False,
+    ),
     "status unheard of": (invoice("frozen"), NZ, "lago:frozen", False),
     "no status": (invoice(None), NZ, "lago:unknown", False),
     "only poor messages": (poor(invoice()), NZ, f"content:{INVOICE}", True),

@@ -41,6 +41,7 @@ def candidate_of(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
         taken=_posted(row, "taken"),
         source_id=row["source_id"],
         source_total=row["source_total"],
+        synced=row["synced"],
         xero_id=row["xero_id"],
         xero_status=row["xero_status"],
         contact_id=row["contact_id"],

@@ -182,7 +182,7 @@ async def _unmet(
     """How those that have to wait rest, by their first column; the columns are those of ``unmet``."""
     if not needing:
         return {}
-    rows = await conn.fetch(SQL["unmet"], *columns(needing, 6), patience)
+    rows = await conn.fetch(SQL["unmet"], *columns(needing, 7), patience)
     return {row["id"]: Rest(row["state"], row["cause"], row["wait_until"]) for row in rows}
 
 
@@ -234,7 +234,7 @@ async def _insert(conn: Conn, changes: Sequence[Change], patience: timedelta) ->
         if not new:
             continue
         needing = [
-            (n, p.connection_id, p.kind, p.customer_id, p.target, p.source)
+            (n, p.connection_id, p.kind, p.customer_id, p.target, p.source, p.lago_id)
             for n, c in enumerate(new) if _rests_on_others(c) for p in [c.planned]
         ]  # fmt: skip
         held = await _unmet(conn, needing, patience)
@@ -310,7 +310,13 @@ def _change(
 def _stands(row: asyncpg.Record | None) -> Stands:
     if row is None:
         return Stands("waiting")
-    return Stands(row["state"], row["cause"], row["wanted"], row["synced"], row["xero_id"])
+    return stands_of(row)
+
+
+def stands_of(row: asyncpg.Record) -> Stands:
+    """Where the document of a row stands."""
+    at = row["state"], row["cause"], row["wanted"], row["synced"], row["xero_id"]
+    return Stands(*at, row["xero_status"])
 
 
 def _as_linked(stands: Stands, planned: Planned) -> Stands:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -24,6 +24,7 @@ from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Refused, fault
 from consumer.domain.operations import OPERATIONS, Operation, operation_of
 from consumer.domain.pacing import Limits, gap
+from consumer.domain.translate.locks import LOCK
 from consumer.ports import Fate, Freezing, Frozen, Sink, Unavailable
 
 SQL = statements("ledger")
@@ -129,6 +130,10 @@ class Freezer:
         if batch.dust:
             await conn.execute(SQL["count_dust"], list(batch.dust))
             fates += tuple(Fate(operation.kind, "synced") for _ in batch.dust)
+        if batch.locked:
+            code_of = {row["id"]: snapshot.connections[row["connection_id"]].code for row in rows}
+            causes = [of_connection(LOCK, code_of[id]) for id in batch.locked]
+            await conn.execute(SQL["hold_drafts"], list(batch.locked), causes)
         if batch.stale:
             await conn.execute(SQL["plan_again"], list(batch.stale))
         frozen = None
@@ -145,7 +150,7 @@ class Freezer:
     ) -> tuple[list[Candidate], list[Failure]]:
         """What may be sent, and the documents whose stored facts cannot be read."""
         allocated: dict[int, Sequence[UUID]] = {}
-        if (operation.kind, operation.step) == ("invoice", "create"):
+        if operation.kind == "invoice" and operation.step != "remove":
             credits = await conn.fetch(SQL["allocated"], [row["id"] for row in rows])
             allocated = {row["id"]: row["credits"] for row in credits}
         candidates, broken = [], []
@@ -192,7 +197,7 @@ class Freezer:
             [t.total if t else None for t in totals],
             [e.suffix for e in elements],
             [e.number for e in elements],
-            ["{" + ",".join(map(str, e.allocated)) + "}" for e in elements],
+            [None if e.allocated is None else _array(e.allocated) for e in elements],
             [e.dated for e in elements],
             [_noticed(batch, e.document_id) for e in elements],
         )
@@ -277,3 +282,8 @@ def _noticed(batch: Batch, document_id: int) -> str | None:
     """What translation noticed of the document, as JSON."""
     found = findings_of(note for id, note in batch.notes if id == document_id)
     return to_json(found).decode() if found else None
+
+
+def _array(ids: Iterable[UUID]) -> str:
+    """As Postgres spells an array."""
+    return "{" + ",".join(map(str, ids)) + "}"

@@ -11,16 +11,26 @@ from pydantic_core import from_json, to_json
 
 from consumer.adapters.postgres.budget import tell_limits
 from consumer.adapters.postgres.database import Conn, Database
+from consumer.adapters.postgres.documents import stands_of
 from consumer.adapters.postgres.failing import put_back
 from consumer.adapters.postgres.sql import columns, statements
 from consumer.domain.answers import Answered, InDoubt, NotDone, Refusal, Reply, Saved, Verdict
 from consumer.domain.clocks import Clocks
-from consumer.domain.documents import Stands
 from consumer.domain.lookup import ALREADY_PAID
 from consumer.domain.objects import Facts, customer_of, load_facets
 from consumer.domain.pacing import Limits
 from consumer.domain.refusals import PAID_ALREADY
-from consumer.domain.settlement import REMADE, Kept, Member, Settlement, Unsent, claimed, taken
+from consumer.domain.settlement import (
+    DRAFT_REFUSED,
+    REMADE,
+    Kept,
+    Member,
+    Settlement,
+    Unsent,
+    changed_in_xero,
+    claimed,
+    taken,
+)
 from consumer.ports import Absent, ByHand, Fate, Other, Sighting, Sink
 
 SQL = statements("ledger")
@@ -149,12 +159,15 @@ class Settler:
     ) -> str | None:
         """Each element's fate; why some must be looked up."""
         looked: list[tuple[Member, Refusal]] = []
+        drafts = False
         saved: list[tuple[Member, Saved]] = []
         for member in members:
             element = verdict.elements[member.position]
             if isinstance(element, Saved):
                 saved.append((member, element))
-            elif element.next == "look":
+            elif settlement.refused_draft(member, element):
+                drafts = True
+            elif element.next == "look" and not member.stands.open:
                 looked.append((member, element))
             elif element.next == "wait":
                 settlement.wait(member, element)
@@ -167,6 +180,8 @@ class Settler:
         if rows:
             await conn.execute(SQL["keep_refusals"], request_id, *columns(rows, 4))
             return ALREADY_PAID
+        if drafts:
+            return DRAFT_REFUSED
         return "number_taken" if looked else None
 
     async def _keep(
@@ -208,7 +223,8 @@ class Settler:
             elif isinstance(sighting, ByHand):
                 entered.append((member, sighting))
             elif isinstance(sighting, Other):
-                settlement.refuse(member, taken(sighting.sentence))
+                other = changed_in_xero if member.stands.open else taken
+                settlement.refuse(member, other(sighting.sentence))
             elif isinstance(sighting, Absent):
                 absent.append(member)
         how = "found" if request["doubt"] == "number_taken" else "adopted"
@@ -329,7 +345,7 @@ def _member(row: asyncpg.Record) -> Member:
         document_id=row["document_id"],
         kind=row["kind"],
         sent=row["sent"],
-        stands=Stands(row["state"], row["cause"], row["wanted"], row["synced"], row["xero_id"]),
+        stands=stands_of(row),
         attempts=row["attempts"],
         batch_limit=row["batch_limit"],
         suffix=row["suffix"],

@@ -11,10 +11,18 @@ from typing import Literal
 from pydantic import ValidationError
 
 from consumer.domain.errors import Inconsistent, Refused
+from schemas import lago
 
 Document = Literal["invoice", "credit note"]
 
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+def number_of(invoice: lago.Invoice) -> str | None:
+    """The invoice's number; Lago gives all drafts of a customer's the same, so theirs is made of the id."""
+    if invoice.status == "draft":
+        return f"DRAFT-{invoice.lago_id.hex[:8]}"
+    return invoice.number
 
 
 def number_and_date(

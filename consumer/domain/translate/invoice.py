@@ -13,7 +13,7 @@ from consumer.domain.money import apportion, major
 from consumer.domain.translate.deductions import Deduction, deductions
 from consumer.domain.translate.descriptions import amount_text, clip, plain
 from consumer.domain.translate.discounts import discounts
-from consumer.domain.translate.header import number_and_date, within_limits
+from consumer.domain.translate.header import number_and_date, number_of, within_limits
 from consumer.domain.translate.lines import FeeAmounts, deduction_line, fee_line, fee_order
 from consumer.domain.translate.places import Books
 from consumer.domain.translate.tax_types import discounted, possible_codes, provider_codes
@@ -122,7 +122,7 @@ def _deduction_lines(
 def _payload(
     invoice: lago.Invoice, prefix: str, contact_id: UUID, lines: tuple[xero.LineItem, ...]
 ) -> xero.Invoice:
-    number, issued = number_and_date("invoice", prefix, invoice.number, invoice.issuing_date)
+    number, issued = number_and_date("invoice", prefix, number_of(invoice), invoice.issuing_date)
     due = max(invoice.payment_due_date or issued, issued)
     reference = clip(plain(invoice.purchase_order_number), 255)
     return xero.Invoice(
@@ -133,6 +133,7 @@ def _payload(
         date=issued,
         due_date=due,
         currency_code=invoice.currency or "",
+        status="DRAFT" if invoice.status == "draft" else "AUTHORISED",
         line_items=lines,
     )
 

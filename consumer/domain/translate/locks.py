@@ -22,24 +22,29 @@ LOCK = "lock"
 
 
 def unlocked(payload: Dated, organisation: Organisation, connection: Connection) -> Dated:
-    """The payload on its own day, or by policy on the first that is open.
+    """The payload on its own day, or by policy on the first that is open or as a draft.
 
-    A document that is moved shows its own day in its Reference.
+    A document that is moved shows its own day in its Reference. Drafts are no concern of lock dates,
+    so a draft of Lago's keeps its day.
 
     Raises:
-        Refused: ``locked_period``; by the policy ``hold`` it goes out once the lock date moves.
+        Refused: ``locked_period``; by the policies ``hold`` and ``draft`` it goes out once the lock
+            date moves.
     """
     locked, day = _locked_until(organisation), payload.date
-    if locked is None or day > locked:
+    document = payload if isinstance(payload, xero.Invoice | xero.CreditNote) else None
+    if locked is None or day > locked or (document and document.status == "DRAFT"):
         return payload
+    if document and connection.locked_period == "draft":
+        return payload.model_copy(update={"status": "DRAFT"})
     if connection.locked_period != "first_open_day":
         raise _refusal(day, locked, connection)
     opened = locked + timedelta(days=1)
     changes: dict[str, object] = {"date": opened}
     if isinstance(payload, xero.Invoice):
         changes["due_date"] = max(payload.due_date, opened)
-    if isinstance(payload, xero.Invoice | xero.CreditNote):
-        own = f"{payload.reference} · " if payload.reference else ""
+    if document:
+        own = f"{document.reference} · " if document.reference else ""
         changes["reference"] = clip(own, 230) + f"dated {day}"
     return payload.model_copy(update=changes)
 

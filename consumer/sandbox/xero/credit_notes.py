@@ -46,17 +46,17 @@ PAID_OFF = "The invoice you are trying to allocate to has already been paid off"
 def put(call: Call, element: Json) -> Outcome:
     """Create; a number that is taken is an error."""
     note = CreditNote(guid())
-    note.updated = call.at
-    errors, sent = _fill(call, note, element)
-    if errors:
-        shown = element if sent is None else {**element, "LineItems": sent}
-        return refusal(KIND, shown, None, errors)
-    call.books.credit_notes[note.credit_note_id] = note
-    return Outcome(rendering.credit_note(call.books, note))
+    note.status = reading.text(element, "Status") or "DRAFT"
+    errors = []
+    if reading.text(element, "Type") != "ACCRECCREDIT":
+        errors.append("Credit Note Type must be specified")
+    if note.status not in ("DRAFT", "SUBMITTED", "AUTHORISED"):
+        errors.append("Credit Note not of valid status for creation")
+    return _write(call, note, element, None, errors)
 
 
 def post(call: Call, element: Json) -> Outcome:
-    """Change the status by id: VOIDED while nothing is allocated or refunded; else create."""
+    """Update by id while nothing is allocated or refunded; without an id, create."""
     note_id = reading.identity(element, "CreditNoteID")
     if note_id is None:
         return put(call, element)
@@ -64,35 +64,50 @@ def post(call: Call, element: Json) -> Outcome:
     if stored is None:
         return refusal(KIND, element, None, ["The Credit Note could not be found."])
     shown = rendering.credit_note(call.books, stored)
-    status = reading.text(element, "Status")
-    allowed = {"DRAFT": "DELETED", "AUTHORISED": "VOIDED"}.get(stored.status)
+    status = reading.text(element, "Status") or stored.status
     if stored.allocations or stored.amount_paid:
         return refusal(KIND, element, shown, [IN_USE])
-    if status is None or status != allowed:
+    if status not in invoices.TRANSITIONS.get(stored.status, ()):
         return refusal(KIND, element, shown, ["Credit Note not of valid status for modification"])
-    if locked := invoices.lock_complaint(call.books, stored.date):
+    posted = stored.status == "AUTHORISED"
+    if posted and (locked := invoices.lock_complaint(call.books, stored.date)):
         return refusal(KIND, element, shown, [locked])
-    changed = replace(stored, status=status, updated=call.at)
+    changed = replace(stored, status=status)
+    if status not in ("VOIDED", "DELETED"):
+        return _write(call, changed, element, shown, [])
+    changed.updated = call.at
     call.books.credit_notes[note_id] = changed
     return Outcome(rendering.credit_note(call.books, changed))
 
 
+def _write(
+    call: Call, note: CreditNote, element: Json, shown: Json | None, errors: list[str]
+) -> Outcome:
+    """Save the element over the note, whole or not at all; ``shown`` is the note as stored."""
+    note.updated = call.at
+    wrong, sent = _fill(call, note, element)
+    if errors := [*errors, *wrong]:
+        told = element if sent is None else {**element, "LineItems": sent}
+        return refusal(KIND, told, shown, errors)
+    call.books.credit_notes[note.credit_note_id] = note
+    return Outcome(rendering.credit_note(call.books, note))
+
+
 def _fill(call: Call, note: CreditNote, element: Json) -> tuple[list[str], list[Json] | None]:
     errors = []
-    if reading.text(element, "Type") != "ACCRECCREDIT":
-        errors.append("Credit Note Type must be specified")
-    note.status = reading.text(element, "Status") or "DRAFT"
-    if note.status not in ("DRAFT", "SUBMITTED", "AUTHORISED"):
-        errors.append("Credit Note not of valid status for creation")
-    note.number = reading.text(element, "CreditNoteNumber") or f"CN-{guid()[:8]}"
-    taken = (one.number.casefold() for one in call.books.credit_notes.values())
-    if note.number.casefold() in taken:
+    asked = reading.text(element, "CreditNoteNumber")
+    note.number = asked or note.number or f"CN-{guid()[:8]}"
+    others = (one for id, one in call.books.credit_notes.items() if id != note.credit_note_id)
+    if note.number.casefold() in (one.number.casefold() for one in others):
         errors.append(NOT_UNIQUE)
-    note.reference = reading.text(element, "Reference") or ""
-    contact, wrong = contacts.resolve(call, reading.single(element, "Contact"))
-    errors += wrong
-    note.contact_id = contact.contact_id if contact else note.contact_id
-    note.date = reading.date(element, "Date")
+    reference = reading.text(element, "Reference")
+    note.reference = note.reference if reference is None else reference
+    named = reading.single(element, "Contact")
+    if named is not None or note.contact_id not in call.books.contacts:
+        contact, wrong = contacts.resolve(call, named)
+        errors += wrong
+        note.contact_id = contact.contact_id if contact else note.contact_id
+    note.date = reading.date(element, "Date") or note.date
     if note.date is None:
         if note.status == "AUTHORISED":
             errors.append("The Date field must be specified.")
@@ -100,18 +115,22 @@ def _fill(call: Call, note: CreditNote, element: Json) -> tuple[list[str], list[
     if note.status == "AUTHORISED" and (locked := invoices.lock_complaint(call.books, note.date)):
         errors.append(locked)
     books = call.books
-    note.currency_code = reading.text(element, "CurrencyCode") or books.organisation.base_currency
+    base = books.organisation.base_currency
+    note.currency_code = reading.text(element, "CurrencyCode") or note.currency_code or base
     if note.currency_code not in books.organisation.currencies:
         errors.append(f"Organisation is not subscribed to currency {note.currency_code}")
-    sent = reading.objects(element, "LineItems") or []
-    if not sent:
+    shell = Invoice(type="ACCREC", status=note.status, lines=note.lines)
+    sent = reading.objects(element, "LineItems")
+    if not sent and (sent is not None or not note.lines):
         errors.append("One or more line items must be specified")
+    sent = sent or []
     if any("DiscountAmount" in one or "DiscountRate" in one for one in sent):
         errors.append("Discounts cannot be applied to credit notes.")
-    shell = Invoice(type="ACCREC", status=note.status)
     approved = note.status in ("SUBMITTED", "AUTHORISED")
-    wrong, echo = invoices.build_lines(call, shell, sent, approved=approved)
-    errors += wrong
+    echo: list[Json] | None = None
+    if sent:
+        wrong, echo = invoices.build_lines(call, shell, sent, approved=approved)
+        errors += wrong
     errors += invoices.add_up(shell, {})
     note.lines, note.sub_total = shell.lines, shell.sub_total
     note.total_tax, note.total = shell.total_tax, shell.total

@@ -68,7 +68,7 @@ select lago_id from document
 -- name: lock_documents
 -- ``offset 0`` as in ``unmet``.
 select d.id, d.connection_id, d.kind, d.lago_id, d.part, d.target, d.state, d.cause, d.wait_until, d.wanted,
-       d.synced, d.xero_id, d.drift, d.number, d.amount_cents, d.by_hand
+       d.synced, d.xero_id, d.xero_status, d.drift, d.number, d.amount_cents, d.by_hand
   from document d
  where d.id = any(array(select f.id from unnest($1::text[], $2::uuid[]) as k (kind, lago_id) cross join lateral (
                           select id from document where kind = k.kind and lago_id = k.lago_id offset 0) f))
@@ -114,24 +114,30 @@ update document d
 
 -- name: needing
 -- Of these documents, those that are ready but for others, as ``unmet`` takes them.
-select id, connection_id, kind, customer_id, target, source from document
+select id, connection_id, kind, customer_id, target, source, lago_id from document
  where id = any($1::bigint[]) and kind <> 'contact' and state = 'ready' and wanted is not null;
 
 -- name: unmet
 -- Of documents, written or about to be, those that have to wait for others or are left out with them: an
--- invoice and a credit note need their contact, what pays or allocates its invoice and its credit note.
+-- invoice and a credit note need their contact, what pays or allocates its invoice and its credit note; a
+-- credit note waits for the invoice that it corrects while that is a draft in Xero, which meets no need.
 -- Whoever writes a cause holds the cause's row and reads it again: one that is settled meanwhile either
 -- shows its Xero id here, or its settlement waits for us and then finds the cause. (``offset 0``: each is
 -- looked up by index, also while nobody has counted the table.)
 with need as materialized (
   select d.id, d.connection_id, n.rank, n.kind, n.lago_id
-    from unnest($1::bigint[], $2::bigint[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[])
-           as d (id, connection_id, kind, customer_id, target, source)
+    from unnest($1::bigint[], $2::bigint[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[])
+           as d (id, connection_id, kind, customer_id, target, source, lago_id)
+    left join lateral (select invoice_ids[1] as corrected from object
+                        where d.kind = 'credit_note' and kind = 'credit_note' and lago_id = d.lago_id
+                       offset 0) o on true
    cross join lateral (values (1, 'contact', case when d.kind in ('invoice', 'credit_note') then d.customer_id end),
-                              (2, 'invoice', d.target), (3, 'credit_note', d.source)) as n (rank, kind, lago_id)
+                              (2, 'invoice', d.target), (3, 'credit_note', d.source),
+                              (4, 'invoice', o.corrected)) as n (rank, kind, lago_id)
    where n.lago_id is not null
 ), held as materialized (
-  select x.id, x.connection_id, x.kind, x.lago_id, x.state, x.xero_id
+  select x.id, x.connection_id, x.kind, x.lago_id, x.state, x.xero_id,
+         x.xero_id is not null and x.xero_status in ('DRAFT', 'SUBMITTED') as draft
     from document x
    where x.id = any(array(select f.id from (select distinct kind, lago_id from need) n cross join lateral (
                             select id from document
@@ -142,10 +148,10 @@ with need as materialized (
 )
 select distinct on (n.id) n.id, case when h.state = 'skipped' then 'skipped' else 'waiting' end as state,
        case when h.id is null then n.kind || ':' || n.lago_id || '@' || n.connection_id
-            else 'doc:' || h.id end as cause,
-       case when h.id is null then now() + $7::interval end as wait_until
+            when h.draft and h.state <> 'skipped' then 'draft:' || h.id else 'doc:' || h.id end as cause,
+       case when h.id is null then now() + $8::interval end as wait_until
   from need n left join held h using (connection_id, kind, lago_id)
- where h.xero_id is null or h.state = 'skipped'
+ where h.draft is true or n.rank < 4 and (h.xero_id is null or h.state = 'skipped')
  order by n.id, n.rank;
 
 -- name: hold
@@ -230,7 +236,10 @@ with told as materialized (
   select distinct target, connection_id from document where id = any($1::bigint[]) and kind = 'allocation'
 ), posted as materialized (
   select i.lago_id, i.connection_id, i.allocated, i.wanted is not null as present,
-         i.state = 'sending' or i.xero_id is not null as frozen
+         -- what a draft leaves to allocations is decided once it is sent for good
+         i.allocated is not null
+         and (i.state = 'sending'
+              or i.xero_id is not null and coalesce(i.xero_status, '') not in ('DRAFT', 'SUBMITTED')) as frozen
     from document i
    where i.id = any(array(select f.id from told t cross join lateral (
                             select id from document

@@ -56,7 +56,7 @@ with picked as materialized (
    order by lane, ready_at, id
    limit $4 for update skip locked
 )
-select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.batch_limit, d.suffix, d.xero_id,
+select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.synced, d.batch_limit, d.suffix, d.xero_id,
        d.xero_status, d.target, d.amount_cents, d.currency, d.dated, o.facts::text as facts,
        k.facts::text as customer_facts, c.xero_id as contact_id, i.xero_id as target_id,
        i.currency as target_currency, i.dated as target_dated, n.xero_id as source_id, n.dated as source_dated,
@@ -160,6 +160,11 @@ update document
        hint = null
  where id = any($1::bigint[]);
 
+-- name: hold_drafts
+-- Until the lock date moves: whoever moves it waits for us, and then finds the cause.
+update document d set state = 'waiting', cause = u.cause
+  from unnest($1::bigint[], $2::text[]) as u (id, cause) where d.id = u.id;
+
 -- name: plan_again
 with stale as (
   update document set state = 'waiting', cause = 'plan:' || id where id = any($1::bigint[]) returning cause
@@ -185,7 +190,8 @@ select r.id, r.tenant_id, r.purpose, r.method, r.path, r.body, r.outcome, r.star
 
 -- name: open_members
 -- Those without an outcome; all of them if $2.
-select m.position, m.document_id, m.sent, m.notes, m.code as refused_code, m.said as refused_said, m.hint as refused_hint, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.attempts,
+select m.position, m.document_id, m.sent, m.notes, m.code as refused_code, m.said as refused_said,
+       m.hint as refused_hint, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.xero_status, d.attempts,
        d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id, d.batch_limit, c.code as connection_code,
        coalesce(d.target, d.source, case when d.kind = 'invoice' then d.lago_id end) as room, k.facts::text as customer_facts
   from member m join document d on d.id = m.document_id join connection c on c.id = d.connection_id
@@ -253,7 +259,8 @@ update document d
 -- held the row for share and is visible now.
 insert into release (cause)
 select distinct d.cause from document d
- where d.cause = any(select 'doc:' || id from unnest($1::bigint[]) as id) and d.state in ('waiting', 'skipped');
+ where d.cause = any(array(select awaits || id from unnest($1::bigint[]) as id, (values ('doc:'), ('draft:')) as a (awaits)))
+   and d.state in ('waiting', 'skipped');
 
 -- name: release_room
 insert into release (cause)

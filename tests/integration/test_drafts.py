@@ -1,0 +1,366 @@
+"""Drafts on a real Postgres before a simulated Xero: followed until Lago finalizes or drops them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from consumer.adapters.postgres.charts import PostgresCharts
+from consumer.domain.answers import Answered
+from consumer.domain.answers import Saved as Kept
+from consumer.domain.chart import Organisation
+from consumer.ports import Frozen
+from consumer.sandbox.lago import payment
+from consumer.sandbox.xero.books import Invoice
+from tests.integration.ledger import Books
+from tests.lives.stage import CHART, Stage, stage
+
+Json = dict[str, Any]
+LOCKED = Organisation(period_lock_date=date(2026, 5, 31))
+
+
+@dataclass
+class Desk:
+    """A stage and the customer whose invoices pass over it."""
+
+    stage: Stage
+    who: Json
+    second: int = 0
+    told: list[str] = field(default_factory=list)
+
+    @property
+    def books(self) -> Books:
+        return self.stage.books
+
+    @property
+    def charts(self) -> PostgresCharts:
+        return PostgresCharts(self.books.database, [])
+
+    async def send(self, frozen: Frozen) -> None:
+        """One request, and whatever comes of it."""
+        token = await self.stage.caller.token(self.stage.tenant, 1)
+        assert token is not None
+        await self.stage.sender._send(frozen, token, time.monotonic())
+
+    def draft(self, amount: int = 1000, **facts: Any) -> Json:
+        """An invoice that Lago has not finalized."""
+        return self.books.invoice(self.who, amount=amount, status="draft", **facts)
+
+    def changed(self, draft: Json, amount: int) -> Json:
+        """The same draft over another amount."""
+        return {**self.draft(amount), "lago_id": draft["lago_id"]}
+
+    def final(self, draft: Json, number: str = "ACM-001", **facts: Any) -> Json:
+        """The invoice that it becomes."""
+        return {**draft, "number": number, "status": "finalized", **facts}
+
+    async def tell(self, thing: Json, kind: str | None = None) -> None:
+        """Lago tells of it, a second later than of anything before."""
+        self.second += 1
+        at = f"2026-05-01T12:00:{self.second:02}Z"
+        await self.books.told(self.books.said({**thing, "updated_at": at}, kind))
+
+    async def hears(self, thing: Json, kind: str | None = None) -> None:
+        """Lago tells of it, and all comes to rest."""
+        await self.tell(thing, kind)
+        await self.stage.rest(1.0)
+
+    async def document(self, kind: str = "invoice") -> Json:
+        """The only one of its kind."""
+        [row] = await self.books.documents(kind=kind)
+        return row
+
+    @property
+    def invoice(self) -> Invoice:
+        """The only one in Xero."""
+        [one] = self.stage.xero.invoices.values()
+        return one
+
+    @property
+    def shown(self) -> tuple[str, str, Decimal]:
+        """Number, status and total of the only one in Xero."""
+        return self.invoice.number, self.invoice.status, self.invoice.total
+
+    def by_hand(self, **changed: Any) -> None:
+        """A person changes it in Xero."""
+        self.stage.xero.keep_invoice(replace(self.invoice, **changed))
+
+    async def announced(self) -> list[str]:
+        """The codes of what people were told."""
+        return [notice.code for notice in await self.books.outbox.claim("dead_letter", 10, 60)]
+
+    def writes(self) -> int:
+        """Calls that changed invoices in Xero."""
+        arrivals = self.stage.world.arrivals.shown()
+        return sum(one["method"] != "GET" and "/Invoices" in one["path"] for one in arrivals)
+
+    async def lock(self, organisation: Organisation) -> None:
+        """Xero's lock date is moved, and read again."""
+        owner = self.stage.xero.organisation
+        owner.period_lock_date = organisation.period_lock_date
+        chart = replace(CHART, organisation=organisation)
+        await self.charts.keep(self.stage.tenant, chart, "tests")
+        await self.stage.rest(1.0)
+
+
+@asynccontextmanager
+async def desk(url: str, **policies: Any) -> AsyncIterator[Desk]:
+    async with stage(url) as opened:
+        await opened.books.settings(chart=CHART, **{"drafts": "post", **policies})
+        who = opened.books.customer()
+        await opened.books.told(opened.books.said(who))
+        yield Desk(opened, who)
+
+
+def name(draft: Json) -> str:
+    """The number of its draft in Xero."""
+    return f"DRAFT-{draft['lago_id'][:8]}"
+
+
+async def test_a_draft_is_followed_until_it_is_final_and_paid(database_url: str) -> None:
+    async with desk(database_url) as d:
+        draft = d.draft(1000)
+        await d.hears(draft)
+        first = d.invoice.invoice_id
+        assert d.shown == (name(draft), "DRAFT", Decimal(10))
+        draft = d.changed(draft, 2500)
+        await d.hears(draft)
+        assert d.shown == (name(draft), "DRAFT", Decimal(25))
+        assert len(d.invoice.lines) == 1, "the lines are replaced"
+        paid = payment(d.books.choices, [draft], amount_cents=3000)
+        await d.books.told(d.books.paid(paid))
+        await d.stage.rest(1.0)
+        waits, bill = await d.document("payment"), await d.document()
+        assert (waits["state"], waits["cause"]) == ("waiting", f"draft:{bill['id']}")
+        final = d.final(d.changed(draft, 3000))
+        await d.hears(final)
+        assert d.shown == ("ACM-001", "PAID", Decimal(30))
+        assert d.invoice.invoice_id == first
+        bill = await d.document()
+        assert (bill["state"], bill["number"], bill["drift"]) == ("synced", "ACM-001", False)
+        writes = d.writes()
+        await d.hears(draft)
+        assert (d.shown[1], d.writes()) == ("PAID", writes), "a draft after its end says nothing"
+
+
+async def test_without_the_policy_a_draft_waits_for_its_end(database_url: str) -> None:
+    async with desk(database_url, drafts="skip") as d:
+        draft = d.draft()
+        await d.hears(draft)
+        assert not d.stage.xero.invoices
+        assert (await d.document())["cause"] == "policy:drafts@acme"
+        await d.books.settings(chart=CHART, drafts="post")
+        await d.stage.rest(1.0)
+        assert d.shown == (name(draft), "DRAFT", Decimal(10))
+
+
+async def test_two_drafts_have_numbers_of_their_own(database_url: str) -> None:
+    async with desk(database_url, number_prefix="NZ-") as d:
+        drafts = [d.draft(1000), d.draft(2000)]
+        assert drafts[0]["number"] == drafts[1]["number"]
+        for one in drafts:
+            await d.hears(one)
+        numbers = sorted(one.number for one in d.stage.xero.invoices.values())
+        assert numbers == sorted(f"NZ-{name(one)}" for one in drafts)
+
+
+@pytest.mark.parametrize("kind", ["invoice.deleted", "invoice.voided"])
+async def test_a_draft_that_lago_drops_is_deleted(database_url: str, kind: str) -> None:
+    async with desk(database_url, voids="report") as d:
+        draft = d.draft()
+        await d.hears(draft)
+        await d.hears(draft, kind)
+        assert d.invoice.status == "DELETED"
+        bill = await d.document()
+        assert (bill["state"], bill["cause"]) == ("skipped", kind.replace("invoice.", "lago:"))
+        assert bill["xero_id"] is None
+
+
+async def test_one_that_ends_with_nothing_is_deleted_if_such_are_skipped(database_url: str) -> None:
+    async with desk(database_url, zero_invoices="skip") as d:
+        draft = d.draft()
+        await d.hears(draft)
+        await d.hears(d.changed(draft, 0))
+        assert d.shown[1] == "DRAFT", "usage may still come"
+        await d.hears(d.final(d.changed(draft, 0)))
+        assert d.invoice.status == "DELETED"
+
+
+async def test_what_was_finalized_while_its_draft_was_sent_follows_it(database_url: str) -> None:
+    async with desk(database_url) as d:
+        draft = d.draft()
+        await d.hears(draft)
+        await d.tell(d.changed(draft, 2000))
+        frozen = await d.books.freeze()
+        assert frozen.purpose == "invoice_update"
+        await d.tell(d.final(d.changed(draft, 3000)))
+        await d.send(frozen)
+        assert d.shown == (name(draft), "DRAFT", Decimal(20))
+        await d.stage.rest(1.0)
+        assert d.shown == ("ACM-001", "AUTHORISED", Decimal(30))
+
+
+@pytest.mark.parametrize("fault", ["500_after", "reply_lost", "500_before"])
+@pytest.mark.parametrize("paid", [False, True])
+async def test_a_lost_answer_to_the_last_word_is_made_up_for(
+    database_url: str, fault: str, paid: bool
+) -> None:
+    """Somebody may even have paid it by hand before we look."""
+    async with desk(database_url) as d:
+        draft = d.draft()
+        await d.hears(draft)
+        await d.tell(d.final(d.changed(draft, 3000)))
+        frozen = await d.books.freeze()
+        d.stage.accounting.faults = {d.stage.accounting.calls: fault}
+        await d.send(frozen)
+        arrived = d.invoice.status == "AUTHORISED"
+        assert arrived == (fault != "500_before")
+        assert (await d.document())["state"] == "sending"
+        if paid and arrived:
+            d.by_hand(amount_paid=Decimal(30), status="PAID", payments=[{"PaymentID": "x"}])
+        await d.stage.rest(1000.0)
+        assert d.shown[0] == "ACM-001"
+        assert d.shown[2] == Decimal(30)
+        bill = await d.document()
+        assert (bill["state"], bill["wanted"]) == ("synced", bill["synced"])
+        assert bill["xero_status"] in ("AUTHORISED", "PAID")
+        assert await d.announced() == []
+
+
+async def test_what_a_person_approved_is_followed_while_nothing_is_paid(database_url: str) -> None:
+    async with desk(database_url) as d:
+        draft = d.draft()
+        await d.hears(draft)
+        d.by_hand(status="AUTHORISED")
+        await d.hears(d.final(d.changed(draft, 3000)))
+        assert d.shown == ("ACM-001", "AUTHORISED", Decimal(30))
+
+
+async def test_what_a_person_approved_and_paid_is_never_forced(database_url: str) -> None:
+    async with desk(database_url) as d:
+        draft = d.draft()
+        await d.hears(draft)
+        d.by_hand(status="PAID", amount_paid=Decimal(10), payments=[{"PaymentID": "x"}])
+        await d.hears(d.final(d.changed(draft, 3000)))
+        assert d.shown == (name(draft), "PAID", Decimal(10))
+        bill = await d.document()
+        assert (bill["state"], bill["code"]) == ("failed", "draft_changed_in_xero")
+        assert "approved" in bill["said"]
+        assert f"number {name(draft)}, not ACM-001" in bill["said"]
+        assert await d.announced() == ["draft_changed_in_xero"]
+
+
+async def test_what_a_person_made_of_it_as_lago_did_is_adopted(database_url: str) -> None:
+    async with desk(database_url) as d:
+        draft = d.draft()
+        await d.hears(draft)
+        money = {"amount_paid": Decimal(10), "payments": [{"PaymentID": "x"}]}
+        d.by_hand(number="ACM-001", status="PAID", **money)
+        await d.hears(d.final(draft))
+        bill = await d.document()
+        assert (bill["state"], bill["xero_status"]) == ("synced", "PAID")
+        assert await d.announced() == []
+
+
+async def test_what_a_person_deleted_stays_deleted(database_url: str) -> None:
+    async with desk(database_url) as d:
+        draft = d.draft()
+        await d.hears(draft)
+        d.by_hand(status="DELETED")
+        await d.hears(d.changed(draft, 2000))
+        bill = await d.document()
+        assert (bill["state"], bill["code"]) == ("failed", "draft_changed_in_xero")
+        assert "deleted" in bill["said"]
+        await d.hears(d.final(draft))
+        assert d.shown[1] == "DELETED"
+        assert await d.announced() == ["draft_changed_in_xero"] * 2
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "code"), [("DELETED", None), ("AUTHORISED", "draft_changed_in_xero")]
+)
+async def test_what_lago_drops_may_be_gone_or_approved(
+    database_url: str, by_hand: str, code: str | None
+) -> None:
+    async with desk(database_url) as d:
+        draft = d.draft()
+        await d.hears(draft)
+        d.by_hand(status=by_hand)
+        await d.hears(draft, "invoice.deleted")
+        bill = await d.document()
+        assert (bill["state"], bill["code"]) == ("failed" if code else "skipped", code)
+        assert d.shown[1] == by_hand
+
+
+async def test_the_last_number_must_be_free(database_url: str) -> None:
+    async with desk(database_url) as d:
+        first = d.draft()
+        await d.hears(d.final(first))
+        await d.hears(draft := d.draft(2000))
+        await d.hears(d.final(draft))
+        rows = {row["lago_id"].hex: row for row in await d.books.documents(kind="invoice")}
+        assert rows[draft["lago_id"].replace("-", "")]["code"] == "number_claimed"
+        statuses = sorted(one.status for one in d.stage.xero.invoices.values())
+        assert statuses == ["AUTHORISED", "DRAFT"]
+
+
+# ── Locked periods ────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_in_a_locked_period_an_invoice_is_a_draft_until_the_date_moves(
+    database_url: str,
+) -> None:
+    async with desk(database_url, locked_period="draft", drafts="skip") as d:
+        await d.lock(LOCKED)
+        told = d.books.invoice(d.who, amount=1000, number="ACM-001")
+        await d.hears(told)
+        assert d.shown == ("ACM-001", "DRAFT", Decimal(10))
+        bill = await d.document()
+        assert (bill["state"], bill["cause"], bill["code"]) == ("waiting", "lock@acme", None)
+        made_at = "2026-06-02T12:00:00Z"
+        paid = payment(d.books.choices, [told], amount_cents=1000, at=made_at)
+        await d.books.told(d.books.paid(paid))
+        await d.stage.rest(1.0)
+        assert (await d.document("payment"))["cause"] == f"draft:{bill['id']}"
+        writes = d.writes()
+        await d.lock(Organisation(period_lock_date=date(2026, 5, 30)))
+        assert d.writes() == writes, "it is in the locked period yet"
+        assert (await d.document())["cause"] == "lock@acme"
+        await d.hears({**told, "purchase_order_number": "PO 7"})
+        assert (d.invoice.reference, d.invoice.status) == ("PO 7", "DRAFT")
+        await d.lock(Organisation(period_lock_date=date(2026, 4, 30)))
+        assert d.shown == ("ACM-001", "PAID", Decimal(10))
+        bill = await d.document()
+        assert (bill["state"], bill["cause"]) == ("synced", None)
+        assert await d.announced() == []
+
+
+async def test_a_locked_draft_that_lago_voids_is_deleted(database_url: str) -> None:
+    async with desk(database_url, locked_period="draft") as d:
+        await d.lock(LOCKED)
+        told = d.books.invoice(d.who)
+        await d.hears(told)
+        await d.hears({**told, "total_paid_amount_cents": 400}, "invoice.voided")
+        assert d.invoice.status == "DELETED"
+        assert (await d.document())["state"] == "skipped"
+
+
+async def test_a_lock_date_that_moves_while_the_draft_is_sent_is_not_missed(
+    database_url: str,
+) -> None:
+    async with desk(database_url, locked_period="draft") as d:
+        await d.lock(LOCKED)
+        await d.tell(d.books.invoice(d.who))
+        frozen = await d.books.freeze()
+        assert frozen.purpose == "invoice_create"
+        await d.charts.keep(d.stage.tenant, CHART, "tests")
+        kept = (Kept(d.stage.tenant, status="DRAFT"),)
+        await d.books.ledger.settle(frozen.request_id, Answered(kept), None)
+        assert (await d.books.freeze()).purpose == "invoice_update"
