@@ -137,7 +137,7 @@ def of_connection(cause: str, connection: str) -> str:
 def ends_draft(cause: str | None) -> bool:
     """Whether what is a draft in Xero is not to be approved any more: it is deleted, also where a posted
     invoice would stay. A draft is not in the books."""
-    over = (*TAKEN_BACK, VOID_WITH_MONEY, NOTHING_CHARGED, CREDIT_VOIDED, CLOSED)
+    over = (*TAKEN_BACK, VOID_WITH_MONEY, VOID_REFUSED, NOTHING_CHARGED, CREDIT_VOIDED, CLOSED)
     return cause in over or (cause or "").startswith((VOIDS_REPORTED, "policy:zero@"))
 
 

@@ -129,11 +129,12 @@ def rest(kind: str, now: Stands, planned: Planned | None = None) -> Rest:
     if wanted is None:
         posted = now.xero_id is not None and now.synced is not None
         # A wait that has ended as a failure is over once there is nothing to wait for any more.
-        as_before = now.wanted is None and (posted or hold == now.cause)
+        stuck = posted and not causes.awaits_news(now.cause)
+        as_before = now.wanted is None and (stuck or hold == now.cause)
         if now.state == "failed" and planned is not None and as_before:
             return Rest("failed", now.cause)
-        if not posted:
-            waits = planned is not None and planned.waits
+        waits = planned is not None and planned.waits
+        if not posted or (waits and now.open):
             until = planned.until if planned is not None else None
             return Rest("waiting" if waits else "skipped", hold, until)
         stays = hold if planned is None else planned.stays

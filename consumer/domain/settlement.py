@@ -134,6 +134,8 @@ class Settlement:
         it has told another amount of."""
         self.surpluses: list[tuple[Member, UUID]] = []
         """What Xero has of ours once too often, to be removed there."""
+        self.unfinished: list[Member] = []
+        """To be planned anew as well: drafts whose final content has not been told yet."""
         self.closed: list[tuple[int, str]] = []
         """Positions whose outcome is known, and which it is."""
 
@@ -152,6 +154,7 @@ class Settlement:
         status = answer.status or member.stands.status
         now = replace(member.stands, state="sending", synced=synced, xero_id=xero_id, status=status)
         target = rest(member.kind, now)
+        self._wait_for_content(member, now, target)
         self.kept.append(Kept(member, xero_id, synced, target, answer))
         self.closed.append((member.position, outcome))
         if target.drift:
@@ -174,6 +177,11 @@ class Settlement:
         self.kept.append(Kept(member, None, member.sent, settled, answer, theirs.xero_id))
         self.closed.append((member.position, "by_hand"))
         self._notice(member, theirs, "paid_by_hand", {})
+
+    def _wait_for_content(self, member: Member, now: Stands, target: Rest) -> None:
+        """How long it may wait for it is for planning to say."""
+        if now.open and target.state == "synced" and causes.awaits_news(target.cause):
+            self.unfinished.append(member)
 
     def _notice(
         self,
@@ -302,6 +310,7 @@ class Settlement:
                 continue
             now = member.stands
             target = rest(member.kind, replace(now, state="ready"))
+            self._wait_for_content(member, now, target)
             self.unsent.append(
                 Unsent(
                     member,

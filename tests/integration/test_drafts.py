@@ -20,6 +20,7 @@ from consumer.ports import Frozen
 from consumer.sandbox.lago import payment
 from consumer.sandbox.xero.books import Invoice
 from tests.integration.ledger import Books
+from tests.integration.notes import a_note, consuming, note_told
 from tests.lives.stage import CHART, Stage, stage
 
 Json = dict[str, Any]
@@ -311,6 +312,35 @@ async def test_the_last_number_must_be_free(database_url: str) -> None:
         assert statuses == ["AUTHORISED", "DRAFT"]
 
 
+@pytest.mark.parametrize("end", ["invoice.created", "invoice.deleted"])
+@pytest.mark.parametrize("meanwhile", [False, True])
+async def test_a_draft_whose_last_content_never_comes_is_announced(
+    database_url: str, end: str, meanwhile: bool
+) -> None:
+    """Lago tells that it is final, but not its fees; even while its draft is being sent."""
+    async with desk(database_url) as d:
+        draft = d.draft()
+        final = d.final(d.changed(draft, 3000))
+        await d.hears(draft)
+        if meanwhile:
+            await d.tell(d.changed(draft, 2000))
+            frozen = await d.books.freeze()
+        await d.tell(final, "invoice.generated")
+        if meanwhile:
+            await d.send(frozen)
+        await d.stage.rest(1.0)
+        bill = await d.document()
+        assert (bill["state"], bill["cause"]) == ("waiting", f"content:{draft['lago_id']}")
+        assert d.invoice.status == "DRAFT"
+        await d.stage.rest(100_000.0)
+        assert await d.announced() == ["missing_dependency"]
+        await d.hears(final, end)
+        assert d.invoice.status == ("AUTHORISED" if end == "invoice.created" else "DELETED")
+        assert (await d.document())["state"] == (
+            "synced" if end == "invoice.created" else "skipped"
+        )
+
+
 # ── Locked periods ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -364,3 +394,62 @@ async def test_a_lock_date_that_moves_while_the_draft_is_sent_is_not_missed(
         kept = (Kept(d.stage.tenant, status="DRAFT"),)
         await d.books.ledger.settle(frozen.request_id, Answered(kept), None)
         assert (await d.books.freeze()).purpose == "invoice_update"
+
+
+async def test_what_rests_on_a_locked_draft_follows_it(database_url: str) -> None:
+    """A note of an open period waits for its invoice, one of the locked period is a draft too."""
+    async with desk(database_url, locked_period="draft") as d:
+        await d.lock(LOCKED)
+        told = d.books.invoice(d.who, amount=2000)
+        await d.hears(told)
+        late = {**a_note(told, offset=500), "number": "CN-2", "issuing_date": "2026-06-03"}
+        for note in (a_note(told, credit=300, offset=200, refund=100), late):
+            await d.books.told(note_told(d.books, note))
+        await d.stage.rest(1.0)
+        [bill] = await d.books.documents(kind="invoice")
+        first, second = await d.books.documents(kind="credit_note")
+        assert (first["xero_status"], first["cause"]) == (None, f"draft:{bill['id']}")
+        assert second["cause"] == f"draft:{bill['id']}"
+        consumer = consuming(d.books, told, {**late, "lago_id": str(first["lago_id"])}, 300)
+        await d.hears(consumer)
+        assert {one.status for one in d.stage.xero.invoices.values()} == {"DRAFT"}
+        await d.lock(Organisation())
+        assert {row["state"] for row in await d.books.documents()} == {"synced"}
+        due = sorted(one.amount_due for one in d.stage.xero.invoices.values())
+        assert due == [Decimal(13), Decimal(47)]
+        assert {one.remaining for one in d.stage.xero.credit_notes.values()} == {Decimal(0)}
+
+
+async def test_a_note_of_a_locked_period_is_a_draft_too(database_url: str) -> None:
+    async with desk(database_url, locked_period="draft") as d:
+        told = d.books.invoice(d.who, amount=2000)
+        await d.hears(told)
+        await d.lock(LOCKED)
+        note = a_note(told, offset=500)
+        await d.books.told(note_told(d.books, note))
+        await d.stage.rest(1.0)
+        [made] = d.stage.xero.credit_notes.values()
+        assert (made.status, made.total) == ("DRAFT", Decimal(5))
+        row, allocation = await d.document("credit_note"), await d.document("allocation")
+        assert (row["state"], row["cause"]) == ("waiting", "lock@acme")
+        assert allocation["cause"] == f"draft:{row['id']}"
+        await d.lock(Organisation())
+        [made] = d.stage.xero.credit_notes.values()
+        assert (made.status, made.remaining) == ("PAID", Decimal(0))
+        assert d.invoice.amount_due == Decimal(15)
+
+
+async def test_a_locked_draft_note_that_lago_voids_is_deleted(database_url: str) -> None:
+    async with desk(database_url, locked_period="draft") as d:
+        told = d.books.invoice(d.who, amount=2000)
+        await d.hears(told)
+        await d.lock(LOCKED)
+        note = a_note(told, credit=500)
+        await d.books.told(note_told(d.books, note))
+        await d.stage.rest(1.0)
+        gone = {**note, "credit_status": "voided", "updated_at": "2026-05-03T10:00:09Z"}
+        await d.books.told(note_told(d.books, gone))
+        await d.stage.rest(1.0)
+        [made] = d.stage.xero.credit_notes.values()
+        assert made.status == "DELETED"
+        assert (await d.document("credit_note"))["state"] == "skipped"

@@ -84,7 +84,7 @@ def _issue(life: Life) -> None:
         discounts=choices.chance(30),
         prepaid=choices.chance(30),
         consume=consume,
-        draft=kind == "subscription" and choices.chance(10),
+        draft=kind == "subscription" and choices.chance(30),
     )
     if kind == "credit" and bill.open:  # Lago tells of a top-up once it is paid
         life.pay(bill, bill.open, "provider", silent=choices.chance(30))

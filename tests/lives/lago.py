@@ -213,14 +213,33 @@ class Life:
             pairs = [(note.said, cents) for note, cents in bill.consumed]
             bill.said = consuming(self.choices, said, pairs)
         if draft:
-            drafted = {**bill.said, "status": "draft", "number": "ACM-DRAFT"}
-            self._tell("invoice.drafted", lambda: drafted, invoice_event)
+            self._draft(bill, kind, regime)
         bill.settle(self.stamp)
         self.bills.append(bill)
         uses = "".join(f", {cents} of {note.name}" for note, cents in bill.consumed)
         self.story.append(f"{bill.name}: {kind} of {said['total_amount_cents']}{uses}")
         self.say(bill, _ANNOUNCED.get(kind, "invoice.created"))
         return bill
+
+    def _draft(self, bill: Bill, kind: str, regime: Regime) -> None:
+        """What Lago shows of it before it is final: usage still comes, every draft has this number."""
+        usage = generate_invoice(
+            self.choices,
+            customer=self.customer,
+            currency=self.currency,
+            invoice_type=kind,
+            regime=regime,
+            most_fees=2,
+            discounts=False,
+            deductions=False,
+            notes=False,
+            payments=False,
+            number="ACM-DRAFT",
+        )
+        facts = {"lago_id": bill.said["lago_id"], "status": "draft", "updated_at": self.stamp}
+        last = {**bill.said, **facts, "number": "ACM-DRAFT"}
+        self._tell("invoice.drafted", lambda: {**usage, **facts}, invoice_event)
+        self._tell("invoice.drafted", lambda: last, invoice_event)
 
     def _consumed(self, note: Note, cents: int) -> Json:
         left = note.balance - cents

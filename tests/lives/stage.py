@@ -237,6 +237,7 @@ async def stage(url: str) -> AsyncIterator[Stage]:
             ledger.tenants[0],
             name="Acme",
             billing_entities=frozenset({"acme"}),
+            drafts="post",
             mappings=MAPPINGS,
         )
         await ledger.database.execute("delete from mapping")

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from consumer.domain.documents import Planned, Rest, Stands, rest
+from consumer.domain.fingerprints import DRAFTED
 from consumer.domain.homes import choose_home
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import Facet, Object, ObjectKey, Stamp
@@ -17,6 +18,8 @@ from consumer.domain.objects import Facet, Object, ObjectKey, Stamp
 A, B = b"a", b"b"
 ID = uuid4()
 PLANNED = Planned("invoice", uuid4(), uuid4(), 1, uuid4(), A)
+D = DRAFTED + A
+DRAFT = Stands("synced", None, D, D, ID, "DRAFT")
 
 TABLE: dict[str, tuple[str, Stands, Planned | None, Rest]] = {
     "new": ("invoice", Stands("waiting"), PLANNED, Rest("ready")),
@@ -100,6 +103,56 @@ TABLE: dict[str, tuple[str, Stands, Planned | None, Rest]] = {
         Stands("ready", "lago:voided", None),
         None,
         Rest("skipped", "lago:voided"),
+    ),
+    "a draft, as Lago's": ("invoice", DRAFT, replace(PLANNED, wanted=D), Rest("synced")),
+    "a draft, finalized": ("invoice", DRAFT, PLANNED, Rest("ready")),
+    "a draft, approved by hand": (
+        "invoice",
+        replace(DRAFT, status="AUTHORISED"),
+        PLANNED,
+        Rest("ready"),
+    ),
+    "final, a draft for its period is locked": (
+        "invoice",
+        replace(DRAFT, wanted=A, synced=A),
+        PLANNED,
+        Rest("ready"),
+    ),
+    "final and approved, changed": (
+        "invoice",
+        replace(DRAFT, wanted=A, synced=A, status="AUTHORISED"),
+        replace(PLANNED, wanted=B),
+        Rest("synced", drift=True),
+    ),
+    "a draft, voided with money or by report": (
+        "invoice",
+        replace(DRAFT, wanted=A, synced=A),
+        replace(PLANNED, wanted=None, hold="lago:voided", stays="policy:voids@a"),
+        Rest("ready", "lago:voided"),
+    ),
+    "a draft, switched off": (
+        "invoice",
+        DRAFT,
+        replace(PLANNED, wanted=None, hold="policy:drafts@a", stays="policy:drafts@a"),
+        Rest("synced", "policy:drafts@a"),
+    ),
+    "a draft, final without its fees": (
+        "invoice",
+        DRAFT,
+        replace(PLANNED, wanted=None, hold="content:i", stays="content:i", waits=True),
+        Rest("waiting", "content:i"),
+    ),
+    "a draft whose wait for its fees failed, voided": (
+        "invoice",
+        replace(DRAFT, state="failed", cause="content:i", wanted=None),
+        replace(PLANNED, wanted=None, hold="lago:voided", stays="void_refused"),
+        Rest("ready", "lago:voided"),
+    ),
+    "a draft whose deletion Xero refused, nothing new": (
+        "invoice",
+        replace(DRAFT, state="failed", cause=None, wanted=None),
+        replace(PLANNED, wanted=None, hold="lago:deleted"),
+        Rest("failed"),
     ),
 }
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from consumer.domain.contacts import plan_contact
-from consumer.domain.fingerprints import fingerprint
+from consumer.domain.fingerprints import fingerprint, is_drafted
 from consumer.domain.homes import Home
 from consumer.domain.invoices import plan_invoice
 from consumer.domain.mapping import Connection
@@ -157,3 +157,13 @@ def test_the_contact_that_lago_links_is_known_beforehand(
     link: dict[str, Any], expected: UUID | None
 ) -> None:
     assert plan_contact(customer([link]), AT_HOME, NZ).xero_id == expected
+
+
+def test_a_draft_is_wanted_by_policy_under_a_number_of_its_own() -> None:
+    posts = replace(NZ, drafts="post")
+    drafted = plan_invoice(invoice("draft", number="ACM-DRAFT"), posts, AT_HOME)
+    assert drafted.number == f"A-DRAFT-{INVOICE.hex[:8]}"
+    final = plan_invoice(invoice(number="ACM-DRAFT"), posts, AT_HOME)
+    assert None not in (drafted.wanted, final.wanted)
+    assert is_drafted(drafted.wanted)
+    assert not is_drafted(final.wanted)

@@ -298,8 +298,8 @@ class Settler:
             await conn.execute(SQL["insert_surplus"], *columns(extra, 2))
         if settlement.closed:
             await conn.execute(SQL["close_members"], request_id, *columns(settlement.closed, 2))
-        if settlement.replanned:
-            ids = sorted(member.document_id for member in settlement.replanned)
+        if again := [*settlement.replanned, *settlement.unfinished]:
+            ids = sorted(member.document_id for member in again)
             await conn.execute(SQL["plan_again"], ids)
         turned = _turned(settlement)
         if turned:

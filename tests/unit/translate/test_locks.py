@@ -18,6 +18,7 @@ from schemas import xero
 LOCKED = Organisation(period_lock_date=date(2026, 3, 31), end_of_year_lock_date=date(2025, 12, 31))
 HOLD = Connection(1, "acme", uuid4(), uuid4())
 MOVE = replace(HOLD, locked_period="first_open_day")
+DRAFT = replace(HOLD, locked_period="draft")
 FAIL = replace(HOLD, locked_period="fail")
 
 
@@ -75,6 +76,20 @@ def test_the_first_open_day_is_the_day_after_and_the_own_day_is_shown() -> None:
     assert long.reference is not None
     assert len(long.reference) <= 255
     assert long.reference.endswith("dated 2026-01-05")
+
+
+def test_a_document_of_a_locked_period_may_be_a_draft_and_money_is_held() -> None:
+    made = note(date(2026, 1, 5), "PO 7")
+    assert unlocked(made, LOCKED, DRAFT) == made.model_copy(update={"status": "DRAFT"})
+    with pytest.raises(Refused) as caught:
+        unlocked(payment(date(2026, 1, 5)), LOCKED, DRAFT)
+    assert caught.value.cause == "lock"
+
+
+@pytest.mark.parametrize("connection", [HOLD, MOVE, FAIL])
+def test_no_lock_date_concerns_lagos_own_drafts(connection: Connection) -> None:
+    made = note(date(2026, 1, 5), None).model_copy(update={"status": "DRAFT"})
+    assert unlocked(made, LOCKED, connection) is made
 
 
 @pytest.mark.parametrize("connection", [HOLD, MOVE, FAIL])
