@@ -40,6 +40,7 @@ from consumer.domain.matching import (
 from consumer.domain.operations import OPERATIONS
 from consumer.domain.pairing import target
 from consumer.domain.settlement import DRAFT_REFUSED
+from consumer.domain.translate.header import has_drafts_number
 from consumer.ports import Absent, Budget, ByHand, Call, Doubtful, Other, Sent, Sighting
 
 SKEW = timedelta(minutes=5)
@@ -83,7 +84,14 @@ class LookUps:
         if operation.kind == "invoice":
             numbers = [m.number for m in doubtful.members if m.number]
             saved = await self._read(doubtful, invoice_lookup_path(numbers))
-            return {m.position: _numbered(m, saved) for m in doubtful.members}
+            found = {m.position: _numbered(m, saved) for m in doubtful.members}
+            if doubtful.final:
+                return found
+            # Finalized, a draft has another number: it must not arrive under this one after that.
+            drafts = {
+                m.position for m in doubtful.members if has_drafts_number(m.number, m.lago_id)
+            }
+            return {n: o for n, o in found.items() if n not in drafts or not isinstance(o, Absent)}
         if operation.kind == "credit_note":
             paths = [credit_note_path(m.number) for m in doubtful.members if m.number]
             saved = await self._read(doubtful, paths, single=True)

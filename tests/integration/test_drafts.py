@@ -208,6 +208,22 @@ async def test_what_was_finalized_while_its_draft_was_sent_follows_it(database_u
         assert d.shown == ("ACM-001", "AUTHORISED", Decimal(30))
 
 
+async def test_a_draft_in_doubt_is_not_followed_by_its_end_while_it_may_arrive(
+    database_url: str,
+) -> None:
+    """Xero keeps only equal numbers apart: a draft that came late would stand beside the invoice."""
+    async with desk(database_url) as d:
+        await d.stage.rest(1.0)
+        d.stage.accounting.faults = {d.stage.accounting.calls: "500_before"}
+        await d.hears(draft := d.draft())
+        await d.tell(d.final(d.changed(draft, 3000)))
+        await d.stage.rest(100.0)
+        assert (await d.document())["state"] == "sending"
+        assert not d.stage.xero.invoices
+        await d.stage.rest(1000.0)
+        assert d.shown == ("ACM-001", "AUTHORISED", Decimal(30))
+
+
 @pytest.mark.parametrize("fault", ["500_after", "reply_lost", "500_before"])
 @pytest.mark.parametrize("paid", [False, True])
 async def test_a_lost_answer_to_the_last_word_is_made_up_for(

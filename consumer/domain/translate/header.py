@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from typing import Literal
+from uuid import UUID
 
 from pydantic import ValidationError
 
@@ -20,9 +21,16 @@ _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 
 def number_of(invoice: lago.Invoice) -> str | None:
     """The invoice's number; Lago gives all drafts of a customer's the same, so theirs is made of the id."""
-    if invoice.status == "draft":
-        return f"DRAFT-{invoice.lago_id.hex[:8]}"
-    return invoice.number
+    return _drafts(invoice.lago_id) if invoice.status == "draft" else invoice.number
+
+
+def has_drafts_number(number: str | None, lago_id: UUID) -> bool:
+    """Whether the number, with any prefix, is that of the invoice's draft."""
+    return number is not None and number.endswith(_drafts(lago_id))
+
+
+def _drafts(lago_id: UUID) -> str:
+    return f"DRAFT-{lago_id.hex[:8]}"
 
 
 def number_and_date(
