@@ -161,7 +161,8 @@ class Settlement:
             self._notice(member, answer, "drift", {})
         if member.sent is not None:
             self._compare(member, answer)
-            for finding, facts in member.notes.items():
+            # Of a draft it is told once it is approved: until then it may be sent any number of times.
+            for finding, facts in () if now.draft else member.notes.items():
                 self._notice(member, answer, finding, facts)
         elif member.kind == "allocation" and member.stands.cause == causes.in_lago("voided"):
             amount = {"amount": str(member.expected.get("total"))}

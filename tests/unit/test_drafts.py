@@ -177,6 +177,14 @@ def test_a_deleted_draft_has_no_id_any_more() -> None:
     assert (kept.rest.state, kept.rest.cause, kept.xero_id) == ("skipped", "lago:deleted", None)
 
 
+@pytest.mark.parametrize(("status", "told"), [("DRAFT", []), ("AUTHORISED", ["subcent"])])
+def test_what_was_noticed_is_told_once_it_is_in_the_books(status: str, told: list[str]) -> None:
+    s = Settlement(float)
+    sent = member(sent=DRAFTED, stands=DRAFT, notes={"subcent": {}})
+    s.keep(sent, Saved(ID, status=status), "accepted")
+    assert [one.finding for one in s.noticed] == told
+
+
 def test_a_draft_is_called_so() -> None:
     assert explain("synced", None, draft=True) == "Xero has it as a draft, as Lago does."
     assert explain("waiting", "lock@acme", draft=True) == (
