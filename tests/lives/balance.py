@@ -95,8 +95,7 @@ class _Comparison:
         self.expect(f"{name} tax", self.cents(bill.said["taxes_amount_cents"]), invoice.total_tax)
         settled = self.cents(bill.paid + bill.offset + consumed)
         due = self.cents(total) - settled
-        slack = self._removals(bill) + len(bill.consumed)  # a note gives no cent that it has not
-        self._near(f"{name} due", due, invoice.amount_due, slack)
+        self._near(f"{name} due", due, invoice.amount_due, self._slack(bill))
         self.result.xero += invoice.amount_due
         lost = invoice.amount_due - self.major(bill.open)
         if bill.voided:
@@ -111,7 +110,14 @@ class _Comparison:
         if bill.paid or bill.offset:
             return "void_with_money"
         total = bill.said["total_amount_cents"] + bill.said["credit_notes_amount_cents"]
-        return None if total else "nothing_charged"
+        return None if self.cents(total) else "nothing_charged"
+
+    def _slack(self, bill: Bill) -> int:
+        """Cents by which what settles the invoice may be off: a note gives no cent that it has not."""
+        offsets: int = sum(
+            one.bill is bill and one.said["offset_amount_cents"] > 0 for one in self.life.notes
+        )
+        return self._removals(bill) + len(bill.consumed) + offsets
 
     def _removals(self, bill: Bill) -> int:
         """Amounts that were taken back: where Xero's cent is coarse, their cents were others'."""
@@ -166,7 +172,7 @@ class _Comparison:
         for bill in self.life.bills:
             invoice = self.invoice(bill)
             if invoice is not None:
-                slack = 1 + self._removals(bill) + len(bill.consumed)
+                slack = 1 + self._slack(bill)
                 self._near(f"{bill.name} paid", self.cents(bill.paid), invoice.amount_paid, slack)
 
     def sums(self) -> None:
