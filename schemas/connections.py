@@ -118,6 +118,7 @@ class Policies(Part):
     residual_payments: Literal["post", "ignore"] = "post"
     lookup: Literal["specific", "lago"] = "specific"
     voids: Literal["sync", "report"] = "sync"
+    excess: Literal["fail", "overpayment"] = "fail"
 
 
 class ItemTarget(Part):

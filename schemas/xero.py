@@ -134,6 +134,26 @@ class Payment(XeroModel):
     reference: str = Field(min_length=1, max_length=255)
 
 
+class OverpaymentLine(XeroModel):
+    """The one line of an overpayment; Xero puts it on accounts receivable."""
+
+    description: str = Field(min_length=1, max_length=4000)
+    line_amount: Amount = Field(gt=0)
+
+
+class Overpayment(XeroModel):
+    """Money beyond any invoice, kept for a customer: a bank transaction."""
+
+    type: Literal["RECEIVE-OVERPAYMENT"] = "RECEIVE-OVERPAYMENT"
+    contact: ContactRef
+    bank_account: AccountRef
+    date: datetime.date
+    line_amount_types: Literal["NoTax"] = "NoTax"
+    currency_code: str = Field(pattern=r"^[A-Z]{3}$")
+    reference: str = Field(min_length=1, max_length=255)
+    line_items: tuple[OverpaymentLine] = Field(min_length=1)
+
+
 class PaymentDeletion(XeroModel):
     """Takes a payment back; its id is in the path."""
 

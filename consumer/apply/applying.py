@@ -86,7 +86,10 @@ class Apply:
         charts: dict[UUID, Chart] = {}
         for position, (asked, secret) in enumerate(zip(file.connections, secrets, strict=True)):
             path = f"connections[{position}]"
-            client = _client(position, asked, secret, stored)
+            client = replace(
+                _client(position, asked, secret, stored),
+                overpays=_overpays(asked.xero.client_id, file, stored),
+            )
             try:
                 place = await self._place(client, asked, stored)
                 if place.open and place.tenant_id not in charts:
@@ -192,6 +195,16 @@ def _client(
             if one.client_id == client_id and one.authorisation is not None:
                 return replace(one.authorisation, client_secret=secret)
     return Authorisation(-1 - position, client_id, secret)
+
+
+def _overpays(client_id: str, file: File, stored: Mapping[str, Stored]) -> bool:
+    """Whether any connection of the client is to post overpayments, once the file is applied."""
+    named = {one.code: one for one in file.connections}
+    asked = (one for one in named.values() if one.xero.client_id == client_id)
+    left = (one for code, one in stored.items() if code not in named and one.client_id == client_id)
+    return any(one.policies.excess == "overpayment" for one in asked) or any(
+        one.connection.overpays for one in left
+    )
 
 
 def _moved(known: Stored | None, asked: mapping.Connection, path: str) -> list[Mistake]:

@@ -44,7 +44,8 @@ class Connect:
         Raises:
             Halt: there is no such connection, its client needs no consent, or it has another tenant.
         """
-        stored = known(await self.connections.stored(), code)
+        all_stored = await self.connections.stored()
+        stored = known(all_stored, code)
         if stored.authorisation is None:
             raise Halt(
                 "no_consent_needed",
@@ -58,7 +59,9 @@ class Connect:
                 f"{code} belongs to tenant {had}.",
                 "Its documents are there: give the new connection another code.",
             )
-        return Request(stored.client_id, redirect_uri, state, verifier)
+        siblings = (one for one in all_stored.values() if one.client_id == stored.client_id)
+        overpays = any(one.connection.overpays for one in siblings)
+        return Request(stored.client_id, redirect_uri, state, verifier, overpays)
 
     async def finish(
         self,

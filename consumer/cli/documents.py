@@ -147,6 +147,7 @@ _OLD_PAGES = {
     "credit_note": "/AccountsReceivable/ViewCreditNote.aspx?creditNoteID",
     "payment": "/Bank/ViewTransaction.aspx?bankTransactionID",
     "refund": "/Bank/ViewTransaction.aspx?bankTransactionID",
+    "overpayment": "/Bank/ViewTransaction.aspx?bankTransactionID",
 }
 
 

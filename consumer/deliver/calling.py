@@ -116,7 +116,7 @@ class Caller:
                 "else in Xero, then run apply.",
             )
             await self._park(tenant_id, error, None)
-        elif verdict.why == "unauthorised":
+        elif verdict.why in ("unauthorised", "scope"):
             authorisation = await self.authorisations.get(authorisation_id)
             self.tokens.forget(authorisation, token)
             refused = self._refused.setdefault(authorisation_id, set())

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 
 from pydantic_core import from_json
 
 from consumer.deliver.calling import Caller, kind_of
-from consumer.domain.answers import InDoubt, NotDone, Reply, Saved, not_done
+from consumer.domain.answers import (
+    GRANTED_APART,
+    SCOPE_MISSING,
+    InDoubt,
+    NotDone,
+    Reply,
+    Saved,
+    not_done,
+)
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, NotExecuted
 from consumer.domain.lookup import (
@@ -20,6 +28,7 @@ from consumer.domain.lookup import (
     contact_sweep_path,
     credit_note_path,
     invoice_lookup_path,
+    overpayment_sweep_path,
     parse_allocations,
     parse_found,
     payment_sweep_path,
@@ -34,6 +43,7 @@ from consumer.domain.matching import (
     match_contact,
     match_draft,
     match_numbered,
+    match_overpayments,
     match_payments,
     match_removed,
 )
@@ -99,7 +109,9 @@ class LookUps:
         if doubtful.why == ALREADY_PAID:
             return await self._entered(doubtful)
         if operation.kind in ("payment", "refund"):
-            return await self._payments(doubtful)
+            return await self._payments(doubtful, payment_sweep_path, match_payments)
+        if operation.kind == "overpayment":
+            return await self._payments(doubtful, overpayment_sweep_path, match_overpayments)
         if doubtful.why == "number_taken":
             paths = [contact_by_number_path(str(m.lago_id)) for m in doubtful.members]
             saved = await self._read(doubtful, paths, single=True)
@@ -116,11 +128,16 @@ class LookUps:
         refused = doubtful.why == DRAFT_REFUSED
         return {m.position: _draft(m, saved, refused=refused) for m in doubtful.members}
 
-    async def _payments(self, doubtful: Doubtful) -> dict[int, Sighting]:
+    async def _payments(
+        self,
+        doubtful: Doubtful,
+        path: Callable[[int], str],
+        match: Callable[[bytes, Iterable[Saved]], Sequence[Saved]],
+    ) -> dict[int, Sighting]:
         """Xero keeps payments apart by nothing, so one may be made twice: it counts as absent only
         once neither the call nor a repetition under its key can still arrive."""
-        saved = await self._sweep(doubtful, payment_sweep_path)
-        matches = {m.position: match_payments(m.element, saved) for m in doubtful.members}
+        saved = await self._sweep(doubtful, path)
+        matches = {m.position: match(m.element, saved) for m in doubtful.members}
         if doubtful.final:
             return {n: found[0] if found else Absent() for n, found in matches.items()}
         return {n: found[0] for n, found in matches.items() if found}
@@ -156,15 +173,19 @@ class LookUps:
         return self._found(parse_allocations(reply)).saved
 
     async def all_of(self, doubtful: Doubtful) -> dict[int, Sequence[Saved]]:
-        """Everything that Xero has of each payment, refund or allocation, by position.
+        """Everything that Xero has of each payment, overpayment, refund or allocation, by position.
 
         Raises as ``call`` does.
         """
-        if OPERATIONS[doubtful.frozen.purpose].kind == "allocation":
+        kind = OPERATIONS[doubtful.frozen.purpose].kind
+        if kind == "allocation":
             saved = await self._of_note(doubtful)
             return {m.position: match_allocations(m.element, saved) for m in doubtful.members}
-        swept = await self._sweep(doubtful, payment_sweep_path)
-        return {m.position: match_payments(m.element, swept) for m in doubtful.members}
+        beyond = kind == "overpayment"
+        path = overpayment_sweep_path if beyond else payment_sweep_path
+        match = match_overpayments if beyond else match_payments
+        swept = await self._sweep(doubtful, path)
+        return {m.position: match(m.element, swept) for m in doubtful.members}
 
     async def _read(
         self, doubtful: Doubtful, paths: Sequence[str], *, single: bool = False
@@ -257,6 +278,8 @@ class LookUps:
             raise
         await self.budget.answered(taken, reply)
         if refused := not_done(reply):
+            if refused.why == "scope" and kind_of(frozen.purpose) in GRANTED_APART:
+                raise Doubt(SCOPE_MISSING, "Xero does not let our client look it up.")
             await self.caller.refused(frozen.tenant_id, frozen.authorisation_id, token, refused)
         return reply
 

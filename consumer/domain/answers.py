@@ -15,6 +15,7 @@ from consumer.domain.elements import (
     amount,
     day_of,
     listed,
+    marker_of,
     messages_of,
     parse,
     personal_of,
@@ -57,7 +58,8 @@ class Saved:
     status: str | None = None
     contact_id: UUID | None = None
     target_id: UUID | None = None
-    """The invoice or credit note that a payment is on; ``number`` is its Reference."""
+    """The invoice or credit note that a payment is on; ``number`` is its Reference, an overpayment's
+    our marker."""
     currency: str | None = None
     dated: date | None = None
     """Of a payment."""
@@ -87,6 +89,16 @@ class Refusal:
 
 Element = Saved | Refusal
 
+SCOPE_MISSING = "scope_missing"
+GRANTED_APART: frozenset[DocumentKind] = frozenset({"overpayment"})
+"""Kinds with a scope of their own, without which all others go on."""
+_SCOPE_MISSING = Refusal(
+    SCOPE_MISSING,
+    "What our client was let in for at Xero does not cover bank transactions.",
+    "Where people consent, run lago-xero connect once more for a connection of this client; else add "
+    "accounting.banktransactions to the client in Xero and run apply. The document follows by itself.",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:
@@ -97,9 +109,9 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class NotDone:
-    """Certainly not executed: 401, 403, 429."""
+    """Certainly not executed: 401, 403, 429. ``scope``: what we were let in for does not cover it."""
 
-    why: Literal["unauthorised", "forbidden", "throttled"]
+    why: Literal["unauthorised", "scope", "forbidden", "throttled"]
     retry_after: float | None = None
     problem: str | None = None
 
@@ -129,6 +141,7 @@ _COLLECTION: Mapping[DocumentKind, str] = {
     "allocation": "Allocations",
     "payment": "Payments",
     "refund": "Payments",
+    "overpayment": "BankTransactions",
 }
 _FLAG: Mapping[DocumentKind, str] = {
     "contact": "HasValidationErrors",
@@ -137,10 +150,13 @@ _FLAG: Mapping[DocumentKind, str] = {
     "allocation": "HasValidationErrors",
     "payment": "HasValidationErrors",
     "refund": "HasValidationErrors",
+    "overpayment": "HasValidationErrors",
 }
 _NO_OUTCOME = frozenset({408, 409, 425, 499})
 """4xx that say nothing about the elements: timeouts, and a key whose first call is in flight."""
 _KEY_REUSED = re.compile(r"idempotency key.*different request", re.IGNORECASE | re.DOTALL)
+_LACKS_SCOPE = re.compile(rb'"detail"\s*:\s*"AuthorizationUnsuccessful"', re.IGNORECASE)
+"""As against AuthenticationUnsuccessful (xero.md 1)."""
 _OFFLINE = re.compile(r"The (?:Organisation|Xero API) is [a-z ]{1,80}")
 
 
@@ -152,6 +168,8 @@ def classify(reply: Reply, kind: DocumentKind, sent: Sequence[Mapping[str, objec
     names them all.
     """
     if refused := not_done(reply):
+        if refused.why == "scope" and kind in GRANTED_APART:
+            return Answered(tuple(_SCOPE_MISSING for _ in sent))
         return refused
     if 200 <= reply.status < 300:
         document = parse(reply.body)
@@ -177,7 +195,7 @@ def classify(reply: Reply, kind: DocumentKind, sent: Sequence[Mapping[str, objec
 def not_done(reply: Reply) -> NotDone | None:
     """What 401, 403 and 429 mean; None for any other status."""
     if reply.status == 401:
-        return NotDone("unauthorised")
+        return NotDone("scope" if _LACKS_SCOPE.search(reply.body[:2000]) else "unauthorised")
     if reply.status == 403:
         return NotDone("forbidden")
     if reply.status == 429:
@@ -278,11 +296,22 @@ def saved(element: Mapping[str, object], kind: DocumentKind) -> Saved | None:
             warnings=warnings,
         )
     contact = element.get("Contact")
+    contact_id = uuid(contact.get("ContactID")) if isinstance(contact, Mapping) else None
+    if kind == "overpayment":
+        return Saved(
+            xero_id=xero_id,
+            number=marker_of(element),
+            status=text_of(element.get("Status")),
+            contact_id=contact_id,
+            currency=text_of(element.get("CurrencyCode")),
+            total=amount(element.get("Total")),
+            warnings=warnings,
+        )
     return Saved(
         xero_id=xero_id,
         number=text_of(element.get("InvoiceNumber") or element.get("CreditNoteNumber")),
         status=text_of(element.get("Status")),
-        contact_id=uuid(contact.get("ContactID")) if isinstance(contact, Mapping) else None,
+        contact_id=contact_id,
         currency=text_of(element.get("CurrencyCode")),
         net=amount(element.get("SubTotal")),
         tax=amount(element.get("TotalTax")),

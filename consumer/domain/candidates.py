@@ -24,6 +24,7 @@ from consumer.domain.translate.contact import name_key, name_suffix, translate_c
 from consumer.domain.translate.credit_note import translate_credit_note
 from consumer.domain.translate.invoice import translate_invoice
 from consumer.domain.translate.locks import LOCK, check_removal, unlocked
+from consumer.domain.translate.overpayment import translate_overpayment
 from consumer.domain.translate.payment import translate_payment, translate_refund
 from consumer.domain.translate.portions import NOTHING
 from consumer.domain.translate.types import Note, Posted, Totals
@@ -40,6 +41,10 @@ class PaymentPart:
     money: Money
     invoice_currency: str | None
     invoice_id: UUID | None
+    invoice_number: str | None = None
+    """In Xero."""
+    due_cents: int | None = None
+    """The invoice's total, where what is beyond it is to be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,8 @@ def element_of(
         return _contact(candidate, names), ()
     if operation.kind == "payment":
         return _payment(candidate, connection, chart), ()
+    if operation.kind == "overpayment":
+        return _overpayment(candidate, connection, chart), ()
     if operation.kind == "credit_note":
         return _credit_note(candidate, connection, chart)
     if operation.kind == "refund":
@@ -155,6 +162,7 @@ def _left_out(candidate: Candidate, operation: Operation, connection: Connection
         "contact": True,
         "invoice": connection.sync_invoices,
         "payment": connection.sync_payments,
+        "overpayment": connection.sync_payments,
     }.get(operation.kind, connection.sync_credit_notes)
     of = {"invoice": candidate.invoice, "credit_note": candidate.note}.get(operation.kind)
     if of is None:
@@ -165,7 +173,7 @@ def _left_out(candidate: Candidate, operation: Operation, connection: Connection
 
 def _removal(candidate: Candidate, operation: Operation) -> bytes:
     """A draft and a payment are deleted, what was approved is voided (xero.md 5)."""
-    if operation.kind in ("payment", "refund"):
+    if operation.kind in ("payment", "refund", "overpayment"):
         return xero.PaymentDeletion().body()
     if operation.kind == "allocation":
         return b""
@@ -255,8 +263,34 @@ def _payment(candidate: Candidate, connection: Connection, chart: Chart) -> Elem
     return _of_money(candidate, unlocked(made, chart.organisation, connection))
 
 
-def _of_money(candidate: Candidate, made: xero.Payment | xero.Allocation) -> Element:
-    totals = Totals(made.amount, ZERO, made.amount)
+def _overpayment(candidate: Candidate, connection: Connection, chart: Chart) -> Element | None:
+    part, contact_id = candidate.payment, candidate.contact_id
+    if part is None or part.due_cents is None or part.invoice_id is None or contact_id is None:
+        return None
+    if payment_fingerprint(part.money, part.amount_cents) != candidate.wanted:
+        return None
+    made = translate_overpayment(
+        lago_id=part.lago_id,
+        target=part.target,
+        amount_cents=part.amount_cents,
+        currency=part.money.currency,
+        paid_at=part.money.paid_at,
+        reference=part.money.reference,
+        connection=connection,
+        chart=chart,
+        contact_id=contact_id,
+        invoice_number=part.invoice_number,
+        due_cents=part.due_cents,
+        posted=candidate.settled,
+    )
+    return _of_money(candidate, unlocked(made, chart.organisation, connection))
+
+
+def _of_money(
+    candidate: Candidate, made: xero.Payment | xero.Allocation | xero.Overpayment
+) -> Element:
+    amount = made.line_items[0].line_amount if isinstance(made, xero.Overpayment) else made.amount
+    totals = Totals(amount, ZERO, amount)
     return Element(candidate.id, candidate.wanted, made.body(), totals=totals, dated=made.date)
 
 

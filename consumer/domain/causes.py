@@ -22,6 +22,8 @@ SELF_BILLED = "self_billed"
 PARTNER = "partner"
 NOTHING_OPEN = "nothing_open"
 """The invoice had nothing open when the payment came."""
+NO_EXCESS = "no_excess"
+"""The payment has no more than its invoice has open."""
 IN_RESIDUAL = "in_residual"
 """The money was posted before the payment's message came."""
 REFUND_NOT_BEGUN = "refund_not_begun"
@@ -139,6 +141,11 @@ def ends_draft(cause: str | None) -> bool:
     invoice would stay. A draft is not in the books."""
     over = (*TAKEN_BACK, VOID_WITH_MONEY, VOID_REFUSED, NOTHING_CHARGED, CREDIT_VOIDED, CLOSED)
     return cause in over or (cause or "").startswith((VOIDS_REPORTED, "policy:zero@"))
+
+
+def scope(connection: str) -> str:
+    """What our client was let in for does not cover it."""
+    return of_connection("scope", connection)
 
 
 def room(lago_id: UUID) -> str:

@@ -27,6 +27,8 @@ class Request:
     redirect_uri: str
     state: str
     verifier: str
+    overpays: bool = False
+    """Whether overpayments are to be posted too."""
 
     def __repr__(self) -> str:
         return f"Request({self.client_id})"

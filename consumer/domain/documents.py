@@ -16,7 +16,9 @@ from consumer.domain.operations import DocumentKind
 
 State = Literal["waiting", "ready", "sending", "synced", "skipped", "failed"]
 
-IMMUTABLE: frozenset[str] = frozenset({"invoice", "credit_note", "allocation", "payment", "refund"})
+IMMUTABLE: frozenset[str] = frozenset(
+    {"invoice", "credit_note", "allocation", "payment", "refund", "overpayment"}
+)
 """Kinds that are never edited once posted, only voided; but a draft is not posted."""
 DRAFTS = ("DRAFT", "SUBMITTED")
 """Xero's statuses of an invoice or a credit note that is not in the books yet."""
@@ -33,9 +35,10 @@ _OBJECT: Mapping[DocumentKind, ObjectKind] = {
     "allocation": "credit_note",
     "payment": "payment",
     "refund": "credit_note",
+    "overpayment": "payment",
 }
 
-_MADE_OF_INVOICES = {("allocation", ""), ("payment", "residual")}
+_MADE_OF_INVOICES = {("allocation", ""), ("payment", "residual"), ("overpayment", "residual")}
 """Kinds and parts: what an invoice consumes and what was paid on it have ids of their own."""
 
 
@@ -52,11 +55,11 @@ class Planned:
     lago_id: UUID
     part: str = field(default="", kw_only=True)
     target: UUID | None = field(default=None, kw_only=True)
-    """The invoice that a payment or an allocation is for."""
+    """The invoice that a payment, its excess or an allocation is for."""
     source: UUID | None = field(default=None, kw_only=True)
     """The credit note that an allocation or a refund takes from."""
     amount_cents: int | None = field(default=None, kw_only=True)
-    """Of a payment, an allocation or a refund, in Lago's subunits."""
+    """Of a payment, its excess, an allocation or a refund, in Lago's subunits."""
     customer_id: UUID | None
     connection_id: int | None
     tenant_id: UUID | None

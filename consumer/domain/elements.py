@@ -15,6 +15,7 @@ _PERSONAL = (
 )
 _SHORTEST_PERSONAL = 2
 """A single letter tells of nobody; redacting it would make the text unreadable."""
+_MARKER = re.compile(r"Lago [0-9a-f]{16}$")
 _DIGITS = 15
 """Digits before the point that a figure of Xero's can have."""
 _PLACES = 30
@@ -67,6 +68,14 @@ def text_of(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     return value.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def marker_of(element: Mapping[str, object]) -> str | None:
+    """Our marker at the end of an element's Reference, or of its only line's Description."""
+    lines = [line for line in listed(element, "LineItems") if isinstance(line, Mapping)]
+    texts = [element.get("Reference"), *(line.get("Description") for line in lines[:1])]
+    found = (_MARKER.search(text.rstrip()) for text in texts if isinstance(text, str))
+    return next((one[0] for one in found if one is not None), None)
 
 
 def messages_of(element: Mapping[str, object], name: str) -> list[str]:

@@ -21,6 +21,7 @@ _HELD = {
     causes.CREDIT_USED: "Lago voided its credit after it was used; what is open stays for a person",
     causes.IN_RESIDUAL: "the money was posted before the payment's message came",
     causes.NOTHING_OPEN: "the invoice had nothing open when the payment came",
+    causes.NO_EXCESS: "the payment has no more than its invoice had open",
     causes.REFUND_NOT_BEGUN: "Lago has not begun the refund",
     causes.ELSEWHERE: "the credit note is in another Xero organisation",
     causes.DEDUCTED: "its invoice has the credit as a negative line",
@@ -135,6 +136,8 @@ def _cause(cause: str | None) -> str:
             return f"document {key} must be more than a draft in Xero first"
         case "room":
             return "something must be taken off the invoice or credit note in Xero first"
+        case "scope":
+            return f"Xero has not let our client do that{where}"
         case "unplaced":
             return f"its invoice leaves it to credit note {key}, which is not posted"
         case "contact":

@@ -100,7 +100,7 @@ _HERE = "codes are those of this Xero organisation: add it there, or use another
 
 def _wrong(connection: Connection, key: MappingKey, target: Target, chart: Chart) -> _Wrong:
     if key.kind in ACCOUNT_KINDS:
-        yield from _wrong_payment_account(key, target.account or "", chart)
+        yield from _wrong_payment_account(connection, key, target.account or "", chart)
         return
     if target.item is not None:
         yield from _wrong_item(target.item, target.account, chart)
@@ -202,7 +202,9 @@ def _unsuited(rate: TaxRate, classes: Mapping[str, str]) -> str | None:
     return min(set(classes) - rate.classes, default=None)
 
 
-def _wrong_payment_account(key: MappingKey, code: str, chart: Chart) -> _Wrong:
+def _wrong_payment_account(
+    connection: Connection, key: MappingKey, code: str, chart: Chart
+) -> _Wrong:
     base = chart.organisation.base_currency
     account = chart.accounts.get(code)
     if key.key and chart.currencies and key.key not in chart.currencies:
@@ -216,6 +218,12 @@ def _wrong_payment_account(key: MappingKey, code: str, chart: Chart) -> _Wrong:
             "",
             f"account {code!r} takes no payments",
             "use a bank account, or enable payments to this account in Xero",
+        )
+    elif account.type != "BANK" and connection.overpays and key.kind == "payment_account":
+        yield (
+            "",
+            f"account {code!r} is no bank account",
+            "Xero keeps overpayments on bank accounts only: use one, or policies: {excess: fail}",
         )
     elif account.currency not in (None, base, key.key or base):
         # A bank account takes payments in its own currency or the base currency (xero.md 11).

@@ -29,6 +29,7 @@ _COLLECTION: Mapping[DocumentKind, str] = {
     "credit_note": "CreditNotes",
     "payment": "Payments",
     "refund": "Payments",
+    "overpayment": "BankTransactions",
 }
 ALREADY_PAID = "already_paid"
 """The doubt of payments on what has less open: whether somebody has entered them by hand."""
@@ -41,6 +42,8 @@ _WHERE: Mapping[DocumentKind, str] = {
     "credit_note": "a credit note with this number",
     "allocation": "the credit note's allocations",
     "payment": "a payment on the invoice whose reference ends in the marker “Lago …”",
+    "overpayment": "an overpayment received of the customer whose reference or line ends in the marker "
+    "“Lago …”",
     "refund": "a payment on the credit note whose reference ends in the marker “Lago …”",
 }
 """Where a person sees what became of a document."""
@@ -117,6 +120,14 @@ def refunds_path(first: date, last: date, page: int = 1) -> str:
 
 def _day(day: date) -> str:
     return f"DateTime({day.year},{day.month},{day.day})"
+
+
+def overpayment_sweep_path(page: int = 1) -> str:
+    """One page of all overpayments received, by id, with their lines; to be read with
+    If-Modified-Since."""
+    condition = quote('Type=="RECEIVE-OVERPAYMENT"', safe="")
+    order = f"order=BankTransactionID&page={page}&pageSize={PAGE_SIZE}"
+    return f"BankTransactions?where={condition}&{order}"
 
 
 def parse_found(

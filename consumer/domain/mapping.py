@@ -98,6 +98,7 @@ class Connection:
     drafts: Literal["skip", "post"] = "skip"
     locked_period: Literal["hold", "first_open_day", "draft", "fail"] = "hold"
     residual_payments: Literal["post", "ignore"] = "post"
+    excess: Literal["fail", "overpayment"] = "fail"
     lookup: Literal["specific", "lago"] = "specific"
     mappings: Mapping[MappingKey, Target] = field(default_factory=dict)
 
@@ -105,6 +106,11 @@ class Connection:
     def posts_residuals(self) -> bool:
         """Whether money that no payment explains is posted."""
         return self.residual_payments == "post"
+
+    @property
+    def overpays(self) -> bool:
+        """Whether what a payment has beyond its invoice is posted beside it."""
+        return self.excess == "overpayment"
 
     def find(self, kind: MappingKind, keys: tuple[str, ...] = ("",), *, entity: str = "") -> Found:
         """The mapping of the first of ``keys`` (a Lago code, a Lago id) that has one.

@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
 from consumer.domain.answers import GONE, Saved
-from consumer.domain.elements import amount, parse
+from consumer.domain.elements import amount, listed, marker_of, parse
 from consumer.domain.translate.payment import is_marked
 
 _APPROVED = ("AUTHORISED", "PAID")
@@ -158,6 +158,22 @@ def match_by_hand(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
     }
     near = [one for one, days in apart.items() if days <= BY_HAND_WITHIN]
     return sorted(near, key=lambda one: apart[one])
+
+
+def match_overpayments(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
+    """The overpayments that the frozen element made, by its marker; as for payments."""
+    sent = parse(frozen)
+    lines = [line for line in listed(sent, "LineItems") if isinstance(line, Mapping)]
+    total = sum((amount(line.get("LineAmount")) or Decimal(0) for line in lines), Decimal(0))
+    marker, contact_id = marker_of(sent), _id_of(sent, "Contact", "ContactID")
+    same = (marker, contact_id, sent.get("CurrencyCode"), total)
+    return [
+        one
+        for one in found
+        if (one.number, str(one.contact_id), one.currency, one.total) == same
+        and marker is not None
+        and one.status not in GONE
+    ]
 
 
 def _id_of(element: Mapping[str, object], name: str, id_field: str) -> str | None:

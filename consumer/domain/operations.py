@@ -9,7 +9,9 @@ from uuid import UUID
 
 from pydantic_core import from_json
 
-DocumentKind = Literal["contact", "invoice", "credit_note", "allocation", "payment", "refund"]
+DocumentKind = Literal[
+    "contact", "invoice", "credit_note", "allocation", "payment", "refund", "overpayment"
+]
 Step = Literal["create", "update", "remove"]
 Method = Literal["PUT", "POST", "DELETE"]
 """A posted document is removed by a status (an invoice is voided) or by DELETE."""
@@ -100,6 +102,24 @@ _ALL = (
     Operation("payment_delete", "payment", "remove", "POST", "Payments/{xero_id}", "", most=1),
     Operation("refund_create", "refund", "create", "PUT", f"Payments?{BATCH}", "Payments"),
     Operation("refund_delete", "refund", "remove", "POST", "Payments/{xero_id}", "", most=1),
+    Operation(
+        "overpayment_create",
+        "overpayment",
+        "create",
+        "PUT",
+        f"BankTransactions?{BATCH}",
+        "BankTransactions",
+    ),
+    # [U]: that an overpayment can be deleted so, and whether it is DELETED or VOIDED then.
+    Operation(
+        "overpayment_delete",
+        "overpayment",
+        "remove",
+        "POST",
+        "BankTransactions/{xero_id}",
+        "",
+        most=1,
+    ),
 )
 OPERATIONS: Mapping[str, Operation] = {operation.name: operation for operation in _ALL}
 """By name; a request's purpose is its operation's name."""

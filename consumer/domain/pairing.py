@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from consumer.domain.elements import marker_of
 from consumer.domain.operations import DocumentKind
 
 Element = Mapping[str, object]
@@ -20,6 +21,7 @@ ID: Mapping[DocumentKind, str] = {
     "allocation": "AllocationID",
     "payment": "PaymentID",
     "refund": "PaymentID",
+    "overpayment": "BankTransactionID",
 }
 _NUMBER: Mapping[DocumentKind, str] = {
     "contact": "ContactNumber",
@@ -94,7 +96,9 @@ def _both(
 
 
 def _name(element: Element, kind: DocumentKind) -> object:
-    """The number, however it is spaced; for what has none the document that it is on."""
+    """The number, however it is spaced; for what has none the document that it is on, or our marker."""
+    if kind == "overpayment":
+        return marker_of(element)
     if kind not in _NUMBER:
         return target(element)
     number = element.get(_NUMBER[kind])

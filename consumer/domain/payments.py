@@ -1,12 +1,15 @@
-"""Payments: money that Lago received and the invoices it paid in; a document for each invoice out.
+"""Payments: money that Lago received and the invoices it paid in; a document for each invoice out, and
+one for what is beyond it.
 
 ACCOUNTING.md 6. The identity is the payment (a payment request's is the request) and the invoice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC
+from types import MappingProxyType
 from uuid import UUID
 
 from consumer.domain import causes
@@ -15,6 +18,8 @@ from consumer.domain.errors import Inconsistent
 from consumer.domain.fingerprints import digest
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import Money, Object, money_of
+from consumer.domain.operations import DocumentKind
+from consumer.domain.overpayments import EXCESS, Parts, parted_before
 from consumer.domain.residuals import (
     RESIDUAL,
     Residuals,
@@ -25,14 +30,18 @@ from consumer.domain.residuals import (
 )
 from consumer.domain.translate.portions import split_payment
 
+ByInvoice = Mapping[UUID, Mapping[UUID, Parts]]
+"""The parts of payments and residuals by their ids, for each invoice that has money beyond it."""
+
 
 def plan_payment(
     payment: Object,
     invoices: Mapping[UUID, Object],
     shares: Mapping[UUID, int] | None,
     connections: Mapping[int, Connection],
+    parts: ByInvoice = MappingProxyType({}),
 ) -> list[Planned]:
-    """What each invoice gets of the payment.
+    """What each invoice gets of the payment, and what is beyond it.
 
     Args:
         invoices: those known by now, by Lago id.
@@ -42,8 +51,9 @@ def plan_payment(
     if money is None:
         return []
     return [
-        _plan(payment, money, id, invoices.get(id), shares, connections)
+        plan
         for id in payment.invoice_ids
+        for plan in _plan(payment, money, id, invoices.get(id), shares, connections, parts)
     ]
 
 
@@ -54,50 +64,76 @@ def _plan(
     invoice: Object | None,
     shares: Mapping[UUID, int] | None,
     connections: Mapping[int, Connection],
-) -> Planned:
-    hold, waits = None, False
+    parts: ByInvoice,
+) -> Iterator[Planned]:
+    hold, waits, id = None, False, payment.key.lago_id
     if invoice is None:
         hold, waits = causes.invoice_unknown(invoice_id), True
     elif money.status != "succeeded":
         hold = causes.in_lago(f"payment_{money.status}")
     elif shares is None:
-        hold, waits = causes.split_unknown(payment.key.lago_id), True
+        hold, waits = causes.split_unknown(id), True
+    without, held = hold, waits
     amount = shares.get(invoice_id, 0) if shares is not None else None
-    posted = residuals_of(invoice).given.get(payment.key.lago_id, 0) if invoice else 0
+    posted = residuals_of(invoice).given.get(id, 0) if invoice else 0
     if hold is None and not amount:
         hold = causes.NOTHING_OPEN
     elif amount is not None and posted:
         amount = amount - posted
         hold = hold if amount else hold or causes.IN_RESIDUAL
-    return _on_invoice(
+    mine = parts.get(invoice_id, {}).get(id)
+    if mine is not None and hold is None:
+        amount = mine.on_invoice
+        hold = None if amount else causes.NOTHING_OPEN
+    yield _on_invoice(
         invoice,
         money,
         connections,
-        lago_id=payment.key.lago_id,
+        lago_id=id,
         target=invoice_id,
         customer_id=payment.customer_id,
         amount=amount,
         hold=hold,
         waits=waits,
     )
+    excess = mine.excess if mine is not None else 0
+    if invoice is not None and (excess or id in parted_before(invoice)):
+        yield _on_invoice(
+            invoice,
+            money,
+            connections,
+            kind="overpayment",
+            part=EXCESS,
+            lago_id=id,
+            target=invoice_id,
+            customer_id=payment.customer_id,
+            amount=excess,
+            hold=without or (None if excess else causes.NO_EXCESS),
+            waits=held,
+        )
 
 
 def plan_residuals(
-    invoice: Object, before: Residuals, connections: Mapping[int, Connection]
+    invoice: Object,
+    before: Residuals,
+    connections: Mapping[int, Connection],
+    parts: Mapping[UUID, Parts] = MappingProxyType({}),
 ) -> list[Planned]:
     """The documents of an invoice's residuals; ``before``: what was decided on it before."""
     now, id = residuals_of(invoice), invoice.key.lago_id
     moneys = residual_moneys(invoice, id)
-    plans = [
-        _residual(
-            invoice,
-            lago_id,
-            money,
-            None if money.amount_cents else causes.PAYMENT_REVERSED,
-            connections,
-        )
-        for lago_id, money in moneys.items()
-    ]
+    known = parted_before(invoice)
+    plans: list[Planned] = []
+    for lago_id, money in moneys.items():
+        gone = None if money.amount_cents else causes.PAYMENT_REVERSED
+        mine = parts.get(lago_id, Parts(money.amount_cents, 0))
+        hold = gone or (None if mine.on_invoice else causes.NOTHING_OPEN)
+        here = replace(money, amount_cents=mine.on_invoice)
+        plans.append(_residual(invoice, lago_id, here, hold, connections))
+        if mine.excess or lago_id in known:
+            hold = gone or (None if mine.excess else causes.NO_EXCESS)
+            beyond = replace(money, amount_cents=mine.excess)
+            plans.append(_residual(invoice, lago_id, beyond, hold, connections, kind="overpayment"))
     currency = currency_of(invoice)
     withdrawn = before.pending and not now.pending and len(now.made) == len(before.made)
     if currency is not None and (now.pending or withdrawn):
@@ -124,11 +160,13 @@ def _residual(
     money: Money,
     hold: str | None,
     connections: Mapping[int, Connection],
+    kind: DocumentKind = "payment",
 ) -> Planned:
     return _on_invoice(
         invoice,
         money,
         connections,
+        kind=kind,
         lago_id=lago_id,
         target=invoice.key.lago_id,
         part=RESIDUAL,
@@ -150,9 +188,10 @@ def _on_invoice(
     amount: int | None,
     hold: str | None,
     waits: bool,
+    kind: DocumentKind = "payment",
     part: str = "",
 ) -> Planned:
-    """Money on an invoice, in the invoice's connection."""
+    """Money on an invoice or beyond it, in the invoice's connection."""
     home = invoice.connection_id if invoice is not None else None
     connection = connections.get(home) if home is not None else None
     if invoice is not None and connection is None:
@@ -160,7 +199,7 @@ def _on_invoice(
     elif connection is not None and not connection.sync_payments and hold not in causes.TAKEN_BACK:
         hold, waits = causes.switched_off("payments", connection.code), False
     return Planned(
-        kind="payment",
+        kind=kind,
         lago_id=lago_id,
         part=part,
         target=target,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from uuid import UUID
 
 from consumer.domain import causes
@@ -14,7 +15,17 @@ from consumer.domain.documents import Planned
 from consumer.domain.homes import Home, choose_home
 from consumer.domain.invoices import plan_invoice
 from consumer.domain.mapping import Connection
-from consumer.domain.objects import Money, Object, ObjectKey, customer_of, invoice_of, money_of
+from consumer.domain.objects import Money, Object, ObjectKey, customer_of, money_of
+from consumer.domain.overpayments import (
+    InXero,
+    Parts,
+    claims_on,
+    due_of,
+    parted,
+    parted_before,
+    splits,
+    with_parted,
+)
 from consumer.domain.payments import open_before, plan_payment, plan_residuals, split
 from consumer.domain.residuals import Residuals, decide, residuals_of, with_residuals
 
@@ -41,6 +52,7 @@ def plan_family(
     patience: timedelta,
     due: Collection[UUID] = (),
     unvoided: Collection[UUID] = (),
+    in_xero: Mapping[UUID, Mapping[UUID, InXero]] = MappingProxyType({}),
 ) -> Plan:
     """Plan ``changed`` and what depends on them.
 
@@ -51,6 +63,7 @@ def plan_family(
         patience: how long an unlinked customer of several connections waits for a link.
         due: the invoices whose pending residuals have waited long enough.
         unvoided: the invoices that voiding was refused for.
+        in_xero: what Xero has of the money on those ``beyond`` named, by invoice, then by payment.
     """
     stored = known.keys()
     known = _told(known)
@@ -86,7 +99,7 @@ def plan_family(
             documents.append(document)
     family = {**known, **objects}
     documents += _plan_notes(family, objects, documents, connections)
-    documents += _plan_payments(family, objects, connections, due)
+    documents += _plan_payments(family, objects, connections, due, in_xero)
     return Plan(tuple(documents), objects, tuple(released))
 
 
@@ -100,10 +113,11 @@ def _plan_payments(
     planning: dict[ObjectKey, Object],
     connections: Mapping[int, Connection],
     due: Collection[UUID],
+    in_xero: Mapping[UUID, Mapping[UUID, InXero]],
 ) -> list[Planned]:
     """Those that changed, and those on an invoice that did or whose other payments did.
 
-    What is decided on residuals is written to the invoices in ``planning``.
+    What is decided on residuals, and whose money was parted, is written to the invoices in ``planning``.
     """
     invoices = {key.lago_id: o for key, o in known.items() if key.kind == "invoice"}
     payments = {key.lago_id: o for key, o in known.items() if key.kind == "payment"}
@@ -116,18 +130,76 @@ def _plan_payments(
     }
     shares = {id: _shares(payment, invoices, payments) for id, payment in concerned.items()}
     on = _by_invoice(concerned)
-    plans: list[Planned] = []
-    for id in changed & invoices.keys():
-        invoice, before = invoices[id], residuals_of(invoices[id])
+    before = {id: residuals_of(invoices[id]) for id in changed & invoices.keys()}
+    for id in before:
+        invoice = invoices[id]
         connection = _get(connections, invoice.connection_id)
         posts = connection is None or connection.posts_residuals
         now = _decide(invoice, on.get(id, ()), shares, due=id in due and posts)
-        if now != before:
-            invoices[id] = planning[invoice.key] = invoice = with_residuals(invoice, now)
-        plans += plan_residuals(invoice, before, connections)
+        if now != before[id]:
+            invoices[id] = planning[invoice.key] = with_residuals(invoice, now)
+    parts: dict[UUID, Mapping[UUID, Parts]] = {}
+    touched = changed | {id for payment in concerned.values() for id in payment.invoice_ids}
+    paying = _paying(payments.values())
+    for id in touched & invoices.keys():
+        invoice = invoices[id]
+        parts[id] = _parts(invoice, paying.get(id, ()), connections, in_xero.get(id, {}))
+        over = [one for one, mine in parts[id].items() if mine.excess]
+        if (remembers := with_parted(invoice, over)) is not invoice:
+            invoices[id] = planning[invoice.key] = remembers
+    plans: list[Planned] = []
+    for id, were in before.items():
+        plans += plan_residuals(invoices[id], were, connections, parts[id])
     for id, payment in concerned.items():
-        plans += plan_payment(payment, invoices, shares[id], connections)
+        plans += plan_payment(payment, invoices, shares[id], connections, parts)
     return plans
+
+
+def beyond(
+    known: Mapping[ObjectKey, Object],
+    connections: Mapping[int, Connection],
+    due: Collection[UUID] = (),
+) -> frozenset[UUID]:
+    """The invoices among these on which there is more money than they have open, or was, or, of those
+    ``due``, will be: what Xero has of it must be known before any of it is planned."""
+    invoices = {key.lago_id: o for key, o in known.items() if key.kind == "invoice" and o.facets}
+    if not _any_overpays(connections):
+        return frozenset(id for id, one in invoices.items() if parted_before(one))
+    paying = _paying(o for key, o in known.items() if key.kind == "payment" and o.facets)
+    return frozenset(
+        id
+        for id, one in invoices.items()
+        if id in due
+        or splits(one, claims_on(one, paying.get(id, ())), _get(connections, one.connection_id))
+    )
+
+
+def _any_overpays(connections: Mapping[int, Connection]) -> bool:
+    return any(one.overpays for one in connections.values())
+
+
+def _paying(payments: Iterable[Object]) -> dict[UUID, list[Object]]:
+    """All that is known to pay each invoice."""
+    paying: dict[UUID, list[Object]] = {}
+    for payment in payments:
+        for id in payment.invoice_ids:
+            paying.setdefault(id, []).append(payment)
+    return paying
+
+
+def _parts(
+    invoice: Object,
+    payments: Sequence[Object],
+    connections: Mapping[int, Connection],
+    there: Mapping[UUID, InXero],
+) -> Mapping[UUID, Parts]:
+    """What of the money on the invoice is beyond it; empty where all of it is the invoice's."""
+    connection = _get(connections, invoice.connection_id)
+    claims, due = claims_on(invoice, payments), due_of(invoice)
+    if due is None or not splits(invoice, claims, connection):
+        return {}
+    overpays = connection is not None and connection.overpays
+    return parted(due, claims, there, overpays=overpays)
 
 
 def _by_invoice(payments: Mapping[UUID, Object]) -> dict[UUID, list[tuple[UUID, Object, Money]]]:
@@ -187,11 +259,8 @@ def _shares(
 
 
 def _open(invoice: Object, payments: Mapping[UUID, Object], but: UUID) -> int | None:
-    facts = invoice_of(invoice)
-    if facts is None or facts.total_amount_cents is None:
-        return None
-    due = facts.total_amount_cents - (facts.total_offsetted_credit_note_amount_cents or 0)
-    return open_before(invoice, payments, but, due)
+    due = due_of(invoice)
+    return None if due is None else open_before(invoice, payments, but, due)
 
 
 def consumed_notes(objects: Iterable[Object]) -> set[ObjectKey]:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from consumer.domain import causes
-from consumer.domain.answers import Refusal, Saved
+from consumer.domain.answers import SCOPE_MISSING, Refusal, Saved
 from consumer.domain.contacts import linked_contact
 from consumer.domain.documents import Rest, Stands, rest
 from consumer.domain.lookup import ALREADY_PAID
@@ -20,13 +20,13 @@ from consumer.domain.refusals import OF_THE_ROOM
 from consumer.domain.translate.contact import name_suffix
 from schemas import lago
 
-REMADE = ("payment", "allocation", "refund")
+REMADE = ("payment", "allocation", "refund", "overpayment")
 """Kinds that Lago may take back and tell of again: a payment that failed succeeds at last."""
 GIVE_UP_ALONE = 8
 """So often a document is tried in a request of its own that Xero answers without an outcome."""
 DRAFT_REFUSED = "draft_refused"
 """Why a request is looked up of whose drafts Xero refused to change some."""
-UNCOUNTED = ("not_executed", "throttled", "unauthorised", "forbidden")
+UNCOUNTED = ("not_executed", "throttled", "unauthorised", "scope", "forbidden")
 """Outcomes that say nothing of the document: they are no attempts."""
 
 
@@ -101,6 +101,8 @@ class Failed:
     @property
     def cause(self) -> str | None:
         """What lets it be sent again by itself; None: nothing does."""
+        if self.refusal.code == SCOPE_MISSING:
+            return causes.scope(self.member.connection_code)
         room = self.member.room if self.refusal.code in OF_THE_ROOM else None
         return causes.room(room) if room is not None else None
 

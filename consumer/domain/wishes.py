@@ -45,6 +45,7 @@ def connection_of(asked: file.Connection, tenant_id: UUID, id: int = 0) -> Conne
         voids=asked.policies.voids,
         locked_period=asked.policies.locked_period,
         residual_payments=asked.policies.residual_payments,
+        excess=asked.policies.excess,
         lookup=asked.policies.lookup,
         mappings=dict(mappings_of(asked.mappings)),
     )

@@ -55,6 +55,8 @@ class Authorisation:
     client_secret: str
     stored: bytes = b""
     consent: Consent | None = None
+    overpays: bool = False
+    """Some connection of the client posts overpayments, which need a scope more."""
 
     def __repr__(self) -> str:
         return f"Authorisation(id={self.id})"

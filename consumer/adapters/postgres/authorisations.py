@@ -36,7 +36,8 @@ def opened(row: asyncpg.Record, decrypt: Callable[[bytes], bytes]) -> Authorisat
             row["good_for"] or 0.0 if clear else 0.0,
         )
     secret = decrypt(row["secret"]).decode()
-    return Authorisation(row["id"], row["client_id"], secret, row["secret"] + sealed, consent)
+    stored = row["secret"] + sealed
+    return Authorisation(row["id"], row["client_id"], secret, stored, consent, row["overpays"])
 
 
 def sealable(tokens: TokenSet) -> bytes:

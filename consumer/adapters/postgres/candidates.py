@@ -20,6 +20,8 @@ from consumer.domain.objects import (
 from consumer.domain.residuals import RESIDUAL, residual_moneys
 from consumer.domain.translate.types import Posted
 
+_PAYMENTS = ("payment", "overpayment")
+
 
 def candidate_of(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
     """The document of a row of the statement ``ready``; ``allocated``: the credits that need no line."""
@@ -34,7 +36,7 @@ def candidate_of(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
         invoice=invoice_of(thing) if thing and kind == "invoice" else None,
         allocated=frozenset(allocated),
         note=credit_note_of(thing) if thing and made_of == "credit_note" else None,
-        payment=_payment_part(row, thing) if thing and kind == "payment" else None,
+        payment=_payment_part(row, thing) if thing and kind in _PAYMENTS else None,
         allocation=_allocation_part(row) if kind == "allocation" else None,
         amount_cents=row["amount_cents"],
         settled=_posted(row, "settled"),
@@ -67,7 +69,16 @@ def _payment_part(row: asyncpg.Record, of: Facts) -> PaymentPart | None:
         money=money,
         invoice_currency=row["target_currency"],
         invoice_id=row["target_id"],
+        invoice_number=row["target_number"],
+        due_cents=_total_of(row["target_facts"]),
     )
+
+
+def _total_of(invoice: str | None) -> int | None:
+    """The invoice's, in Lago's subunits."""
+    facts = _facts(invoice)
+    told = invoice_of(facts) if facts is not None else None
+    return told.total_amount_cents if told is not None else None
 
 
 def _allocation_part(row: asyncpg.Record) -> AllocationPart | None:

@@ -106,7 +106,7 @@ class PostgresConnections:
         authorisations = set()
         snapshot = await load_snapshot(conn)
         before = {c.code: c for c in snapshot.connections.values()}
-        remapped, redrawn, kept = [], [], []
+        remapped, redrawn, overpaying, kept = [], [], [], []
         for wish in wishes:
             asked = wish.connection
             authorisation_id = await conn.fetchval(
@@ -142,6 +142,8 @@ class PostgresConnections:
             kept.append((replace(asked, id=connection_id), wish.chart))
             if asked.mappings != old:
                 remapped.append(connection_id)
+            if asked.overpays and known is not None and not known.overpays:
+                overpaying.append(connection_id)
             if wish.chart is not None:
                 await store_chart(conn, asked.tenant_id, wish.chart)
                 if wish.chart != snapshot.charts.get(asked.tenant_id):
@@ -154,7 +156,9 @@ class PostgresConnections:
         await conn.execute(SQL["wake_authorisations"], list(authorisations))
         await raise_revision(conn)
         connections = [connection for connection, _ in kept]
-        await release_all(conn, connections, remapped=remapped, redrawn=redrawn)
+        await release_all(
+            conn, connections, remapped=remapped, redrawn=redrawn, overpaying=overpaying
+        )
         for connection, chart in kept:
             if chart is not None:
                 await judge(conn, connection, chart)  # whoever applies is told by apply

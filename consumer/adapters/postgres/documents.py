@@ -35,7 +35,11 @@ Identity = tuple[str, UUID, str, UUID | None]
 """Kind, Lago id, part, target: what a document is known by within its connection."""
 AWAITED = ("contact", "invoice", "credit_note")
 """Kinds that others wait for."""
-LEVELS = (("contact",), ("invoice", "credit_note"), ("allocation", "payment", "refund"))
+LEVELS = (
+    ("contact",),
+    ("invoice", "credit_note"),
+    ("allocation", "payment", "refund", "overpayment"),
+)
 """Kinds in the order in which documents rest on one another."""
 
 
@@ -108,6 +112,8 @@ async def write_documents(
         identity = planned.kind, planned.lago_id, planned.part, planned.target
         rows_here = standing.get(identity, {})
         stands = rows_here.get(planned.connection_id) or rows_here.get(None)
+        if stands is None and planned.kind == "overpayment" and planned.wanted is None:
+            continue  # its payment's document says why
         change = _change(stands, planned, event_id, appended_at, now, patience)
         if change is not None:
             changes.append(change)

@@ -9,7 +9,7 @@ from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.mapping import Connection
 from consumer.domain.redrawing import Mended
-from consumer.domain.refusals import OF_THE_CHART
+from consumer.domain.refusals import OF_THE_CHART, PAID_ALREADY
 
 SQL = statements("mending")
 CONNECTIONS = statements("connections")
@@ -29,13 +29,16 @@ async def release_all(
     *,
     remapped: Sequence[int] = (),
     redrawn: Sequence[UUID] = (),
+    overpaying: Sequence[int] = (),
 ) -> None:
-    """All that these connections' documents wait or failed for, and what Xero refused for its mapping
-    in connections that were ``remapped`` and tenants whose chart was ``redrawn``."""
+    """All that these connections' documents wait or failed for, what Xero refused for its mapping in
+    connections that were ``remapped`` and tenants whose chart was ``redrawn``, and what it refused as
+    too much in those that post such money as overpayments now."""
     codes = [connection.code for connection in connections]
     organizations = list({connection.organization_id for connection in connections})
     await conn.execute(SQL["release_causes"], codes, organizations)
     await _try_again(conn, sorted(OF_THE_CHART), remapped, redrawn)
+    await _try_again(conn, sorted(PAID_ALREADY), overpaying, ())
 
 
 async def release_mended(conn: Conn, tenant_id: UUID, by: Mended) -> None:

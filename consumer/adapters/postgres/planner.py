@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -14,7 +15,8 @@ from consumer.adapters.postgres.sql import statements
 from consumer.domain.documents import Planned
 from consumer.domain.invoices import VOID
 from consumer.domain.objects import Object, ObjectKey
-from consumer.domain.planning import plan_family
+from consumer.domain.overpayments import InXero
+from consumer.domain.planning import beyond, plan_family
 from consumer.ports import Sink
 
 SQL = statements("inbox")
@@ -65,15 +67,17 @@ class Planner:
         """
         at = await conn.fetchrow(SQL["now"])
         assert at is not None
+        connections = (await self.configuration.at(conn, at["revision"])).connections
         plan = plan_family(
             known,
             objects,
-            (await self.configuration.at(conn, at["revision"])).connections,
+            connections,
             await _contacts(conn, objects),
             now=at["now"],
             patience=self.patience.home,
             due=due,
             unvoided=await _unvoided(conn, objects.values()),
+            in_xero=await _in_xero(conn, beyond({**known, **objects}, connections, due)),
         )
         objects.update(plan.objects)
         await write_objects(conn, known, objects)
@@ -93,6 +97,21 @@ async def _unvoided(conn: Conn, objects: Iterable[Object]) -> Collection[UUID]:
     voided = [one.key.lago_id for one in objects if one.value("status") in VOID]
     rows = await conn.fetch(SQL["unvoided"], voided) if voided else []
     return {row["lago_id"] for row in rows}
+
+
+async def _in_xero(conn: Conn, invoices: Collection[UUID]) -> Mapping[UUID, Mapping[UUID, InXero]]:
+    """What Xero has of the money on these invoices; none of it is sent while they are planned."""
+    rows = await conn.fetch(SQL["money_in_xero"], sorted(invoices)) if invoices else []
+    found: dict[UUID, dict[UUID, InXero]] = {}
+    for row in rows:
+        if row["there"]:
+            of = found.setdefault(row["target"], {})
+            before, cents = of.get(row["lago_id"], InXero()), row["amount_cents"] or 0
+            beside = row["kind"] == "overpayment"
+            of[row["lago_id"]] = (
+                replace(before, excess=cents) if beside else replace(before, on_invoice=cents)
+            )
+    return found
 
 
 async def _contacts(conn: Conn, keys: Iterable[ObjectKey]) -> dict[UUID, list[int]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from consumer.adapters.xero_auth.identity import SCOPES, IdentityServer, early
+from consumer.adapters.xero_auth.identity import IdentityServer, early, scopes
 from consumer.ports import Authorisation
 
 
@@ -17,6 +17,7 @@ class _Held:
     """What is known of one authorisation; ``until`` on the monotonic clock."""
 
     token: str = field(default="", repr=False)
+    scope: str = ""
     until: float = float("-inf")
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -27,11 +28,9 @@ class ClientCredentials:
     def __init__(
         self,
         identity: IdentityServer,
-        scopes: Sequence[str] = SCOPES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._identity = identity
-        self._scope = " ".join(scopes)
         self._clock = clock
         self._held: dict[int, _Held] = {}
 
@@ -44,8 +43,10 @@ class ClientCredentials:
         """
         held = self._held.setdefault(authorisation.id, _Held())
         async with held.lock:
-            if self._clock() >= held.until:
-                held.token, held.until = await self._fetch(authorisation)
+            scope = " ".join(scopes(overpays=authorisation.overpays))
+            if self._clock() >= held.until or scope != held.scope:
+                held.token, held.until = await self._fetch(authorisation, scope)
+                held.scope = scope
             return held.token
 
     def forget(self, authorisation: Authorisation, token: str) -> None:
@@ -57,12 +58,12 @@ class ClientCredentials:
         if held is not None and held.token == token:
             held.until = float("-inf")
 
-    async def _fetch(self, authorisation: Authorisation) -> tuple[str, float]:
+    async def _fetch(self, authorisation: Authorisation, scope: str) -> tuple[str, float]:
         """A new token and when to renew it, reckoned from before it was asked for."""
         asked = self._clock()
         granted = await self._identity.grant(
             authorisation.client_id,
             authorisation.client_secret,
-            {"grant_type": "client_credentials", "scope": self._scope},
+            {"grant_type": "client_credentials", "scope": scope},
         )
         return granted.access_token, asked + granted.life - early(granted.life)

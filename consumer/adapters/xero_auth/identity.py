@@ -21,6 +21,8 @@ SCOPES = (
     "accounting.contacts",
     "accounting.settings.read",
 )
+OVERPAYMENTS = "accounting.banktransactions"
+"""Asked for only where overpayments are posted: a client that was not granted it gets no token at all."""
 EARLY = 120.0
 """Seconds before its end at which a token is renewed, but at most a third of its life."""
 TIMEOUT = 30.0
@@ -41,6 +43,11 @@ class Granted:
 def early(life: float) -> float:
     """Seconds before its end at which a token of such a life is renewed."""
     return min(EARLY, life / 3)
+
+
+def scopes(*, overpays: bool) -> tuple[str, ...]:
+    """What to ask for."""
+    return (*SCOPES, OVERPAYMENTS) if overpays else SCOPES
 
 
 class IdentityServer:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from consumer.adapters.xero_auth.consented import Consented
 from consumer.adapters.xero_auth.credentials import ClientCredentials
-from consumer.adapters.xero_auth.identity import SCOPES, IdentityServer
+from consumer.adapters.xero_auth.identity import IdentityServer, scopes
 from consumer.domain.consent import Request
 from consumer.domain.errors import Unauthorised
 from consumer.ports import Authorisation, Authorisations, TenantRef, TokenSet
 
-CONSENT_SCOPES = ("offline_access", *SCOPES)
-"""With offline_access there is a refresh token; the others are granular (xero.md 1)."""
+OFFLINE = "offline_access"
+"""With it there is a refresh token; the other scopes are granular (xero.md 1)."""
 
 
 class XeroTokens:
@@ -69,7 +69,7 @@ class XeroTokens:
 
     def consent_url(self, request: Request) -> str:
         """The page at which a person consents."""
-        return request.url(self._login_url, CONSENT_SCOPES)
+        return request.url(self._login_url, (OFFLINE, *scopes(overpays=request.overpays)))
 
     async def redeem(self, request: Request, client_secret: str, code: str) -> TokenSet:
         """The token set that a consent's code gives, once; raises as ``token`` does."""

@@ -4,6 +4,7 @@ from consumer.domain.translate.allocation import translate_allocation
 from consumer.domain.translate.contact import name_key, name_suffix, translate_contact
 from consumer.domain.translate.credit_note import translate_credit_note
 from consumer.domain.translate.invoice import translate_invoice
+from consumer.domain.translate.overpayment import overpayment_marker, translate_overpayment
 from consumer.domain.translate.payment import (
     payment_marker,
     refund_marker,
@@ -34,6 +35,7 @@ __all__ = [
     "name_key",
     "name_suffix",
     "next_portion",
+    "overpayment_marker",
     "payment_marker",
     "refund_marker",
     "split_payment",
@@ -41,6 +43,7 @@ __all__ = [
     "translate_contact",
     "translate_credit_note",
     "translate_invoice",
+    "translate_overpayment",
     "translate_payment",
     "translate_refund",
     "zone_notes",

@@ -15,7 +15,9 @@ from consumer.domain.mapping import Connection
 from consumer.domain.translate.descriptions import clip
 from schemas import xero
 
-Dated = TypeVar("Dated", xero.Invoice, xero.CreditNote, xero.Payment, xero.Allocation)
+Dated = TypeVar(
+    "Dated", xero.Invoice, xero.CreditNote, xero.Payment, xero.Allocation, xero.Overpayment
+)
 
 LOCK = "lock"
 """The cause of what is held by a lock date; gone when the date moves."""

@@ -28,10 +28,11 @@ _MARK = 16
 _MARKED = re.compile(r"(?:^|\s)Lago [0-9a-f]{16}\s*$")
 
 
-def payment_marker(lago_id: UUID, target: UUID) -> str:
+def payment_marker(lago_id: UUID, target: UUID, part: str = "") -> str:
     """What a payment's Reference ends in: its identity in few characters, as the length that Xero
     takes there is not known (xero.md 10)."""
-    digest = hashlib.blake2b(lago_id.bytes + target.bytes, digest_size=_MARK // 2)
+    identity = lago_id.bytes + target.bytes + part.encode()
+    digest = hashlib.blake2b(identity, digest_size=_MARK // 2)
     return f"Lago {digest.hexdigest()}"
 
 
@@ -85,10 +86,10 @@ def translate_payment(
     amount = payable(next_portion(amount_cents, currency, posted))
     return xero.Payment(
         invoice=xero.InvoiceRef(invoice_id=invoice_id),
-        account=_account(connection, ("payment_account",), currency),
+        account=account_of(connection, ("payment_account",), currency),
         date=local_date(paid_at, chart),
         amount=amount,
-        reference=_reference(reference, payment_marker(lago_id, target)),
+        reference=marked(reference, payment_marker(lago_id, target)),
     )
 
 
@@ -121,20 +122,20 @@ def translate_refund(
     number = connection.number_prefix + note.number if note.number else None
     return xero.Payment(
         credit_note=xero.CreditNoteRef(credit_note_id=credit_note_id),
-        account=_account(connection, ("refund_account", "payment_account"), currency),
+        account=account_of(connection, ("refund_account", "payment_account"), currency),
         date=note.issuing_date,
         amount=payable(next_portion(amount_cents, currency, taken, left)),
-        reference=_reference(number, refund_marker(note.lago_id)),
+        reference=marked(number, refund_marker(note.lago_id)),
     )
 
 
-def _reference(own: str | None, marker: str) -> str:
+def marked(own: str | None, marker: str) -> str:
     """What people know it by, then the marker."""
     text = clip(plain(own), _OWN)
     return f"{text} · {marker}" if text else marker
 
 
-def _account(
+def account_of(
     connection: Connection, kinds: Sequence[MappingKind], currency: str
 ) -> xero.AccountRef:
     """The first of ``kinds`` that is mapped, for the currency before the default."""

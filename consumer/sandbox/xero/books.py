@@ -200,6 +200,28 @@ class Payment:
     updated: int = 0
 
 
+@dataclass(slots=True)
+class BankTransaction:
+    """Money received beyond any invoice; ``overpayment_id`` names it as the contact's credit."""
+
+    transaction_id: str
+    overpayment_id: str
+    account_id: str
+    contact_id: str
+    date: datetime.date
+    amount: Decimal
+    currency_code: str
+    description: str
+    reference: str = ""
+    status: str = "AUTHORISED"
+    updated: int = 0
+
+    @property
+    def remaining(self) -> Decimal:
+        """RemainingCredit."""
+        return self.amount if self.status == "AUTHORISED" else ZERO
+
+
 def folded(name: str) -> str:
     """A contact's name as compared: without case, accents and surplus spaces."""
     decomposed = unicodedata.normalize("NFKD", name)
@@ -219,6 +241,7 @@ class Books:
         self.invoices: dict[str, Invoice] = {}
         self.credit_notes: dict[str, CreditNote] = {}
         self.payments: dict[str, Payment] = {}
+        self.bank_transactions: dict[str, BankTransaction] = {}
         self._names: dict[str, str] = {}
         self._contact_numbers: dict[str, str] = {}
         self._account_numbers: dict[str, str] = {}

@@ -169,6 +169,9 @@ def _books(world: World, request: Request, body: Json) -> Json:
         "invoices": [rendering.invoice(books, one) for one in books.invoices.values()],
         "credit_notes": [rendering.credit_note(books, one) for one in books.credit_notes.values()],
         "payments": [rendering.payment(books, one) for one in books.payments.values()],
+        "overpayments": [
+            rendering.overpayment(books, one) for one in books.bank_transactions.values()
+        ],
     }
 
 

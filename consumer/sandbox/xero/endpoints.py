@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from consumer.sandbox.xero import (
+    bank_transactions,
     batches,
     contacts,
     credit_notes,
@@ -28,7 +29,7 @@ from consumer.sandbox.xero.answers import (
     not_found,
     not_implemented,
 )
-from consumer.sandbox.xero.batches import Kind, Write
+from consumer.sandbox.xero.batches import Kind, Outcome, Write
 from consumer.sandbox.xero.books import Books, Contact, Invoice
 from consumer.sandbox.xero.call import Call
 from consumer.sandbox.xero.listing import One
@@ -164,7 +165,50 @@ def _payment(call: Call, key: str) -> Json | None:
     return None if found is None else rendering.payment(call.books, found)
 
 
+def _bank_transaction(call: Call, key: str) -> Json | None:
+    found = call.books.bank_transactions.get(key.lower())
+    return None if found is None else rendering.bank_transaction(call.books, found)
+
+
+def _overpayment(call: Call, key: str) -> Json | None:
+    found = call.books.bank_transactions.values()
+    return next(
+        (rendering.overpayment(call.books, one) for one in found if one.overpayment_id == key),
+        None,
+    )
+
+
+def _only_read(call: Call, element: Json) -> Outcome:
+    raise ApiError(not_implemented())
+
+
 COLLECTIONS = {
+    "BankTransactions": Collection(
+        bank_transactions.KIND,
+        bank_transactions.put,
+        bank_transactions.post,
+        _listed(
+            bank_transactions.KIND,
+            lambda books: books.bank_transactions.values(),
+            rendering.bank_transaction,
+            bank_transactions.FIELDS,
+        ),
+        _bank_transaction,
+        lambda call, key: key in call.books.bank_transactions,
+    ),
+    "Overpayments": Collection(
+        bank_transactions.OVERPAYMENTS,
+        _only_read,
+        _only_read,
+        _listed(
+            bank_transactions.OVERPAYMENTS,
+            lambda books: books.bank_transactions.values(),
+            rendering.overpayment,
+            bank_transactions.FIELDS | {"OverpaymentID"},
+        ),
+        _overpayment,
+        lambda call, key: _overpayment(call, key) is not None,
+    ),
     "CreditNotes": Collection(
         credit_notes.KIND,
         credit_notes.put,

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from consumer.sandbox.xero.answers import Json, calendar_date, date_string, stamp
-from consumer.sandbox.xero.books import Books, Contact, CreditNote, Invoice, Line, Payment
+from consumer.sandbox.xero.arithmetic import ZERO
+from consumer.sandbox.xero.books import (
+    BankTransaction,
+    Books,
+    Contact,
+    CreditNote,
+    Invoice,
+    Line,
+    Payment,
+)
 
 ADDRESS_TYPES = ("STREET", "POBOX")
 PHONE_TYPES = ("DDI", "DEFAULT", "FAX", "MOBILE")
@@ -110,6 +121,61 @@ def _as_invoice(note: CreditNote) -> Json:
         "InvoiceNumber": note.number,
         "CurrencyCode": note.currency_code,
     }
+
+
+def _beyond(books: Books, one: BankTransaction) -> Json:
+    """What the bank transaction and the contact's credit have in common."""
+    shown: Json = {
+        "Type": "RECEIVE-OVERPAYMENT",
+        "OverpaymentID": one.overpayment_id,
+        "Contact": embedded_contact(books.contacts[one.contact_id]),
+        "DateString": date_string(one.date),
+        "Date": calendar_date(one.date),
+        "Status": one.status,
+        "LineAmountTypes": "NoTax",
+        "LineItems": [
+            {
+                "Description": one.description,
+                "UnitAmount": one.amount,
+                "TaxType": "NONE",
+                "TaxAmount": ZERO,
+                "LineAmount": one.amount,
+                "Quantity": Decimal(1),
+                "Tracking": [],
+                "ValidationErrors": [],
+            }
+        ],
+        "SubTotal": one.amount,
+        "TotalTax": ZERO,
+        "Total": one.amount,
+        "UpdatedDateUTC": stamp(one.updated),
+        "CurrencyCode": one.currency_code,
+        "HasAttachments": False,
+        "HasValidationErrors": False,
+    }
+    return {**shown, "Reference": one.reference} if one.reference else shown
+
+
+def bank_transaction(books: Books, one: BankTransaction) -> Json:
+    """As the bank sees it."""
+    account = next(each for each in books.accounts.values() if each.account_id == one.account_id)
+    return {
+        "BankTransactionID": one.transaction_id,
+        "BankAccount": {
+            "AccountID": account.account_id,
+            "Code": account.code,
+            "Name": account.name,
+        },
+        "IsReconciled": False,
+        **_beyond(books, one),
+    }
+
+
+def overpayment(books: Books, one: BankTransaction) -> Json:
+    """As the contact's credit."""
+    status = "AUTHORISED" if one.status == "AUTHORISED" else "VOIDED"
+    credit = {"RemainingCredit": one.remaining, "Allocations": [], "Payments": []}
+    return {**_beyond(books, one), "Status": status, **credit}
 
 
 def credit_note(books: Books, one: CreditNote) -> Json:

@@ -7,6 +7,8 @@ _COVERED_BY = {
     "CreditNotes": ("accounting.invoices",),
     "Items": ("accounting.invoices", "accounting.settings"),
     "Payments": ("accounting.payments",),
+    "Overpayments": ("accounting.payments",),
+    "BankTransactions": ("accounting.banktransactions",),
     "Contacts": ("accounting.contacts",),
     "Organisation": ("accounting.settings",),
     "Accounts": ("accounting.settings",),
@@ -14,7 +16,6 @@ _COVERED_BY = {
     "Currencies": ("accounting.settings",),
 }
 _GRANULAR = {scope for scopes in _COVERED_BY.values() for scope in scopes} | {
-    "accounting.banktransactions",
     "accounting.manualjournals",
 }
 KNOWN = frozenset(

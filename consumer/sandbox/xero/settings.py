@@ -63,6 +63,10 @@ class SimulatorSettings:
     """How the third decimal of a discounted line is treated; one user saw it cut off."""
     zero_total_becomes_paid: bool = True
     """Whether an approved invoice with nothing to pay is PAID at once."""
+    overpayment_keeps_reference: bool = False
+    """Whether an overpayment's Reference is kept: it is for plain receipts, says the OpenAPI file."""
+    deleted_overpayment_status: Literal["DELETED", "VOIDED"] = "VOIDED"
+    """What an overpayment is that was deleted by status; bank transactions of either are listed."""
     url_with_xero_refused: bool = True
     """Whether a Url that contains "xero" is refused (one vendor says so)."""
     email_validated: bool = True

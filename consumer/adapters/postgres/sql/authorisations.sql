@@ -1,10 +1,14 @@
 -- name: authorisation
-select id, client_id, kind, secret, tokens, generation, extract(epoch from good_until - now())::float as good_for
-  from authorisation where id = $1;
+select a.id, client_id, kind, secret, tokens, generation, extract(epoch from good_until - now())::float as good_for,
+       exists (select from tenant t join connection c on c.tenant_id = t.id and c.removed_at is null
+                where t.authorisation_id = a.id and c.settings ->> 'excess' = 'overpayment') as overpays
+  from authorisation a where a.id = $1;
 
 -- name: authorisations
-select id, client_id, kind, secret, tokens, generation, extract(epoch from good_until - now())::float as good_for
-  from authorisation;
+select a.id, client_id, kind, secret, tokens, generation, extract(epoch from good_until - now())::float as good_for,
+       exists (select from tenant t join connection c on c.tenant_id = t.id and c.removed_at is null
+                where t.authorisation_id = a.id and c.settings ->> 'excess' = 'overpayment') as overpays
+  from authorisation a;
 
 -- name: put_authorisation
 -- Applying is how a person says that access works again; for a consent only if somebody has let us in.

@@ -65,6 +65,16 @@ select lago_id from document
    and state = 'failed'
    for share;
 
+-- name: money_in_xero
+-- The money on these invoices and beyond them, and whether Xero has it or may have: nobody freezes any
+-- of it until we have planned.
+select d.lago_id, d.target, d.kind, d.amount_cents,
+       d.xero_id is not null or d.synced is not null or d.state = 'sending' as there
+  from document d
+ where d.target = any($1::uuid[]) and d.kind in ('payment', 'overpayment') and d.part not like 'surplus:%'
+ order by d.id
+   for share of d;
+
 -- name: lock_documents
 -- ``offset 0`` as in ``unmet``.
 select d.id, d.connection_id, d.kind, d.lago_id, d.part, d.target, d.state, d.cause, d.wait_until, d.wanted,
@@ -119,8 +129,9 @@ select id, connection_id, kind, customer_id, target, source, lago_id from docume
 
 -- name: unmet
 -- Of documents, written or about to be, those that have to wait for others or are left out with them: an
--- invoice and a credit note need their contact, what pays or allocates its invoice and its credit note; a
--- credit note waits for the invoice that it corrects while that is a draft in Xero, which meets no need.
+-- invoice, a credit note and an overpayment need their contact, what pays or allocates its invoice and its
+-- credit note; a credit note waits for the invoice that it corrects while that is a draft in Xero, which
+-- meets no need.
 -- Whoever writes a cause holds the cause's row and reads it again: one that is settled meanwhile either
 -- shows its Xero id here, or its settlement waits for us and then finds the cause. (``offset 0``: each is
 -- looked up by index, also while nobody has counted the table.)
@@ -131,7 +142,7 @@ with need as materialized (
     left join lateral (select invoice_ids[1] as corrected from object
                         where d.kind = 'credit_note' and kind = 'credit_note' and lago_id = d.lago_id
                        offset 0) o on true
-   cross join lateral (values (1, 'contact', case when d.kind in ('invoice', 'credit_note') then d.customer_id end),
+   cross join lateral (values (1, 'contact', case when d.kind in ('invoice', 'credit_note', 'overpayment') then d.customer_id end),
                               (2, 'invoice', d.target), (3, 'credit_note', d.source),
                               (4, 'invoice', o.corrected)) as n (rank, kind, lago_id)
    where n.lago_id is not null

@@ -60,12 +60,13 @@ select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.synced, d.b
        d.xero_status, d.target, d.amount_cents, d.currency, d.dated, o.facts::text as facts,
        k.facts::text as customer_facts, c.xero_id as contact_id, i.xero_id as target_id,
        i.currency as target_currency, i.dated as target_dated, n.xero_id as source_id, n.dated as source_dated,
-       n.total as source_total,
+       n.total as source_total, i.number as target_number, t.facts::text as target_facts,
        s.*
   from picked p
   join document d on d.id = p.id
   left join object o on o.kind = case when d.kind = 'refund' then 'credit_note'
-                                      when d.part = 'residual' then 'invoice' else d.kind end
+                                      when d.part = 'residual' then 'invoice'
+                                      when d.kind = 'overpayment' then 'payment' else d.kind end
                     and o.lago_id = case when d.part = 'residual' then d.target else d.lago_id end
   left join object k on k.kind = 'customer' and k.lago_id = d.customer_id
   left join document c on c.kind = 'contact' and c.lago_id = d.customer_id and c.connection_id = d.connection_id
@@ -74,13 +75,16 @@ select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.synced, d.b
                       and i.part = '' and i.target is null
   left join document n on n.kind = 'credit_note' and n.lago_id = d.source and n.connection_id = d.connection_id
                       and n.part = '' and n.target is null
-  left join lateral ( -- what settles the same invoice, is taken from the same note: as Lago tells, as Xero has it
+  left join object t on d.kind = 'overpayment' and t.kind = 'invoice' and t.lago_id = d.target
+  left join lateral ( -- what settles the same invoice (of an overpayment: what is beyond it), is
+                      -- taken from the same note: as Lago tells, as Xero has it
     select sum(p.amount_cents) filter (where p.target = d.target) as settled_subunits,
            sum(p.total * 100) filter (where p.target = d.target) as settled_cents,
            sum(p.amount_cents) filter (where p.source = d.source) as taken_subunits,
            sum(p.total * 100) filter (where p.source = d.source) as taken_cents
       from document p
      where p.id <> d.id and p.connection_id = d.connection_id and (p.synced is not null or p.state = 'sending')
+       and (p.kind = 'overpayment') = (d.kind = 'overpayment')
        and (p.target = d.target or p.source = d.source)) s on d.amount_cents is not null
  order by d.lane, d.ready_at, d.id;
 
@@ -193,7 +197,8 @@ select r.id, r.tenant_id, r.purpose, r.method, r.path, r.body, r.outcome, r.star
 select m.position, m.document_id, m.sent, m.notes, m.code as refused_code, m.said as refused_said,
        m.hint as refused_hint, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.xero_status, d.attempts,
        d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id, d.batch_limit, c.code as connection_code,
-       coalesce(d.target, d.source, case when d.kind = 'invoice' then d.lago_id end) as room, k.facts::text as customer_facts
+       case when d.kind <> 'overpayment' then coalesce(d.target, d.source, case when d.kind = 'invoice' then d.lago_id end)
+       end as room, k.facts::text as customer_facts
   from member m join document d on d.id = m.document_id join connection c on c.id = d.connection_id
   left join object k on d.kind = 'contact' and k.kind = 'customer' and k.lago_id = d.lago_id
  where m.request_id = $1 and (m.outcome is null or $2)
@@ -267,7 +272,7 @@ insert into release (cause)
 select distinct d.cause from document d
  where d.state = 'failed'
    and d.cause = any(select 'room:' || o.id from document x cross join lateral (values (x.target), (x.source)) as o (id)
-                      where x.id = any($1::bigint[]) and o.id is not null);
+                      where x.id = any($1::bigint[]) and x.kind <> 'overpayment' and o.id is not null);
 
 -- name: room_meanwhile
 -- Something was taken off there after this request had been made, and nobody waited for it then.
@@ -275,7 +280,7 @@ insert into release (cause)
 select distinct d.cause
   from member m join document d on d.id = m.document_id join request r on r.id = m.request_id
  where m.request_id = $1 and d.state = 'failed' and d.cause like 'room:%'
-   and exists (select from document x join member y on y.document_id = x.id and y.sent is null
+   and exists (select from document x join member y on y.document_id = x.id and y.sent is null and x.kind <> 'overpayment'
                  join request off on off.id = y.request_id and off.answered_at > r.started_at
                 where 'room:' || x.target = d.cause and x.target = coalesce(d.target, d.lago_id)
                    or 'room:' || x.source = d.cause and x.source = d.source);

@@ -30,7 +30,7 @@ with numbered as materialized (
   union
   select id from document
    where target = any(array(select lago_id from meant))
-     and (kind = 'allocation' and part = '' or kind = 'payment' and part = 'residual')
+     and (kind = 'allocation' and part = '' or kind in ('payment', 'overpayment') and part = 'residual')
 )
 select d.id, c.code as connection, d.kind, d.part, d.lago_id, d.target, d.number, d.state, d.cause, d.code,
        d.said, d.hint, d.attempts, d.failed_at, d.currency, d.dated, d.net, d.tax, d.total, d.xero_net, d.xero_tax,
