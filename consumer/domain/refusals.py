@@ -210,7 +210,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "payment_account_invalid",
-        r"account type is invalid for making a payment|account's currency must be",
+        r"account type is invalid for making a payment|account's currency must be|bank ?account must be",
         "Map a payment account that is a bank account, or one that takes payments, in the "
         "document's currency or the base currency.",
     ),

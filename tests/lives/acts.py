@@ -91,9 +91,12 @@ def _issue(life: Life) -> None:
 
 
 def _pay(life: Life) -> None:
+    """Sometimes too much; what was offset before might come to us later, and would not fit then."""
     choices = life.choices
     bill = choices.choose(_open(life))
     cents = choices.choose((bill.open, max(1, bill.open // 3), 1))
+    if not bill.offset and choices.chance(15):
+        cents = bill.open + choices.choose((1, bill.open // 2 + 1))
     kind = choices.choose(("provider", "manual"))
     life.pay(bill, cents, kind, silent=choices.chance(30))
 

@@ -1,7 +1,7 @@
 """A life and what came of it in; how the customer's balance in Xero differs from Lago's out.
 
-ACCOUNTING.md 1: Xero's Σ AmountDue − Σ RemainingCredit is Lago's Σ due (0 when voided) − Σ balance,
-but for named exceptions, which are listed beside it with their amounts.
+ACCOUNTING.md 1: Xero's Σ AmountDue − Σ RemainingCredit − Σ overpayments is Lago's Σ due (0 when voided)
+− Σ balance, but for named exceptions, which are listed beside it with their amounts.
 """
 
 from __future__ import annotations
@@ -93,17 +93,28 @@ class _Comparison:
         total = bill.said["total_amount_cents"] + consumed
         self.expect(f"{name} total", self.cents(total), invoice.total)
         self.expect(f"{name} tax", self.cents(bill.said["taxes_amount_cents"]), invoice.total_tax)
+        over = self.overpaid(bill)
         settled = self.cents(bill.paid + bill.offset + consumed)
-        due = self.cents(total) - settled
+        due = self.cents(total) - settled + over
         self._near(f"{name} due", due, invoice.amount_due, self._slack(bill))
-        self.result.xero += invoice.amount_due
-        lost = invoice.amount_due - self.major(bill.open)
+        self.result.xero += invoice.amount_due - over
+        lost = invoice.amount_due - over - self.major(bill.open)
         if bill.voided:
             cause = self.causes.get(UUID(bill.said["lago_id"]))
             self.expect(f"{name} is voided", self._why_left(bill), cause)
-            self.result.exceptions.append((str(cause), name, invoice.amount_due))
+            self.result.exceptions.append((str(cause), name, invoice.amount_due - over))
         elif lost:
             self._subcent(name, lost)
+
+    def overpaid(self, bill: Bill) -> Decimal:
+        """What Xero has beyond the invoice: what is too much by Lago, unless money went back since."""
+        said = f"More than invoice {bill.said['number']} had open · "
+        found = self.xero.bank_transactions.values()
+        over = sum((one.remaining for one in found if one.description.startswith(said)), ZERO)
+        if not self._removals(bill) and not bill.voided:
+            beyond = self.cents(max(0, -bill.open))
+            self._near(f"{bill.name} overpaid", beyond, over, 1 + len(bill.consumed))
+        return over
 
     def _why_left(self, bill: Bill) -> str | None:
         """Why a voided invoice may stay in Xero: for the money on it, or as nothing was due."""
@@ -173,7 +184,8 @@ class _Comparison:
             invoice = self.invoice(bill)
             if invoice is not None:
                 slack = 1 + self._slack(bill)
-                self._near(f"{bill.name} paid", self.cents(bill.paid), invoice.amount_paid, slack)
+                paid = invoice.amount_paid + self.overpaid(bill)
+                self._near(f"{bill.name} paid", self.cents(bill.paid), paid, slack)
 
     def sums(self) -> None:
         named = sum((amount for _, _, amount in self.result.exceptions), ZERO)

@@ -83,7 +83,7 @@ class Bill:
 
     @property
     def open(self) -> int:
-        """What it would owe if it were not voided."""
+        """What it would owe if it were not voided; less than nothing where too much was paid."""
         return int(self.said["total_amount_cents"]) - self.paid - self.offset
 
     def settle(self, at: str, *, paid: int = 0, offset: int = 0) -> None:
@@ -94,7 +94,7 @@ class Bill:
             "total_due_amount_cents": self.open - paid - offset,
             "updated_at": at,
         }
-        status = "succeeded" if not after["total_due_amount_cents"] else "pending"
+        status = "succeeded" if after["total_due_amount_cents"] <= 0 else "pending"
         self.said = {**self.said, **after, "payment_status": status}
 
 
@@ -267,7 +267,7 @@ class Life:
                 payment_event,
             )
             self._receipt(said)
-        if not bill.open:
+        if bill.open <= 0:
             self.say(bill, "invoice.payment_status_updated")
 
     def request(self, bills: Sequence[Bill], *, written: bool = False) -> None:
@@ -326,7 +326,7 @@ class Life:
         taxed = any(one["fee"]["taxes_rate"] and one["amount_cents"] for one in items)
         if not 0 <= tax <= total or not total or (tax and not taxed):
             return None
-        owed = 0 if bill.voided else bill.open
+        owed = 0 if bill.voided else max(0, bill.open)
         offset, refund = split(min(owed, total), min(bill.paid - bill.refunded, total))
         refund = min(refund, total - offset)
         note |= {

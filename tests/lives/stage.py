@@ -48,7 +48,7 @@ XERO = "http://xero"
 MANY = 1_000_000
 MAPPINGS = {
     MappingKey("", "fallback_item"): Target("LAGO", "200"),
-    MappingKey("", "payment_account"): Target(account="880"),
+    MappingKey("", "payment_account"): Target(account="090"),
     MappingKey("", "coupon"): Target("DISC", "200"),
     MappingKey("", "prepaid_credit"): Target("PREPAID", "825"),
     MappingKey("", "no_tax"): Target(tax_type="ZERORATED"),
@@ -238,6 +238,7 @@ async def stage(url: str) -> AsyncIterator[Stage]:
             name="Acme",
             billing_entities=frozenset({"acme"}),
             drafts="post",
+            excess="overpayment",
             mappings=MAPPINGS,
         )
         await ledger.database.execute("delete from mapping")

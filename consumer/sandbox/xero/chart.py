@@ -37,6 +37,7 @@ ACCOUNTS: tuple[Json, ...] = (
     {"Code": "825", "Name": "Prepaid Credits", "Type": "CURRLIAB"},
     {"Code": "860", "Name": "Rounding", "Type": "EXPENSE", "SystemAccount": "ROUNDING"},
     {"Code": "880", "Name": "Lago Payments", "Type": "CURRENT", "EnablePaymentsToAccount": True},
+    {"Code": "090", "Name": "Business Account", "Type": "BANK"},
     {"Code": "881", "Name": "Bank EUR", "Type": "BANK", "CurrencyCode": "EUR"},
     {"Code": "890", "Name": "Lago Clearing", "Type": "CURRENT", "EnablePaymentsToAccount": True},
 )
