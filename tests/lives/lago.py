@@ -88,13 +88,14 @@ class Bill:
 
     def settle(self, at: str, *, paid: int = 0, offset: int = 0) -> None:
         """Money came or was taken back; a credit note settled some of it."""
+        due = self.open - paid - offset
         after = {
             "total_paid_amount_cents": self.paid + paid,
             "total_offsetted_credit_note_amount_cents": self.offset + offset,
-            "total_due_amount_cents": self.open - paid - offset,
+            "total_due_amount_cents": due,
             "updated_at": at,
         }
-        status = "succeeded" if after["total_due_amount_cents"] <= 0 else "pending"
+        status = "succeeded" if due <= 0 else "pending"
         self.said = {**self.said, **after, "payment_status": status}
 
 
