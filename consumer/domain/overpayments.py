@@ -83,13 +83,18 @@ def claims_on(invoice: Object, payments: Iterable[Object]) -> list[Claim]:
     return claims
 
 
-def splits(invoice: Object, claims: Sequence[Claim], connection: Connection | None) -> bool:
-    """Whether what Xero has of the invoice's money has to be known: money is beyond it, or was."""
+def may_split(invoice: Object, connection: Connection | None) -> bool:
+    """Whether money on the invoice may be parted at all: by the policy, or for some was before."""
+    return bool(invoice.value(_FACET)) or (connection is not None and connection.overpays)
+
+
+def splits(invoice: Object, claims: Sequence[Claim]) -> bool:
+    """Whether some of the money is beyond the invoice, or was; of one on which it may be."""
     if invoice.value(_FACET):
         return True
-    due = due_of(invoice)
-    over = due is not None and sum(claim.most for claim in claims) > max(0, due)
-    return over and connection is not None and connection.overpays
+    most = sum(claim.most for claim in claims)
+    due = due_of(invoice) if most else None
+    return due is not None and most > max(0, due)
 
 
 def parted(

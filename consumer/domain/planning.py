@@ -21,8 +21,8 @@ from consumer.domain.overpayments import (
     Parts,
     claims_on,
     due_of,
+    may_split,
     parted,
-    parted_before,
     splits,
     with_parted,
 )
@@ -162,20 +162,19 @@ def beyond(
 ) -> frozenset[UUID]:
     """The invoices among these on which there is more money than they have open, or was, or, of those
     ``due``, will be: what Xero has of it must be known before any of it is planned."""
-    invoices = {key.lago_id: o for key, o in known.items() if key.kind == "invoice" and o.facets}
-    if not _any_overpays(connections):
-        return frozenset(id for id, one in invoices.items() if parted_before(one))
-    paying = _paying(o for key, o in known.items() if key.kind == "payment" and o.facets)
+    invoices = {
+        key.lago_id: one
+        for key, one in known.items()
+        if key.kind == "invoice" and may_split(one, _get(connections, one.connection_id))
+    }
+    if not invoices:
+        return frozenset()
+    paying = _paying(one for key, one in known.items() if key.kind == "payment" and one.facets)
     return frozenset(
         id
         for id, one in invoices.items()
-        if id in due
-        or splits(one, claims_on(one, paying.get(id, ())), _get(connections, one.connection_id))
+        if id in due or splits(one, claims_on(one, paying.get(id, ())))
     )
-
-
-def _any_overpays(connections: Mapping[int, Connection]) -> bool:
-    return any(one.overpays for one in connections.values())
 
 
 def _paying(payments: Iterable[Object]) -> dict[UUID, list[Object]]:
@@ -195,8 +194,11 @@ def _parts(
 ) -> Mapping[UUID, Parts]:
     """What of the money on the invoice is beyond it; empty where all of it is the invoice's."""
     connection = _get(connections, invoice.connection_id)
-    claims, due = claims_on(invoice, payments), due_of(invoice)
-    if due is None or not splits(invoice, claims, connection):
+    if not may_split(invoice, connection):
+        return {}
+    claims = claims_on(invoice, payments)
+    due = due_of(invoice) if splits(invoice, claims) else None
+    if due is None:
         return {}
     overpays = connection is not None and connection.overpays
     return parted(due, claims, there, overpays=overpays)

@@ -375,3 +375,38 @@ async def test_rekey_encrypts_everything_anew_and_again_nothing(office: Office) 
     before = await office.rows()
     assert await rekey(office.db, lost.renewed) == Rekeyed(seen=3, lost=3)
     assert await office.rows() == before
+
+
+async def test_a_consent_asks_for_bank_transactions_once_overpayments_are_to_be_posted(
+    office: Office,
+) -> None:
+    """Also for a sibling of the connection: one consent serves all of its client."""
+    connect, tokens = office.connecting()
+
+    async def asked() -> str:
+        request = await connect.begin("acme", None, "http://localhost:1/callback", "s", "v" * 60)
+        return tokens.consent_url(request)
+
+    banked = {"mappings": {"payment_account": "090"}, "policies": {"excess": "overpayment"}}
+    await office.apply(office.web(serves={"default": True}))
+    assert "banktransactions" not in await asked()
+    nz = office.web("nz", customers="linked", **banked)
+    await office.apply(office.web(serves={"default": True}), nz)
+    assert "accounting.banktransactions" in await asked()
+    await office.connect("acme", office.tenant_id)
+    token = await tokens.token(await office.store().get(1))
+    headers = {"Authorization": f"Bearer {token}", "xero-tenant-id": str(office.tenant_id)}
+    url = f"{office.simulator.api_url}/BankTransactions"
+    answer = await office.http.get(url, headers={**headers, "Accept": "application/json"})
+    assert answer.status_code == 200
+
+
+async def test_apply_refuses_overpayments_on_what_is_no_bank_account(office: Office) -> None:
+    asked = office.acme(policies={"excess": "overpayment"})
+    assert await office.refused(asked) == [
+        "connections[0].mappings.payment_account: account '880' is no bank account. Xero keeps "
+        "overpayments on bank accounts only: use one, or policies: {excess: fail}"
+    ]
+    asked = office.acme(policies={"excess": "overpayment"}, mappings={"payment_account": "090"})
+    await office.apply(asked)
+    assert (await office.connection()).overpays

@@ -7,6 +7,7 @@ import datetime
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import httpx
 from xero_python.accounting import (
@@ -14,6 +15,7 @@ from xero_python.accounting import (
     AccountingApi,
     Allocation,
     Allocations,
+    BankTransaction,
     Contact,
     Contacts,
     CreditNote,
@@ -21,6 +23,7 @@ from xero_python.accounting import (
     Invoice,
     Invoices,
     LineItem,
+    Overpayment,
     Payment,
     PaymentDelete,
     Payments,
@@ -29,9 +32,28 @@ from xero_python.api_client import ApiClient
 from xero_python.api_client.configuration import Configuration
 from xero_python.api_client.oauth2 import OAuth2Token
 
+from consumer.domain.chart import Chart
+from consumer.domain.mapping import Connection, MappingKey, Target
+from consumer.domain.translate import overpayment_marker, translate_overpayment
 from consumer.sandbox.xero import Simulator, serve
+from schemas.xero import PaymentDeletion
 
 TENANT = "7f6a0000-0000-4000-8000-000000000002"
+ACME = Connection(
+    1,
+    "acme",
+    UUID(int=3),
+    UUID(TENANT),
+    mappings={MappingKey("", "payment_account"): Target(account="090")},
+)
+
+
+SCOPES = [
+    "accounting.invoices",
+    "accounting.payments",
+    "accounting.contacts",
+    "accounting.banktransactions",
+]
 
 
 def accounting(base_url: str, access_token: str) -> AccountingApi:
@@ -42,7 +64,7 @@ def accounting(base_url: str, access_token: str) -> AccountingApi:
         "access_token": access_token,
         "expires_in": 1800,
         "token_type": "Bearer",
-        "scope": ["accounting.invoices", "accounting.payments", "accounting.contacts"],
+        "scope": SCOPES,
     }
     client.oauth2_token_getter(lambda: token)
     client.oauth2_token_saver(lambda new: None)
@@ -141,6 +163,49 @@ def settle(base_url: str, access_token: str) -> dict[str, Any]:
     }
 
 
+def overpay(base_url: str, access_token: str) -> tuple[BankTransaction, Overpayment, str]:
+    """Our overpayment as a user of the SDK reads it, both ways, and deletes it."""
+    api = accounting(base_url, access_token)
+    contact, _, _ = book(base_url, access_token)
+    made = translate_overpayment(
+        lago_id=UUID(int=1),
+        target=UUID(int=2),
+        amount_cents=250,
+        currency="NZD",
+        paid_at=datetime.date(2026, 10, 3),
+        reference="slip 7",
+        connection=ACME,
+        chart=Chart(),
+        contact_id=UUID(contact.contact_id),
+        invoice_number="SDK-1",
+        due_cents=749,
+    )
+    answer = httpx.put(
+        f"{base_url}/api.xro/2.0/BankTransactions?summarizeErrors=false",
+        content=b'{"BankTransactions":[%s]}' % made.body(),
+        headers={
+            "Authorization": f"Bearer {access_token}",
+            "xero-tenant-id": TENANT,
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+        },
+    )
+    id = answer.json()["BankTransactions"][0]["BankTransactionID"]
+    where = 'Type=="RECEIVE-OVERPAYMENT"'
+    [read] = api.get_bank_transactions(TENANT, where=where, page=1, page_size=100).bank_transactions
+    [credit] = api.get_overpayments(TENANT, page=1).overpayments
+    alone = api.get_overpayment(TENANT, credit.overpayment_id).overpayments[0]
+    gone = httpx.post(
+        f"{base_url}/api.xro/2.0/BankTransactions/{id}",
+        content=PaymentDeletion().body(),
+        headers={**answer.request.headers, "content-length": "20"},
+    )
+    assert gone.status_code == 200, gone.text
+    after = api.get_bank_transaction(TENANT, id).bank_transactions[0]
+    assert (read.bank_transaction_id, alone.overpayment_id) == (id, read.overpayment_id)
+    return read, alone, after.status
+
+
 @asynccontextmanager
 async def opened() -> AsyncIterator[tuple[Simulator, httpx.AsyncClient, str]]:
     """A simulated Xero with one organisation, and a token for it."""
@@ -152,7 +217,7 @@ async def opened() -> AsyncIterator[tuple[Simulator, httpx.AsyncClient, str]]:
         await http.post(f"{simulator.control_url}/clients", json=app)
         answer = await http.post(
             f"{simulator.identity_url}/connect/token",
-            data={"grant_type": "client_credentials", **app},
+            data={"grant_type": "client_credentials", "scope": " ".join(SCOPES), **app},
         )
         yield simulator, http, answer.json()["access_token"]
 
@@ -167,6 +232,22 @@ async def test_sdk_allocates_pays_deletes_and_voids() -> None:
         "deleted": "DELETED",
         "voided": "VOIDED",
     }
+
+
+async def test_sdk_reads_an_overpayment_of_ours() -> None:
+    async with opened() as (simulator, _, token):
+        read, credit, after = await asyncio.to_thread(overpay, simulator.identity_url, token)
+    assert (read.type, read.status, float(read.total)) == (
+        "RECEIVE-OVERPAYMENT",
+        "AUTHORISED",
+        2.5,
+    )
+    assert (read.bank_account.code, read.date) == ("090", datetime.date(2026, 10, 3))
+    marker = overpayment_marker(UUID(int=1), UUID(int=2))
+    assert read.line_items[0].description == f"More than invoice SDK-1 had open · {marker}"
+    assert (credit.type, float(credit.remaining_credit)) == ("RECEIVE-OVERPAYMENT", 2.5)
+    assert credit.contact.name == "Śmiałek & Co"
+    assert after == "VOIDED"
 
 
 async def test_sdk_creates_a_contact_and_an_invoice() -> None:

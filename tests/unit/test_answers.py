@@ -531,3 +531,13 @@ def test_words_are_one_bounded_line() -> None:
     assert len(said) == refusals.MAX_SAID
     assert said.isprintable()
     assert said.encode()
+
+
+def test_a_missing_scope_fails_what_has_one_of_its_own_and_nothing_else() -> None:
+    """Xero tells it by one word apart from a token that it does not take."""
+    lacking = Reply(401, b'{"Title":"Unauthorized","Detail":"AuthorizationUnsuccessful"}')
+    unknown = Reply(401, b'{"Title":"Unauthorized","Detail":"AuthenticationUnsuccessful"}')
+    refusals = fates(classify(lacking, "overpayment", [{}, {}]))
+    assert [one.code for one in refusals if isinstance(one, Refusal)] == ["scope_missing"] * 2
+    assert classify(lacking, "payment", [{}]) == NotDone("scope")
+    assert classify(unknown, "overpayment", [{}]) == NotDone("unauthorised")

@@ -130,6 +130,28 @@ def test_what_does_not_fit(
     assert re.search(r"; [a-z]|\. [A-Z]", line), "and what to do"
 
 
+@pytest.mark.parametrize(
+    ("kind", "key", "account", "fits"),
+    [
+        ("payment_account", "", "880", False),
+        ("payment_account", "USD", "880", False),
+        ("payment_account", "", "882", True),
+        ("payment_account", "EUR", "881", True),
+        ("refund_account", "", "880", True),
+    ],
+)
+def test_overpayments_need_bank_accounts_in_every_currency(
+    kind: MappingKind, key: str, account: str, fits: bool
+) -> None:
+    mappings = {MappingKey("", kind, key): Target(account=account)}
+    connection = Connection(1, "acme", UUID(int=1), UUID(int=2), mappings=mappings)
+    assert check(connection, CHART, "c") == ()
+    found = [str(one) for one in check(replace(connection, excess="overpayment"), CHART, "c")]
+    path = f"c.mappings.{kind}" + (f".{key}" if key else "")
+    assert (found == []) == fits
+    assert fits or found[0].startswith(f"{path}: account '880' is no bank account")
+
+
 def test_an_entitys_mappings_are_checked_too() -> None:
     [line] = said("billable_metric", Target("NO"), "storage", entity="acme-eu")
     path = "connections[0].mappings.entities.acme-eu.billable_metrics.storage.item"

@@ -21,11 +21,18 @@ from consumer.domain.lookup import (
     contact_by_number_path,
     contact_sweep_path,
     invoice_lookup_path,
+    overpayment_sweep_path,
     parse_allocations,
     parse_found,
     payment_sweep_path,
 )
-from consumer.domain.matching import Difference, Mismatch, match_contact, match_numbered
+from consumer.domain.matching import (
+    Difference,
+    Mismatch,
+    match_contact,
+    match_numbered,
+    match_overpayments,
+)
 
 JSON = dict[str, Any]
 ID = UUID("11111111-2222-4333-8444-555555555551")
@@ -109,6 +116,12 @@ def test_contact_paths() -> None:
 def test_sweeps_come_in_an_order_that_no_change_disturbs() -> None:
     """What changes between two pages would move in any order by time, and hide its neighbour."""
     assert query(contact_sweep_path())["order"] == "ContactID"
+    assert query(overpayment_sweep_path(2)) == {
+        "where": 'Type=="RECEIVE-OVERPAYMENT"',
+        "order": "BankTransactionID",
+        "page": "2",
+        "pageSize": "1000",
+    }
     assert query(payment_sweep_path(2)) == {"order": "PaymentID", "page": "2", "pageSize": "1000"}
 
 
@@ -307,3 +320,47 @@ def test_contact_by_number() -> None:
     assert match_contact("N-1", [archived, active]) == active
     assert match_contact("n-1", [archived]) == archived
     assert match_contact("N-2", [archived, active]) is None
+
+
+MARKER = "Lago 0123456789abcdef"
+
+
+def kept(**said: Any) -> JSON:
+    """An overpayment as Xero lists it: without the Reference that was sent."""
+    return {
+        "BankTransactionID": str(ID),
+        "Contact": {"ContactID": str(CONTACT)},
+        "CurrencyCode": "EUR",
+        "Status": "AUTHORISED",
+        "Total": 2.5,
+        "LineItems": [{"Description": f"More than invoice A-1 had open · {MARKER}"}],
+        **said,
+    }
+
+
+def beyond(**said: Any) -> bytes:
+    line = {"Description": f"More than invoice A-1 had open · {MARKER}", "LineAmount": 2.5}
+    sent = {"Contact": {"ContactID": str(CONTACT)}, "CurrencyCode": "EUR", "LineItems": [line]}
+    return json.dumps({**sent, "Reference": f"slip · {MARKER}", **said}).encode()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ({}, True),
+        ({"LineItems": [], "Reference": f"slip · {MARKER}"}, True),
+        ({"LineItems": [{"Description": "More than invoice A-1 had open"}]}, False),
+        ({"LineItems": [{"Description": "· Lago ffffffffffffffff"}]}, False),
+        ({"Contact": {"ContactID": str(OTHER)}}, False),
+        ({"CurrencyCode": "USD"}, False),
+        ({"Total": 2.51}, False),
+        ({"Status": "VOIDED"}, False),
+        ({"Status": "DELETED"}, False),
+    ],
+)
+def test_an_overpayment_is_found_by_its_marker(theirs: JSON, ours: bool) -> None:
+    body = json.dumps({"BankTransactions": [kept(**theirs)]}).encode()
+    found = parse_found(Reply(200, body), "overpayment")
+    assert isinstance(found, Found)
+    match = match_overpayments(beyond(), found.saved)
+    assert [one.xero_id for one in match] == [ID] * ours

@@ -124,3 +124,15 @@ def test_what_was_sent_about_a_person_is_kept_out_of_xeros_words() -> None:
     [refusal] = verdict.elements
     assert isinstance(refusal, Refusal)
     assert refusal.said == "… has …"
+
+
+def test_overpayments_are_told_apart_by_their_markers() -> None:
+    """Xero may keep no Reference of them; their lines say who they are."""
+    sent = [{"Reference": "Lago 00000000000000aa"}, {"Reference": "Lago 00000000000000bb"}]
+    a, b = (
+        {"BankTransactionID": id, "LineItems": [{"Description": f"More · Lago 00000000000000{n}"}]}
+        for id, n in ((ONE, "aa"), (TWO, "bb"))
+    )
+    for order in ((a, b), (b, a)):
+        body = json.dumps({"BankTransactions": order}).encode()
+        assert ids(classify(Reply(200, body), "overpayment", sent)) == [ONE, TWO]

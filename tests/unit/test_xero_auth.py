@@ -6,6 +6,7 @@ import asyncio
 import base64
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
@@ -93,6 +94,18 @@ async def test_the_request(tokens: XeroTokens, identity: Identity) -> None:
     }
     basic = request.headers["Authorization"].removeprefix("Basic ")
     assert base64.b64decode(basic) == b"an+id:a%2Bb%25"
+
+
+async def test_bank_transactions_are_asked_for_only_where_overpayments_are_posted(
+    tokens: XeroTokens, identity: Identity
+) -> None:
+    """A client that was not granted a scope gets no token at all; a token of before is of no use."""
+    identity.answer = lambda n: issued(f"token-{n}", 1800)
+    assert await tokens.token(ACME) == "token-1"
+    more = replace(ACME, overpays=True)
+    assert await tokens.token(more) == await tokens.token(more) == "token-2"
+    asked = [parse_qs(one.content.decode())["scope"][0] for one in identity.requests]
+    assert asked == [" ".join(SCOPES), " ".join([*SCOPES, "accounting.banktransactions"])]
 
 
 @pytest.mark.parametrize(("life", "kept"), [(1800, 1680.0), (360, 240.0), (30, 20.0), (0.9, 0.6)])
