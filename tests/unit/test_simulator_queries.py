@@ -165,7 +165,7 @@ async def test_settings_endpoints() -> None:
     assert (rates["OUTPUT2"]["EffectiveRate"], rates["TAX001"]["Status"]) == (20.0, "DELETED")
     assert rates["INPUT2"]["CanApplyToRevenue"] is False
     assert [one["Code"] for one in one_item] == ["STOR-EU"]
-    assert [one["Code"] for one in banks] == ["881"]
+    assert [one["Code"] for one in banks] == ["090", "881"]
 
 
 async def test_a_chart_of_ones_own() -> None:
