@@ -387,7 +387,10 @@ async def test_a_consent_asks_for_bank_transactions_once_overpayments_are_to_be_
         request = await connect.begin("acme", None, "http://localhost:1/callback", "s", "v" * 60)
         return tokens.consent_url(request)
 
-    banked: dict[str, Any] = {"mappings": {"payment_account": "090"}, "policies": {"excess": "overpayment"}}
+    banked: dict[str, Any] = {
+        "mappings": {"payment_account": "090"},
+        "policies": {"excess": "overpayment"},
+    }
     await office.apply(office.web(serves={"default": True}))
     assert "banktransactions" not in await asked()
     nz = office.web("nz", customers="linked", **banked)

@@ -12,8 +12,11 @@ from uuid import UUID
 
 import pytest
 
+from consumer.adapters.postgres.database import Conn
+from consumer.adapters.postgres.sql import statements
 from consumer.adapters.xero_auth import SCOPES, credentials
 from consumer.domain.answers import Answered, Reply, Saved
+from consumer.ports import Frozen
 from consumer.sandbox.lago import payment, payment_request, payment_request_event
 from consumer.sandbox.services import PostgresService
 from tests.integration.ledger import books
@@ -232,6 +235,22 @@ async def test_news_that_come_while_a_part_is_sent_lose_and_double_nothing(
         found = await b.documents(target=UUID(bill["lago_id"]))
         wanted = {(d["kind"], d["amount_cents"]) for d in found if d["state"] == "ready"}
         assert wanted == {("payment", 600), ("overpayment", 400)}
+
+
+async def test_no_part_is_frozen_while_all_are_planned(database_url: str) -> None:
+    """What is read as not sent stays so until the plan is written."""
+    async with books(database_url) as b:
+        await b.settings(excess="overpayment")
+        [bill] = await b.posted()
+        await b.told(b.paid(payment(b.choices, [bill], amount_cents=1300)))
+
+        async def plan(conn: Conn) -> Frozen | None:
+            await conn.fetch(statements("inbox")["money_in_xero"], [UUID(bill["lago_id"])])
+            return (await b.ledger.freeze(b.tenants[0])).frozen
+
+        assert await b.database.run(plan) is None
+        purposes = {frozen.purpose for frozen in await b.work()}
+        assert purposes == {"payment_create", "overpayment_create"}
 
 
 async def test_a_switch_counts_for_both_parts(theatre: Stage) -> None:
