@@ -103,6 +103,31 @@ async def test_an_overpayment_in_doubt_is_swept_up_by_the_marker_on_its_line(
     raise AssertionError("no overpayment was looked up")
 
 
+async def test_one_that_was_made_twice_is_removed_once(theatre: Stage) -> None:
+    """Xero was at the call and at its repetition at the same time."""
+    bill = await an_invoice(theatre)
+    b = theatre.books
+    where = {"method": "PUT", "path_prefix": "/api.xro/2.0/BankTransactions"}
+    theatre.world.faults.order({"kind": "500_after", "match": where})
+    await b.told(b.paid(payment(b.choices, [bill], amount_cents=1300)))
+    await theatre.rest(470.0)
+    [ours] = theatre.xero.bank_transactions
+    again = replace(theatre.xero.bank_transactions[ours], transaction_id=str(UUID(int=9)))
+    theatre.xero.bank_transactions[again.transaction_id] = again
+    await theatre.rest(5_000.0)
+    states = {id: one.status for id, one in theatre.xero.bank_transactions.items()}
+    assert states == {ours: "AUTHORISED", again.transaction_id: "VOIDED"}
+    documents = {one["part"]: one for one in await b.documents(kind="overpayment")}
+    assert str(documents["excess"]["xero_id"]) == ours
+    [surplus] = [one for part, one in documents.items() if part.startswith("surplus:")]
+    assert (surplus["state"], surplus["cause"]) == ("skipped", "surplus")
+    await told(theatre, b.paid(payment(b.choices, [bill], amount_cents=100)))
+    assert [cents for status, cents in beyond(theatre) if status == "AUTHORISED"] == [
+        Decimal("1.00"),
+        Decimal("3.00"),
+    ], "a surplus is nobody's part"
+
+
 async def test_without_the_policy_a_person_decides_until_there_is_one(theatre: Stage) -> None:
     life, _ = overpaid()
     await theatre.books.settings(excess="fail")
