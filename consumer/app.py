@@ -16,6 +16,8 @@ import structlog
 from consumer.adapters.http import HttpServer, application
 from consumer.adapters.kafka.publisher import KafkaPublisher
 from consumer.adapters.kafka.source import GroupSettings, KafkaSource
+from consumer.adapters.lago_api import HttpLagoApi
+from consumer.adapters.postgres.asking import PostgresQuestions
 from consumer.adapters.postgres.authorisations import PostgresAuthorisations
 from consumer.adapters.postgres.budget import PostgresBudget
 from consumer.adapters.postgres.charts import PostgresCharts
@@ -35,6 +37,7 @@ from consumer.adapters.xero import XeroAccounting, open_client
 from consumer.adapters.xero_auth import IdentityServer, XeroTokens
 from consumer.announce import Announcer
 from consumer.apply import ChartReader, ChartWatch
+from consumer.asking import Asker
 from consumer.config import Settings
 from consumer.deliver.auditing import Auditor
 from consumer.deliver.calling import Caller, Measured
@@ -55,6 +58,8 @@ DRAIN = 20.0
 LEASE = 120
 """Seconds after which another pod announces what a dead one had begun to."""
 SAMPLE = 15.0
+MESSAGE_WAIT = 30.0
+"""Seconds that what is lacking waits for a message, which mostly comes, before Lago's API is asked."""
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -79,6 +84,13 @@ def webhook_of(settings: Settings) -> HttpWebhook | None:
         return None
     secret = settings.webhook_secret.get_secret_value()
     return HttpWebhook(settings.webhook_url, secret, allow_http=settings.webhook_allow_http)
+
+
+def lago_api_of(settings: Settings) -> HttpLagoApi | None:
+    """Whom to ask for what messages lack, to be closed by the caller; None: nobody."""
+    if settings.lago_api_url is None or settings.lago_api_key is None:
+        return None
+    return HttpLagoApi(settings.lago_api_url, settings.lago_api_key.get_secret_value())
 
 
 def authorisations_of(settings: Settings, db: Database) -> PostgresAuthorisations:
@@ -125,6 +137,7 @@ class Service:
     resolver: Resolver
     tender: Tender
     announcer: Announcer
+    asker: Asker | None
 
 
 @asynccontextmanager
@@ -194,7 +207,15 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
             GroupSettings(max_poll_records=settings.kafka_max_poll_records),
         )
         ingest = Ingest(source, inbox, metrics, on_work)
-        yield Service(source, publisher, db, metrics, ingest, sender, resolver, tender, announcer)
+        asker: Asker | None = None
+        lago_api = lago_api_of(settings)
+        if lago_api is not None:
+            stack.push_async_callback(lago_api.close)
+            questions = PostgresQuestions(db, clocks.stretched(MESSAGE_WAIT))
+            asker = Asker(questions, lago_api, inbox, metrics, clocks, on_work)
+        yield Service(
+            source, publisher, db, metrics, ingest, sender, resolver, tender, announcer, asker
+        )
 
 
 def _pruning(pruner: Pruner, metrics: Metrics) -> Callable[[], Awaitable[bool]]:
@@ -250,6 +271,8 @@ async def _run_parts(service: Service, stop: asyncio.Event) -> None:
         "announcer": service.announcer.run(stop),
         "sampler": _sample(service, stop),
     }
+    if service.asker is not None:
+        parts["asker"] = service.asker.run(stop)
     tasks = {asyncio.ensure_future(part): name for name, part in parts.items()}
     stopped = asyncio.ensure_future(stop.wait())
     await asyncio.wait({*tasks, stopped}, return_when=asyncio.FIRST_COMPLETED)

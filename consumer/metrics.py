@@ -95,6 +95,13 @@ class Metrics:
             ["what"],
             registry=r,
         )
+        self.questions = Counter(
+            "lago_xero_lago_questions_total",
+            "Questions to Lago's API, by what was asked for and outcome: answered, missing, refused,"
+            " forbidden, throttled, unavailable, unreadable.",
+            ["kind", "outcome"],
+            registry=r,
+        )
         self.commit_failures = Counter(
             "lago_xero_commit_failures_total", "Offset commits that failed.", registry=r
         )

@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from consumer.adapters import lago_api
 from consumer.adapters.kafka.cluster import Cluster, Mechanism, Protocol
 from consumer.adapters.postgres.pruning import Keeping
 from consumer.adapters.vault import Vault
@@ -42,6 +43,20 @@ def _postgres(url: SecretStr) -> SecretStr:
     if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
         raise ValueError("it should begin with postgresql://")
     return url
+
+
+def _lago(url: str | None) -> str | None:
+    wrong = lago_api.unusable(url) if url is not None else None
+    if wrong is not None:
+        raise ValueError(wrong)
+    return url
+
+
+def _header(key: SecretStr | None) -> SecretStr | None:
+    said = key.get_secret_value() if key is not None else ""
+    if not (said.isascii() and said.isprintable()) or " " in said:
+        raise ValueError("it holds what no key of Lago's has")
+    return key
 
 
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgres)]
@@ -197,6 +212,13 @@ class Settings(KeepingSettings):
         False, description="Also post over plain HTTP beyond this machine."
     )
 
+    lago_api_url: Annotated[str | None, AfterValidator(_lago)] = Field(
+        None, description="Lago's API, to ask for what messages lack: https://api.getlago.com."
+    )
+    lago_api_key: Annotated[SecretStr | None, AfterValidator(_header)] = Field(
+        None, description="Key of the Lago organization for it."
+    )
+
     http_host: str = Field("0.0.0.0", description="Address of probes and metrics.")  # noqa: S104
     http_port: int = Field(8080, ge=0, le=65_535, description="Port of probes and metrics.")
     liveness_after: Seconds = Field(
@@ -235,6 +257,10 @@ class Settings(KeepingSettings):
             (
                 self.webhook_url is not None and self.webhook_secret is None,
                 f"{PREFIX}WEBHOOK_SECRET is missing: posts to {PREFIX}WEBHOOK_URL are signed.",
+            ),
+            (
+                (self.lago_api_url is None) != (self.lago_api_key is None),
+                f"{PREFIX}LAGO_API_URL and {PREFIX}LAGO_API_KEY go together: give both or neither.",
             ),
             (
                 self.freeze_to_first_byte + self.call_timeout > self.resend_after,

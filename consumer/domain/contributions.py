@@ -6,7 +6,7 @@ object's own ``updated_at``; payments have none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -128,6 +128,8 @@ def of_invoice(
             telling.stamp(FINAL * final + sums, at),
             invoice.model_dump(mode="json", exclude=_STATE_ONLY, exclude_unset=True),
         )
+    if defining:
+        facets |= _fee_taxes(telling.stamp(final, at), invoice.fees or ())
     for name in ("credits", "applied_taxes"):
         parts = getattr(invoice, name)
         if parts is not None:
@@ -148,6 +150,7 @@ def of_credit_note(
         facets["content"] = Facet(
             stamp, note.model_dump(mode="json", exclude=_NOTE_STATE, exclude_unset=True)
         )
+        facets |= _fee_taxes(stamp, [item.fee for item in note.items])
     if note.credit_status in CREDIT_RANK:
         facets["credit"] = Facet(Stamp(CREDIT_RANK[note.credit_status]), note.credit_status)
     refund = refund or note.refund_status
@@ -278,6 +281,19 @@ def _shares(amount_cents: int, invoices: tuple[lago.Invoice, ...]) -> dict[str, 
         if invoices and len(known) == len(invoices) and sum(known) == amount_cents:
             return {str(i.lago_id): cents for i, cents in zip(invoices, known, strict=True)}
     return None
+
+
+def _fee_taxes(stamp: Stamp, fees: Iterable[lago.Fee]) -> dict[str, Facet]:
+    """The taxes of each fee by its id, where the message has them: a facet of its own, for webhooks
+    do not, and a later one must not take away what the API told."""
+    told = {
+        str(fee.lago_id): sorted(
+            _dumped(fee.applied_taxes), key=lambda tax: str(tax.get("tax_code"))
+        )
+        for fee in fees
+        if fee.applied_taxes is not None
+    }
+    return {"fee_taxes": Facet(stamp, told)} if told else {}
 
 
 def _dumped(parts: tuple[lago.LagoModel, ...]) -> list[dict[str, Any]]:

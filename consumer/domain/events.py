@@ -25,7 +25,9 @@ from consumer.domain.decoding import Message, open_message
 from consumer.domain.objects import Contribution, ObjectKey
 from schemas import lago
 
-DEFINING = frozenset(
+API = "lago_api."
+"""Begins the types of what Lago's API answered: the whole object, as it was when we asked."""
+DEFINING = frozenset({f"{API}invoice"}) | frozenset(
     f"invoice.{name}"
     for name in ("created", "one_off_created", "paid_credit_added", "resynced", "voided", "drafted")
 )
@@ -45,12 +47,12 @@ DISPUTE_LOST = "invoice.payment_dispute_lost"
 """Changes no balance: told to people (ACCOUNTING.md 2)."""
 POORER_LOGS = POORER | {"invoice.failed", "invoice.regenerated", "invoice.payment_failure"}
 """The last one's webhook shows an error, its log the invoice."""
-CUSTOMERS = frozenset(
+CUSTOMERS = frozenset({f"{API}customer"}) | frozenset(
     f"customer.{name}" for name in ("created", "updated", "accounting_provider_created")
 )
-CREDIT_NOTES = frozenset({"credit_note.created", "credit_note.generated"})
+CREDIT_NOTES = frozenset({"credit_note.created", "credit_note.generated", f"{API}credit_note"})
 REFUND_FAILURES = frozenset({"credit_note.refund_failure", "credit_note.provider_refund_failure"})
-PAYMENTS = frozenset({"payment.succeeded", "payment.recorded"})
+PAYMENTS = frozenset({"payment.succeeded", "payment.recorded", f"{API}payment"})
 RECEIPTS = frozenset({"payment_receipt.created", "payment_receipt.generated"})
 PAYMENT_REQUESTS = frozenset({"payment_request.created", "payment_request.payment_status_updated"})
 

@@ -166,7 +166,7 @@ def invoice_of(invoice: Told) -> lago.Invoice | None:
         return None
     return lago.Invoice.model_validate(
         {
-            **content,
+            **_with_fee_taxes(invoice, content),
             "credits": invoice.value("credits") or [],  # a one-off's webhook shows no empty list
             "applied_taxes": invoice.value("applied_taxes"),
             "status": invoice.value("status"),
@@ -184,13 +184,31 @@ def credit_note_of(note: Told) -> lago.CreditNote | None:
         return None
     return lago.CreditNote.model_validate(
         {
-            **content,
+            **_with_fee_taxes(note, content),
             "credit_status": note.value("credit"),
             "refund_status": note.value("refund"),
             "balance_amount_cents": note.value("balance"),
             "applied_taxes": note.value("applied_taxes"),
         }
     )
+
+
+def _with_fee_taxes(told: Told, content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The content with the taxes of each fee, where a message told them."""
+    taxes = told.value("fee_taxes")
+    if not taxes:
+        return content
+
+    def taxed(fee: Mapping[str, Any]) -> Mapping[str, Any]:
+        known = taxes.get(fee["lago_id"])
+        return fee if known is None else {**fee, "applied_taxes": known}
+
+    changed: dict[str, Any] = {**content}
+    if content.get("fees"):
+        changed["fees"] = [taxed(fee) for fee in content["fees"]]
+    if content.get("items"):
+        changed["items"] = [{**item, "fee": taxed(item["fee"])} for item in content["items"]]
+    return changed
 
 
 @dataclass(frozen=True, slots=True)

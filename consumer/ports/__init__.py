@@ -2,6 +2,15 @@
 
 from consumer.ports.accounting import Accounting, Budget, Call
 from consumer.ports.announcements import Notice, Outbox, Sink, Webhook
+from consumer.ports.asking import (
+    Answer,
+    LagoApi,
+    Question,
+    QuestionKind,
+    Questions,
+    Unanswered,
+    Why,
+)
 from consumer.ports.charts import Alarm, Charts, Redrawn, Whose
 from consumer.ports.connections import Connections, Stored, Wish
 from consumer.ports.database import Unavailable, Unstorable
@@ -45,6 +54,7 @@ __all__ = [
     "Absent",
     "Accounting",
     "Alarm",
+    "Answer",
     "Authorisation",
     "Authorisations",
     "Budget",
@@ -61,6 +71,7 @@ __all__ = [
     "Inbox",
     "Incoming",
     "Ingested",
+    "LagoApi",
     "Ledger",
     "Message",
     "MessageTooLarge",
@@ -68,6 +79,9 @@ __all__ = [
     "Other",
     "Outbox",
     "Publisher",
+    "Question",
+    "QuestionKind",
+    "Questions",
     "Record",
     "Redrawn",
     "Sent",
@@ -80,9 +94,11 @@ __all__ = [
     "Tenants",
     "TokenSet",
     "Tokens",
+    "Unanswered",
     "Unavailable",
     "Unstorable",
     "Webhook",
     "Whose",
+    "Why",
     "Wish",
 ]

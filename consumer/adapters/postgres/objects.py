@@ -97,16 +97,18 @@ async def write_objects(
                 fresh[key] = Object(key, thing.organization_id)
     if fresh:
         rows = await conn.fetch(
-            SQL["insert_objects"], *columns([_row(one) for _, one in sorted(fresh.items())], 8)
+            SQL["insert_objects"], *columns([_row(one) for _, one in sorted(fresh.items())], 9)
         )
         if len(rows) != len(fresh):
             raise Raced
     if changed:
-        await conn.execute(SQL["update_objects"], *columns(map(_row, changed), 8))
+        await conn.execute(SQL["update_objects"], *columns(map(_row, changed), 9))
 
 
 def _row(thing: Object) -> tuple[object, ...]:
     # Postgres' way to write an array: ``unnest`` takes no arrays of arrays.
     invoices = "{" + ",".join(map(str, thing.invoice_ids)) + "}"
+    facets = thing.facets
+    unlinked = thing.key.kind == "customer" and "content" in facets and "links" not in facets
     return (*thing.key, thing.organization_id, thing.customer_id, thing.connection_id,
-            thing.event_id, dump_facets(thing.facets), invoices)  # fmt: skip
+            thing.event_id, dump_facets(facets), invoices, unlinked)  # fmt: skip

@@ -39,19 +39,22 @@ select o.kind, o.lago_id
                       where invoice_ids @> array[i.id] and invoice_ids <> '{}' offset 0) o;
 
 -- name: insert_objects
-insert into object (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids)
-select kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids::uuid[]
-  from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::json[], $8::text[])
-       as u (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids)
+insert into object (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids,
+                    unlinked)
+select kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids::uuid[], unlinked
+  from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::json[], $8::text[],
+              $9::boolean[])
+       as u (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids, unlinked)
 on conflict do nothing
 returning 1;
 
 -- name: update_objects
 update object o
    set customer_id = u.customer_id, connection_id = u.connection_id, event_id = u.event_id, facts = u.facts,
-       invoice_ids = u.invoice_ids::uuid[]
-  from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::json[], $8::text[])
-       as u (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids)
+       invoice_ids = u.invoice_ids::uuid[], unlinked = u.unlinked
+  from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::json[], $8::text[],
+              $9::boolean[])
+       as u (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids, unlinked)
  where o.kind = u.kind and o.lago_id = u.lago_id;
 
 -- name: contacts

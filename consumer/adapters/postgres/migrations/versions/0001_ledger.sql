@@ -118,12 +118,14 @@ create table object (
   first_seen timestamptz not null default now(),
   event_id bigint, -- the last event that changed it
   facts json not null, -- not jsonb: the order of Lago's keys is kept
+  unlinked boolean not null default false, -- a customer of whom no message has listed the links
   primary key (kind, lago_id)
 );
 
 create index object_customer on object (customer_id);
 -- Each batch asks it: a pending list would be read each time.
 create index object_invoices on object using gin (invoice_ids) with (fastupdate = off) where invoice_ids <> '{}';
+create index object_unlinked on object (lago_id) where unlinked;
 
 create table document (
   id bigint generated always as identity primary key,
@@ -187,6 +189,11 @@ create index document_customer on document (customer_id);
 create index document_target on document (target) where target is not null;
 create index document_source on document (source) where source is not null;
 create index document_event on document (event_id);
+-- What only a message of Lago's can help, which its API may be asked for; ``lacking_documents`` says the same.
+create index document_lacking on document (id)
+ where state in ('waiting', 'failed')
+   and (code = 'tax_ambiguous' or cause like 'content:%' or cause like 'lago\_invoice:%' or cause like 'credit\_note:%'
+        or cause like 'residual:%' or cause like 'split:%');
 
 create table request (
   id uuid primary key, -- also the Idempotency-Key
@@ -236,6 +243,18 @@ create table release (
   after bigint not null default 0, -- documents up to this id have been looked at
   page smallint not null default 100 -- documents a transaction; fewer once planning them failed
 );
+
+create table question (
+  kind text not null, -- invoice, invoice_taxes, credit_note, credit_note_taxes, customer, payments (of an invoice)
+  lago_id uuid not null,
+  organization_id uuid not null,
+  asks int not null default 0,
+  next_at timestamptz not null, -- not before; who asks holds it off
+  last_error text,
+  primary key (kind, lago_id)
+);
+
+create index question_due on question (organization_id, next_at);
 
 create table outbox (
   id bigint generated always as identity primary key,

@@ -1,0 +1,79 @@
+"""Asking: what the ledger lacks in, Lago's own word on it out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+from consumer.domain.errors import Retry
+from consumer.domain.objects import ObjectKind
+
+QuestionKind = Literal[
+    "invoice", "invoice_taxes", "credit_note", "credit_note_taxes", "customer", "payments"
+]
+"""What is asked for: the object; with ``_taxes``, also the taxes of each of its fees; all payments of
+an invoice."""
+Why = Literal["missing", "refused", "forbidden", "throttled", "unavailable", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something that no message told. ``asks`` counts this time too; ``external_id`` is a customer's,
+    whom Lago's API knows by nothing else."""
+
+    kind: QuestionKind
+    lago_id: UUID
+    asks: int = 1
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One of Lago's objects as its API shows it."""
+
+    kind: ObjectKind
+    object: dict[str, Any]
+
+
+class Unanswered(Retry):
+    """Lago's API did not answer: it does not have it (``missing``), refuses the key (``refused``) or
+    what the key may read (``forbidden``), asks to wait (``throttled``), is away or too slow
+    (``unavailable``), or says what we do not understand (``unreadable``).
+
+    ``wait`` is how many seconds Lago asks for.
+    """
+
+    def __init__(self, why: Why, sentence: str, wait: float | None = None) -> None:
+        super().__init__(f"lago_{why}", sentence)
+        self.why: Why = why
+        self.wait = wait
+
+
+class LagoApi(Protocol):
+    """Lago's API, read only. All raise ``Unanswered`` and nothing else."""
+
+    async def organization(self) -> UUID:
+        """The organization that the key belongs to."""
+
+    async def ask(self, question: Question) -> Sequence[Answer]:
+        """All that Lago says; of payments there may be none."""
+
+
+class Questions(Protocol):
+    """What is lacking and when it is asked for next; each method is one short transaction."""
+
+    async def note(self, organization_id: UUID) -> bool:
+        """Note the next page of what is lacking; whether there is more behind it."""
+
+    async def take(
+        self, organization_id: UUID, but: Collection[QuestionKind], lease: float
+    ) -> Question | None:
+        """One that is due, of another kind than ``but``, hidden from others for ``lease`` seconds."""
+
+    async def answered(self, question: Question, wait: float) -> None:
+        """Forget it; asked again after ``wait`` seconds if that still left something lacking."""
+
+    async def put_off(self, question: Question, wait: float, why: str) -> None:
+        """Asked again after ``wait`` seconds."""
