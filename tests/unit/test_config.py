@@ -220,3 +220,52 @@ def test_the_vault_renews_what_an_older_key_encrypted() -> None:
     assert rotated.renewed(renewed) is None
     with pytest.raises(Halt):
         Vault([KEY]).renewed(renewed)
+
+
+LAGO = ("LAGO_XERO_LAGO_API_URL", "https://api.getlago.com")
+LAGO_KEY = ("LAGO_XERO_LAGO_API_KEY", SECRET)
+
+
+def test_lagos_api_is_off_by_default() -> None:
+    settings = load()
+    assert (settings.lago_api_url, settings.lago_api_key) == (None, None)
+
+
+def test_lagos_api_and_its_key_also_from_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text(f"{SECRET}\n")
+    monkeypatch.setenv(*LAGO)
+    monkeypatch.setenv("LAGO_XERO_LAGO_API_KEY_FILE", str(tmp_path / "key"))
+    settings = load()
+    assert settings.lago_api_key is not None
+    assert settings.lago_api_key.get_secret_value() == SECRET
+    assert SECRET not in repr(settings)
+
+
+@pytest.mark.parametrize("given", [LAGO, LAGO_KEY])
+def test_lagos_api_and_its_key_go_together(
+    monkeypatch: pytest.MonkeyPatch, given: tuple[str, str]
+) -> None:
+    monkeypatch.setenv(*given)
+    [sentence] = refusal()
+    assert "LAGO_API_URL and LAGO_XERO_LAGO_API_KEY go together" in sentence
+
+
+@pytest.mark.parametrize("url", ["http://lago.internal", "https://api.getlago.com/api/v1", "lago"])
+def test_an_address_of_lagos_api_that_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv(*LAGO_KEY)
+    monkeypatch.setenv("LAGO_XERO_LAGO_API_URL", url)
+    [sentence] = refusal()
+    assert sentence.startswith("LAGO_XERO_LAGO_API_URL")
+
+
+@pytest.mark.parametrize("key", ["two words", "schlüssel", "line\nbreak"])
+def test_a_key_that_no_header_can_hold(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv(*LAGO)
+    monkeypatch.setenv("LAGO_XERO_LAGO_API_KEY", key)
+    [sentence] = refusal()
+    assert sentence.startswith("LAGO_XERO_LAGO_API_KEY")
+    assert key not in sentence

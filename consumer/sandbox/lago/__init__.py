@@ -4,6 +4,7 @@ It imports nothing of the consumer's, so that both cannot share a mistake.
 """
 
 from consumer.sandbox.lago.activity_logs import ACTIVITIES, activity_log, log_record
+from consumer.sandbox.lago.api import LagoApi, serve_api
 from consumer.sandbox.lago.broken import (
     ambiguous_invoice,
     disagreeing,
@@ -67,6 +68,7 @@ __all__ = [
     "FeeFacts",
     "InvoiceFacts",
     "Item",
+    "LagoApi",
     "Money",
     "Organization",
     "Price",
@@ -104,6 +106,7 @@ __all__ = [
     "receipt_event",
     "record",
     "refund_failure_event",
+    "serve_api",
     "unmapped_invoice",
     "updated",
 ]
