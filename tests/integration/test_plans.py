@@ -15,6 +15,7 @@ from tests.integration.ledger import Books, books
 DOCUMENTS = 20_000
 IDS = [uuid4() for _ in range(500)]
 LEDGER, INBOX, OUTBOX = statements("ledger"), statements("inbox"), statements("outbox")
+ASKING = statements("asking")
 READING, RETRYING, PRUNING = statements("reading"), statements("retrying"), statements("pruning")
 LONG, KEPT = datetime(1970, 1, 1, tzinfo=UTC), timedelta(days=30)
 
@@ -184,3 +185,58 @@ async def test_pruning_reads_a_page_of_no_table_more(database_url: str, name: st
         plan = json.loads(row[0])[0]["Plan"]
         assert not _scans(plan) & PAST
         assert _looked_at(plan) < 20 * 500
+
+
+async def _fill_the_lacking(b: Books) -> None:
+    """20,000 invoices without fees, as many customers without links, and a question about each."""
+    await _fill(b)
+    for statement in (
+        """
+        insert into object (kind, lago_id, organization_id, facts, unlinked)
+        select k.kind, gen_random_uuid(), '00000000-0000-0000-0000-000000000001', '{}', k.kind = 'customer'
+          from (values ('customer'), ('invoice'), ('credit_note')) as k (kind), generate_series(1, 20000)
+        """,
+        """
+        insert into document (connection_id, tenant_id, kind, lago_id, state, cause, target, source)
+        select 1, t.id, o.kind, o.lago_id, 'waiting',
+               case o.kind when 'invoice' then 'content:' || o.lago_id
+                           else 'credit_note:' || o.lago_id || '@1' end, null, o.lago_id
+          from object o cross join (select id from tenant limit 1) t
+         where o.kind in ('invoice', 'credit_note')
+        """,
+        """
+        insert into question (kind, lago_id, organization_id, next_at)
+        select kind, lago_id, organization_id, now() + random() * interval '2 h' - interval '1 h'
+          from object where kind in ('customer', 'invoice', 'credit_note')
+        """,
+    ):
+        await b.database.execute(statement)
+
+
+QUESTIONS: dict[str, tuple[Any, ...]] = {
+    "lacking_documents": (0, 500, UUID(int=1), timedelta(seconds=30)),
+    "lacking_customers": (UUID(int=0), 500, UUID(int=1), timedelta(seconds=30)),
+    "due": (UUID(int=1), []),
+    "forget_unneeded": ("credit_note", UUID(int=7)),
+    "hold_off": ("customer", UUID(int=7), timedelta(seconds=300)),
+    "later": ("customer", UUID(int=7), timedelta(seconds=300), None),
+}
+
+
+@pytest.mark.parametrize("analysed", [True, False])
+@pytest.mark.parametrize("name", QUESTIONS)
+async def test_a_look_at_what_is_lacking_reads_no_more_than_its_page(
+    database_url: str, name: str, analysed: bool
+) -> None:
+    async with books(database_url) as b:
+        for table in ("document", "object", "question"):
+            await b.database.execute(f"alter table {table} set (autovacuum_enabled = off)")
+        await _fill_the_lacking(b)
+        if analysed:
+            await b.database.execute("analyze")
+        explain = f"explain (analyze, format json) {ASKING[name]}"
+        [row] = await b.database.fetch(explain, *QUESTIONS[name])
+        plan = json.loads(row[0])[0]["Plan"]
+        if analysed:
+            assert not _scans(plan) & {"document", "object", "question"}
+        assert _looked_at(plan) < 30 * 500

@@ -203,8 +203,8 @@ async def test_an_answer_without_end_is_cut_off(lago: LagoApi, url: str) -> None
 
 async def test_whoever_is_slow_is_not_waited_for(lago: LagoApi, url: str) -> None:
     lago.slow = asyncio.Event()
-    for limits in ({"timeout": 0.2}, {"question_timeout": 0.2}):
-        api = HttpLagoApi(url, KEY, **limits)
+    for call, question in ((0.2, 9.0), (9.0, 0.2)):
+        api = HttpLagoApi(url, KEY, timeout=call, question_timeout=question)
         assert (await _unanswered(api, Question("invoice", uuid4()))).why == "unavailable"
         await api.close()
     lago.slow.set()

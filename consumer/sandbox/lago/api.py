@@ -110,10 +110,10 @@ class LagoApi:
         if fee["lago_id"] in self.taxes:
             return self.taxes[fee["lago_id"]]
         applied = invoice["applied_taxes"]
-        sets = (s for n in range(len(applied) + 1) for s in combinations(applied, n))
-        return next(
-            list(s) for s in sets if abs(sum(t["tax_rate"] for t in s) - fee["taxes_rate"]) < 1e-9
-        )
+        sets = [s for n in range(1, len(applied) + 1) for s in combinations(applied, n)]
+        rate = fee["taxes_rate"]
+        fitting = (s for s in sets if abs(sum(tax["tax_rate"] for tax in s) - rate) < 1e-9)
+        return list(next(fitting, ()))
 
     async def _payments(self, request: Request) -> Response:
         """The newest first, a page at a time."""
