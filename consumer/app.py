@@ -37,7 +37,7 @@ from consumer.adapters.xero import XeroAccounting, open_client
 from consumer.adapters.xero_auth import IdentityServer, XeroTokens
 from consumer.announce import Announcer
 from consumer.apply import ChartReader, ChartWatch
-from consumer.asking import Asker
+from consumer.asking import MESSAGE_WAIT, Asker
 from consumer.config import Settings
 from consumer.deliver.auditing import Auditor
 from consumer.deliver.calling import Caller, Measured
@@ -58,8 +58,6 @@ DRAIN = 20.0
 LEASE = 120
 """Seconds after which another pod announces what a dead one had begun to."""
 SAMPLE = 15.0
-MESSAGE_WAIT = 30.0
-"""Seconds that what is lacking waits for a message, which mostly comes, before Lago's API is asked."""
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -84,13 +82,6 @@ def webhook_of(settings: Settings) -> HttpWebhook | None:
         return None
     secret = settings.webhook_secret.get_secret_value()
     return HttpWebhook(settings.webhook_url, secret, allow_http=settings.webhook_allow_http)
-
-
-def lago_api_of(settings: Settings) -> HttpLagoApi | None:
-    """Whom to ask for what messages lack, to be closed by the caller; None: nobody."""
-    if settings.lago_api_url is None or settings.lago_api_key is None:
-        return None
-    return HttpLagoApi(settings.lago_api_url, settings.lago_api_key.get_secret_value())
 
 
 def authorisations_of(settings: Settings, db: Database) -> PostgresAuthorisations:
@@ -208,8 +199,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
         )
         ingest = Ingest(source, inbox, metrics, on_work)
         asker: Asker | None = None
-        lago_api = lago_api_of(settings)
-        if lago_api is not None:
+        url, key = settings.lago_api_url, settings.lago_api_key
+        if url is not None and key is not None:
+            lago_api = HttpLagoApi(url, key.get_secret_value())
             stack.push_async_callback(lago_api.close)
             questions = PostgresQuestions(db, clocks.stretched(MESSAGE_WAIT))
             asker = Asker(questions, lago_api, inbox, metrics, clocks, on_work)

@@ -43,6 +43,8 @@ log = structlog.get_logger()
 
 TOPIC = "lago.api"
 """In place of a topic of Kafka's, where an event's record is named."""
+MESSAGE_WAIT = 30.0
+"""Seconds that what is lacking waits for a message, which mostly comes, before it is asked for."""
 LEASE = 300.0
 """Seconds that one question may take; longer than the adapter lets it."""
 LONGEST = 21_600.0

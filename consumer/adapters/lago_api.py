@@ -69,7 +69,13 @@ class HttpLagoApi:
 
     async def organization(self) -> UUID:
         """The organization that the key belongs to."""
-        found = _object(await self._get("organizations"), "organization")
+        try:
+            found = _object(await self._get("organizations"), "organization")
+        except Unanswered as error:
+            if error.why != "missing":
+                raise
+            said = "This Lago does not tell whose a key is (GET /organizations): a newer one does."
+            raise Unanswered("missing", said) from None
         id = _uuid(found.get("lago_id"))
         if id is None:
             raise Unanswered("unreadable", "Lago's organization has no lago_id.")

@@ -67,6 +67,13 @@ async def test_the_key_tells_its_organization(api: HttpLagoApi) -> None:
     assert await api.organization() == UUID(ORGANIZATION)
 
 
+async def test_a_lago_that_does_not_tell_its_organization(lago: LagoApi, api: HttpLagoApi) -> None:
+    lago.faults.append(Response("{}", status_code=404))
+    with pytest.raises(Unanswered, match="newer") as caught:
+        await api.organization()
+    assert caught.value.why == "missing"
+
+
 async def test_an_invoice_has_its_customers_links_and_asks_once(
     lago: LagoApi, api: HttpLagoApi, choices: RandomChoices
 ) -> None:
