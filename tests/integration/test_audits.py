@@ -89,7 +89,9 @@ def standing(theatre: Stage) -> list[str]:
 async def told(theatre: Stage) -> list[tuple[str, str]]:
     """What is announced, and the findings."""
     codes = await theatre.books.database.fetch("select code from outbox order by id")
-    found = await theatre.books.database.fetch("select class from finding order by id")
+    found = await theatre.books.database.fetch(
+        "select class from finding where class <> 'fallback_used' order by id"
+    )
     return [("outbox", row["code"]) for row in codes] + [("finding", row["class"]) for row in found]
 
 

@@ -123,7 +123,9 @@ async def announced(theatre: Stage) -> list[str]:
 
 
 async def findings(theatre: Stage) -> list[tuple[str, str]]:
-    rows = await theatre.books.database.fetch("select class, xero_id from finding order by id")
+    rows = await theatre.books.database.fetch(
+        "select class, xero_id from finding where class <> 'fallback_used' order by id"
+    )
     return [(row["class"], str(row["xero_id"])) for row in rows]
 
 
