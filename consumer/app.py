@@ -203,7 +203,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
         if url is not None and key is not None:
             lago_api = HttpLagoApi(url, key.get_secret_value())
             stack.push_async_callback(lago_api.close)
-            questions = PostgresQuestions(db, clocks.stretched(MESSAGE_WAIT))
+            questions = PostgresQuestions(db, clocks.stretched(MESSAGE_WAIT), day=clocks.day)
             asker = Asker(questions, lago_api, inbox, metrics, clocks, on_work)
         yield Service(
             source, publisher, db, metrics, ingest, sender, resolver, tender, announcer, asker

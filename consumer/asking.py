@@ -58,6 +58,7 @@ OBJECTS: dict[QuestionKind, ObjectKind] = {
     "invoice_taxes": "invoice",
     "credit_note": "credit_note",
     "credit_note_taxes": "credit_note",
+    "credit": "credit_note",
     "customer": "customer",
     "payments": "payment",
 }
@@ -167,7 +168,10 @@ class Asker:
             await self._failed(question, error)
             return
         self._answered(question.kind)
-        await self.questions.answered(question, self.clocks.backoff(question.asks, LONGEST))
+        again = self.clocks.backoff(question.asks, LONGEST)
+        if question.kind == "credit":  # nothing is lacking: it may change any day
+            again = self.clocks.stretched(MISSING)
+        await self.questions.answered(question, again)
 
     async def _store(self, batch: Sequence[Incoming]) -> None:
         """As a poll batch: all or nothing, and what is known is left alone."""

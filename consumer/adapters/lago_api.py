@@ -98,7 +98,7 @@ class HttpLagoApi:
                 if question.kind == "invoice_taxes":
                     await self._add_taxes(_parts(invoice, "fees"))
                 yield Answer("invoice", invoice)
-            case "credit_note" | "credit_note_taxes":
+            case "credit_note" | "credit_note_taxes" | "credit":
                 note = await self._one("credit_note", f"credit_notes/{id}", id)
                 if question.kind == "credit_note_taxes":
                     items = _parts(note, "items")

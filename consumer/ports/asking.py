@@ -11,10 +11,16 @@ from consumer.domain.errors import Retry
 from consumer.domain.objects import ObjectKind
 
 QuestionKind = Literal[
-    "invoice", "invoice_taxes", "credit_note", "credit_note_taxes", "customer", "payments"
+    "invoice",
+    "invoice_taxes",
+    "credit_note",
+    "credit_note_taxes",
+    "credit",
+    "customer",
+    "payments",
 ]
-"""What is asked for: the object; with ``_taxes``, also the taxes of each of its fees; all payments of
-an invoice."""
+"""What is asked for: the object; with ``_taxes``, also the taxes of each of its fees; whether a note's
+``credit`` was voided; all payments of an invoice."""
 Why = Literal["missing", "refused", "forbidden", "throttled", "unavailable", "unreadable"]
 
 

@@ -41,7 +41,7 @@ from consumer.sandbox.lago import (
 )
 from consumer.sandbox.lago import Item as Plan
 from tests.integration.ledger import AT, CHART, MAPPINGS, Books, books
-from tests.integration.notes import a_note, consuming
+from tests.integration.notes import a_note, consuming, note_told
 
 Json = dict[str, Any]
 
@@ -71,9 +71,11 @@ class Desk:
             pass
         return asker
 
-    async def due(self) -> None:
-        """All that is noted is due again."""
-        await self.b.database.execute("update question set next_at = now()")
+    async def due(self, kind: str = "") -> None:
+        """All that is noted, or all of a kind, is due again."""
+        await self.b.database.execute(
+            "update question set next_at = now() where $1 in ('', kind)", kind
+        )
 
     async def questions(self) -> list[tuple[str, str | None]]:
         """What is noted, with what came of it last."""
@@ -192,10 +194,31 @@ async def test_a_consumed_note_that_nobody_told_of_is_fetched(database_url: str)
             "credit_note_create",
             "allocation_create",
         ]
-        await d.due()
+        await d.due("credit_note")
         await d.ask()
-        assert await d.questions() == []
+        assert await d.questions() == [("credit", None)], "which is for another day"
         assert d.paths().count("credit_notes") == 1
+
+
+async def test_a_credit_that_lago_voided_in_silence_is_seen_within_a_day(database_url: str) -> None:
+    async with _desk(database_url) as d:
+        [first] = await d.b.posted()
+        note = a_note(first, credit=400)
+        await d.b.told(note_told(d.b, note))
+        await d.b.work()
+        d.lago.add("credit_note", note)
+        await d.ask()
+        assert ("credit", None) in await d.questions()
+        assert "credit_notes" not in d.paths(), "not before the day is over"
+        for credit_status, balance in (("available", 400), ("voided", 0)):
+            d.lago.add(
+                "credit_note",
+                note | {"credit_status": credit_status, "balance_amount_cents": balance},
+            )
+            await d.due()
+            await d.ask()
+        assert ("credit", None) not in await d.questions(), "there is nothing left to void"
+        assert [one.purpose for one in await d.b.work()] == ["credit_note_void"]
 
 
 async def test_a_residual_gives_way_to_the_payments_themselves(database_url: str) -> None:

@@ -192,8 +192,9 @@ async def _fill_the_lacking(b: Books) -> None:
     await _fill(b)
     for statement in (
         """
-        insert into object (kind, lago_id, organization_id, facts, unlinked)
-        select k.kind, gen_random_uuid(), '00000000-0000-0000-0000-000000000001', '{}', k.kind = 'customer'
+        insert into object (kind, lago_id, organization_id, facts, lacking)
+        select k.kind, gen_random_uuid(), '00000000-0000-0000-0000-000000000001', '{}',
+               case when k.kind = 'customer' then 'links' end
           from (values ('customer'), ('invoice'), ('credit_note')) as k (kind), generate_series(1, 20000)
         """,
         """
@@ -215,7 +216,7 @@ async def _fill_the_lacking(b: Books) -> None:
 
 QUESTIONS: dict[str, tuple[Any, ...]] = {
     "lacking_documents": (0, 500, UUID(int=1), timedelta(seconds=30)),
-    "lacking_customers": (UUID(int=0), 500, UUID(int=1), timedelta(seconds=30)),
+    "lacking_objects": (UUID(int=0), 500, UUID(int=1), timedelta(seconds=30), timedelta(days=1)),
     "due": (UUID(int=1), []),
     "forget_unneeded": ("credit_note", UUID(int=7)),
     "hold_off": ("customer", UUID(int=7), timedelta(seconds=300)),

@@ -1,9 +1,10 @@
 """Asking: the ledger in, what it lacks that Lago's API may tell out, page by page and one by one.
 
-Two tables say what is lacking: documents that only a message of Lago's can help, and customers without
-links. Both are gone through in laps of bounded pages, by partial indexes that hold nothing else; the place
-within a lap is all that a process remembers. A question is noted once and stays until nothing lacks its
-answer: so that its next time holds for all replicas.
+Two tables say what is lacking: documents that only a message of Lago's can help, and objects: customers
+without links, credit notes whose credit may have been voided. Both are gone through in laps of bounded
+pages, by partial indexes that hold nothing else; the place within a lap is all that a process remembers.
+A question is noted once and stays until nothing lacks its answer: so that its next time holds for all
+replicas.
 """
 
 from __future__ import annotations
@@ -28,28 +29,31 @@ UNNEEDED = 100
 
 
 class PostgresQuestions:
-    """Implements ``Questions``. ``patience`` (seconds) is for the message that may come by itself."""
+    """Implements ``Questions``. ``patience`` (seconds) is for the message that may come by itself;
+    ``day`` passes between two looks at what changes silently."""
 
-    def __init__(self, database: Database, patience: float, page: int = PAGE) -> None:
+    def __init__(
+        self, database: Database, patience: float, page: int = PAGE, *, day: float = 86_400.0
+    ) -> None:
         self.database = database
         self.patience = timedelta(seconds=patience)
+        self.daily = timedelta(seconds=day)
         self.page = page
         self._document = 0
-        self._customer = UUID(int=0)
+        self._object = UUID(int=0)
 
     async def note(self, organization_id: UUID) -> bool:
         """Note the next page of either; whether there is more behind it."""
         documents = await self._note("lacking_documents", self._document, organization_id)
         self._document = documents or 0
-        customers = await self._note("lacking_customers", self._customer, organization_id)
-        self._customer = customers or UUID(int=0)
-        return documents is not None or customers is not None
+        objects = await self._note("lacking_objects", self._object, organization_id, self.daily)
+        self._object = objects or UUID(int=0)
+        return documents is not None or objects is not None
 
-    async def _note(self, what: str, after: T, organization_id: UUID) -> T | None:
+    async def _note(self, what: str, after: T, organization_id: UUID, *more: timedelta) -> T | None:
         """The place behind a full page; None at the end of the lap."""
-        rows = await self.database.run(
-            lambda conn: conn.fetch(SQL[what], after, self.page, organization_id, self.patience)
-        )
+        at = after, self.page, organization_id, self.patience, *more
+        rows = await self.database.run(lambda conn: conn.fetch(SQL[what], *at))
         last: T = rows[0]["last"]
         return last if rows[0]["looked"] == self.page else None
 

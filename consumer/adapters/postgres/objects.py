@@ -108,7 +108,15 @@ async def write_objects(
 def _row(thing: Object) -> tuple[object, ...]:
     # Postgres' way to write an array: ``unnest`` takes no arrays of arrays.
     invoices = "{" + ",".join(map(str, thing.invoice_ids)) + "}"
-    facets = thing.facets
-    unlinked = thing.key.kind == "customer" and "content" in facets and "links" not in facets
     return (*thing.key, thing.organization_id, thing.customer_id, thing.connection_id,
-            thing.event_id, dump_facets(facets), invoices, unlinked)  # fmt: skip
+            thing.event_id, dump_facets(thing.facets), invoices, _lacking(thing))  # fmt: skip
+
+
+def _lacking(thing: Object) -> str | None:
+    """What no message tells of it, and Lago's API may."""
+    match thing.key.kind:
+        case "customer" if "content" in thing.facets and "links" not in thing.facets:
+            return "links"
+        case "credit_note" if thing.value("balance") and thing.value("credit") == "available":
+            return "credit"
+    return None

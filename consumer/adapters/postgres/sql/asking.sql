@@ -37,13 +37,17 @@ with page as materialized (
 )
 select count(*) as looked, max(id) as last from page;
 
--- name: lacking_customers
--- The same of customers whom no message has listed the links of, in the order of Lago's ids.
+-- name: lacking_objects
+-- The same of objects, in the order of Lago's ids: customers whom no message has listed the links of, and
+-- credit notes with credit left, of which none tells that it was voided; these are looked at once a day.
 with page as materialized (
-  select lago_id, organization_id from object where unlinked and lago_id > $1 order by lago_id limit $2
+  select lago_id, organization_id, lacking from object where lacking is not null and lago_id > $1
+   order by lago_id limit $2
 ), noted as (
   insert into question (kind, lago_id, organization_id, next_at)
-  select 'customer', lago_id, organization_id, now() + $4::interval from page where organization_id = $3
+  select case lacking when 'links' then 'customer' else 'credit' end, lago_id, organization_id,
+         now() + case lacking when 'links' then $4::interval else $5::interval end
+    from page where organization_id = $3
       on conflict do nothing
 )
 select count(*) as looked, (array_agg(lago_id order by lago_id desc))[1] as last from page;
@@ -73,7 +77,9 @@ delete from question q
        or exists (select from document d where d.target = $2 and d.state in ('waiting', 'failed')
                                            and d.cause like 'split:%' offset 0)
      when 'customer' then
-       exists (select from object o where o.kind = 'customer' and o.lago_id = $2 and o.unlinked)
+       exists (select from object o where o.kind = 'customer' and o.lago_id = $2 and o.lacking = 'links')
+     when 'credit' then
+       exists (select from object o where o.kind = 'credit_note' and o.lago_id = $2 and o.lacking = 'credit')
      else
        exists (select from document d where d.lago_id = $2 and d.kind || '_taxes' = $1 and d.state = 'failed'
                                         and d.code = 'tax_ambiguous' offset 0)

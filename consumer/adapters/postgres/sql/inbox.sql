@@ -40,21 +40,21 @@ select o.kind, o.lago_id
 
 -- name: insert_objects
 insert into object (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids,
-                    unlinked)
-select kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids::uuid[], unlinked
+                    lacking)
+select kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids::uuid[], lacking
   from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::json[], $8::text[],
-              $9::boolean[])
-       as u (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids, unlinked)
+              $9::text[])
+       as u (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids, lacking)
 on conflict do nothing
 returning 1;
 
 -- name: update_objects
 update object o
    set customer_id = u.customer_id, connection_id = u.connection_id, event_id = u.event_id, facts = u.facts,
-       invoice_ids = u.invoice_ids::uuid[], unlinked = u.unlinked
+       invoice_ids = u.invoice_ids::uuid[], lacking = u.lacking
   from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::json[], $8::text[],
-              $9::boolean[])
-       as u (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids, unlinked)
+              $9::text[])
+       as u (kind, lago_id, organization_id, customer_id, connection_id, event_id, facts, invoice_ids, lacking)
  where o.kind = u.kind and o.lago_id = u.lago_id;
 
 -- name: contacts

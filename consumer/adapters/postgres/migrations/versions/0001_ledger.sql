@@ -118,14 +118,14 @@ create table object (
   first_seen timestamptz not null default now(),
   event_id bigint, -- the last event that changed it
   facts json not null, -- not jsonb: the order of Lago's keys is kept
-  unlinked boolean not null default false, -- a customer of whom no message has listed the links
+  lacking text, -- what Lago's API may tell of it: a customer's links, that a note's credit was voided
   primary key (kind, lago_id)
 );
 
 create index object_customer on object (customer_id);
 -- Each batch asks it: a pending list would be read each time.
 create index object_invoices on object using gin (invoice_ids) with (fastupdate = off) where invoice_ids <> '{}';
-create index object_unlinked on object (lago_id) where unlinked;
+create index object_lacking on object (lago_id) where lacking is not null;
 
 create table document (
   id bigint generated always as identity primary key,
@@ -245,7 +245,7 @@ create table release (
 );
 
 create table question (
-  kind text not null, -- invoice, invoice_taxes, credit_note, credit_note_taxes, customer, payments (of an invoice)
+  kind text not null, -- invoice, invoice_taxes, credit_note, credit_note_taxes, credit, customer, payments (of an invoice)
   lago_id uuid not null,
   organization_id uuid not null,
   asks int not null default 0,
