@@ -119,6 +119,7 @@ class Policies(Part):
     lookup: Literal["specific", "lago"] = "specific"
     voids: Literal["sync", "report"] = "sync"
     excess: Literal["fail", "overpayment"] = "fail"
+    linked_contacts: Literal["leave", "update"] = "leave"
 
 
 class ItemTarget(Part):

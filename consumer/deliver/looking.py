@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from uuid import UUID
 
 from pydantic_core import from_json
 
@@ -26,6 +28,7 @@ from consumer.domain.lookup import (
     by_id_path,
     contact_by_number_path,
     contact_sweep_path,
+    contacts_path,
     credit_note_path,
     invoice_lookup_path,
     overpayment_sweep_path,
@@ -47,8 +50,10 @@ from consumer.domain.matching import (
     match_payments,
     match_removed,
 )
-from consumer.domain.operations import OPERATIONS
-from consumer.domain.pairing import target
+from consumer.domain.merging import Traced, trace, unread
+from consumer.domain.operations import OPERATIONS, DocumentKind
+from consumer.domain.pairing import target, uuid
+from consumer.domain.refusals import ARCHIVED
 from consumer.domain.settlement import DRAFT_REFUSED
 from consumer.domain.translate.header import has_drafts_number
 from consumer.ports import Absent, Budget, ByHand, Call, Doubtful, Other, Sent, Sighting
@@ -78,6 +83,8 @@ class LookUps:
 
         Raises as ``call`` does.
         """
+        if doubtful.why == ARCHIVED:
+            return await self._archived(doubtful)
         operation = OPERATIONS[doubtful.frozen.purpose]
         if operation.step == "update" and operation.kind == "contact":
             return {m.position: Absent() for m in doubtful.members}  # as good as done once
@@ -117,7 +124,45 @@ class LookUps:
             saved = await self._read(doubtful, paths, single=True)
         else:
             saved = await self._sweep(doubtful, contact_sweep_path)
-        return {m.position: _contact(m, saved) for m in doubtful.members}
+        return await self._contacts(doubtful, saved)
+
+    async def _archived(self, doubtful: Doubtful) -> dict[int, Sighting]:
+        """Those refused for their archived contact by what became of it, the others as they would be
+        alone."""
+        named = {m.position: _contact_id(m) for m in doubtful.members if m.refused == ARCHIVED}
+        traced = await self._traced(
+            doubtful, {n: id for n, id in named.items() if id is not None}, {}
+        )
+        others = tuple(m for m in doubtful.members if m.position not in traced)
+        if not others:
+            return {**traced}
+        step = OPERATIONS[doubtful.frozen.purpose].step
+        why = DRAFT_REFUSED if step == "update" else "number_taken"
+        return {**traced, **await self.sightings(replace(doubtful, why=why, members=others))}
+
+    async def _contacts(self, doubtful: Doubtful, saved: Sequence[Saved]) -> dict[int, Sighting]:
+        """Contacts by their numbers; of those that are archived by now, what became of them."""
+        found = {m.position: _contact(m, saved) for m in doubtful.members}
+        archived = {
+            n: one.xero_id
+            for n, one in found.items()
+            if isinstance(one, Saved) and one.status == "ARCHIVED"
+        }
+        known = {one.xero_id: one for one in saved}
+        return {**found, **await self._traced(doubtful, archived, known)}
+
+    async def _traced(
+        self, doubtful: Doubtful, wanted: Mapping[int, UUID], known: Mapping[UUID, Saved]
+    ) -> dict[int, Traced]:
+        """Where these contacts have gone, from ``known`` ones on: one call for each merge of the
+        longest chain, however many contacts."""
+        seen, asked = dict(known), set(known)
+        while ids := unread(wanted.values(), seen) - asked:
+            asked |= ids
+            for path in contacts_path(sorted(ids)):
+                found = await self._page(doubtful, path, kind="contact")
+                seen |= {one.xero_id: one for one in found.saved}
+        return {n: trace(id, seen) for n, id in wanted.items()}
 
     async def _drafts(self, doubtful: Doubtful) -> dict[int, Sighting]:
         """By their ids: those that are as they were to be, and what stands in the way of others that
@@ -219,9 +264,11 @@ class LookUps:
         *,
         single: bool = False,
         since: datetime | None = None,
+        kind: DocumentKind | None = None,
     ) -> Found:
         reply = await self.call(doubtful, "GET", path, "lookup", None, since)
-        return self._found(parse_found(reply, kind_of(doubtful.frozen.purpose), single=single))
+        kind = kind or kind_of(doubtful.frozen.purpose)
+        return self._found(parse_found(reply, kind, single=single))
 
     def _found(self, found: Found | NotDone | InDoubt) -> Found:
         """What was found.
@@ -302,6 +349,12 @@ def _draft(member: Sent, saved: Sequence[Saved], *, refused: bool) -> Sighting:
     if isinstance(match, str):
         return Other(match) if refused else Absent()
     return Absent() if match is None else match
+
+
+def _contact_id(member: Sent) -> UUID | None:
+    """The contact that the element names, or is."""
+    element = from_json(member.element)
+    return uuid((element.get("Contact") or element).get("ContactID"))
 
 
 def _contact(member: Sent, saved: Sequence[Saved]) -> Sighting:

@@ -77,8 +77,8 @@ class Refusal:
     """An element that Xero did not save: our stable code and hint, Xero's words kept.
 
     ``next`` says what follows: ``fail`` the document; ``look`` it up, since Xero says that its
-    number is taken, or that not so much is open (it may be ours); ``rename`` the contact and try
-    again; ``wait`` to try again.
+    number is taken, that not so much is open (it may be ours), or that its contact is archived (it
+    may be merged); ``rename`` the contact and try again; ``wait`` to try again.
     """
 
     code: str
@@ -154,6 +154,15 @@ _FLAG: Mapping[DocumentKind, str] = {
 }
 _NO_OUTCOME = frozenset({408, 409, 425, 499})
 """4xx that say nothing about the elements: timeouts, and a key whose first call is in flight."""
+_LOOKED_AT: Mapping[DocumentKind, frozenset[str]] = {
+    "contact": frozenset((refusals.ARCHIVED,)),
+    "invoice": frozenset((refusals.ARCHIVED,)),
+    "credit_note": frozenset((refusals.ARCHIVED,)),
+    "overpayment": frozenset((refusals.ARCHIVED,)),
+    "payment": refusals.PAID_ALREADY,
+    "refund": refusals.PAID_ALREADY,
+}
+"""Codes beside those of taken numbers that are not the last word on a document."""
 _KEY_REUSED = re.compile(r"idempotency key.*different request", re.IGNORECASE | re.DOTALL)
 _LACKS_SCOPE = re.compile(rb'"detail"\s*:\s*"AuthorizationUnsuccessful"', re.IGNORECASE)
 """As against AuthenticationUnsuccessful (xero.md 1)."""
@@ -257,8 +266,8 @@ def _fate(
         return None
     rule = refusals.decide(complaints)
     said = refusals.words(complaints, [*personal, *personal_of(element)])
-    paid = kind in ("payment", "refund") and rule.code in refusals.PAID_ALREADY
-    return Refusal(rule.code, said, rule.hint, "look" if paid else rule.next)
+    looked: frozenset[str] = _LOOKED_AT.get(kind, frozenset())
+    return Refusal(rule.code, said, rule.hint, "look" if rule.code in looked else rule.next)
 
 
 def saved(element: Mapping[str, object], kind: DocumentKind) -> Saved | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
@@ -89,6 +90,8 @@ class Candidate:
     dated: date | None = None
     suffix: str = ""
     batch_limit: int | None = None
+    linked: bool = False
+    """Of a contact: a person made it."""
 
     @property
     def stands(self) -> Stands:
@@ -156,10 +159,10 @@ def element_of(
 
 
 def _left_out(candidate: Candidate, operation: Operation, connection: Connection) -> bool:
-    """Whether a switch, the start date or the customer, changed since it was planned, keeps it from
-    Xero."""
+    """Whether a switch, a policy, the start date or the customer, changed since it was planned, keeps it
+    from Xero."""
     switched_on = {
-        "contact": True,
+        "contact": not (candidate.linked and connection.linked_contacts == "leave"),
         "invoice": connection.sync_invoices,
         "payment": connection.sync_payments,
         "overpayment": connection.sync_payments,
@@ -299,10 +302,13 @@ def _contact(candidate: Candidate, names: set[str]) -> Element | None:
     if customer is None or fingerprint(customer) != candidate.wanted:
         return None
     suffix = candidate.suffix
-    contact = translate_contact(customer, suffix=suffix, contact_id=candidate.xero_id)
+    translate = partial(
+        translate_contact, customer, contact_id=candidate.xero_id, linked=candidate.linked
+    )
+    contact = translate(suffix=suffix)
     if name_key(contact.name) in names and not suffix:
         suffix = name_suffix(customer, 1)
-        contact = translate_contact(customer, suffix=suffix, contact_id=candidate.xero_id)
+        contact = translate(suffix=suffix)
     names.add(name_key(contact.name))
     return Element(candidate.id, candidate.wanted, contact.body(), suffix)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 from consumer.domain import causes
@@ -9,7 +10,7 @@ from consumer.domain.documents import Planned
 from consumer.domain.fingerprints import fingerprint
 from consumer.domain.homes import Home
 from consumer.domain.mapping import Connection
-from consumer.domain.objects import Object, customer_of
+from consumer.domain.objects import LINKED_BY_HAND, Facet, Object, Stamp, customer_of
 from schemas import lago
 
 
@@ -37,7 +38,14 @@ def plan_contact(customer: Object, home: Home, connection: Connection | None) ->
         stays=hold,  # a contact is never removed
         until=home.until if connection is None else None,
         xero_id=linked_contact(facts, connection.code) if facts and connection else None,
+        leaves_linked=connection is not None and connection.linked_contacts == "leave",
     )
+
+
+def with_link(customer: Object, code: str, contact_id: UUID) -> Object:
+    """The customer with a person's link for the connection of that code."""
+    links = {**(customer.value(LINKED_BY_HAND) or {}), code: str(contact_id)}
+    return replace(customer, facets={**customer.facets, LINKED_BY_HAND: Facet(Stamp(0), links)})
 
 
 def is_partner(facts: lago.Customer | None) -> bool:
@@ -46,11 +54,11 @@ def is_partner(facts: lago.Customer | None) -> bool:
 
 
 def linked_contact(facts: lago.Customer, code: str) -> UUID | None:
-    """The ContactID that Lago's link gives for the connection of that code."""
+    """The ContactID that Lago's link, else a person's, gives for the connection of that code."""
     for link in facts.integration_customers or ():
         if link.type == "xero" and link.integration_code == code:
             try:
                 return UUID(link.external_customer_id or "")
             except ValueError:
-                return None
+                continue  # Lago has linked him to a contact that is yet to be made
     return None

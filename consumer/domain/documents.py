@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
@@ -13,6 +13,7 @@ from consumer.domain.fingerprints import is_drafted
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import ObjectKey, ObjectKind
 from consumer.domain.operations import DocumentKind
+from consumer.domain.refusals import ARCHIVED
 
 State = Literal["waiting", "ready", "sending", "synced", "skipped", "failed"]
 
@@ -69,7 +70,9 @@ class Planned:
     stays: str | None = None
     until: datetime | None = None
     xero_id: UUID | None = None
-    """Known beforehand: Lago links the customer to this contact."""
+    """Known beforehand: the customer is linked to this contact."""
+    leaves_linked: bool = False
+    """Whether a contact that a person made stays as it is."""
     number: str | None = None
     currency: str | None = None
     dated: date | None = None
@@ -87,6 +90,12 @@ class Stands:
     synced: bytes | None = None
     xero_id: UUID | None = None
     status: str | None = None
+    code: str | None = None
+    """What it failed with."""
+    linked: bool = False
+    """Whether its contact is a person's: linked, or one that ours was merged into."""
+    merged: tuple[UUID, ...] = ()
+    """The contacts that were merged into it."""
 
     @property
     def draft(self) -> bool:
@@ -121,6 +130,25 @@ def before_start(connection: Connection, day: date | None) -> bool:
     return bool(connection.start_date and day and day < connection.start_date)
 
 
+def as_linked(stands: Stands, planned: Planned) -> Stands:
+    """With the contact that the customer is linked to instead of what we knew; as it is in Xero it is
+    left until Lago changes it, or for good. A link to what was merged since is one to what it became."""
+    if planned.wanted is None:
+        return stands
+    if planned.xero_id not in (None, stands.xero_id, *stands.merged):
+        stands = replace(
+            stands,
+            xero_id=planned.xero_id,
+            synced=planned.wanted,
+            code=None,
+            linked=True,
+            merged=(),
+        )
+    if planned.leaves_linked and stands.linked:
+        return replace(stands, synced=planned.wanted)
+    return stands
+
+
 def rest(kind: str, now: Stands, planned: Planned | None = None) -> Rest:
     """Where a document belongs that is not being sent.
 
@@ -145,6 +173,10 @@ def rest(kind: str, now: Stands, planned: Planned | None = None) -> Rest:
         if gone or (now.draft and causes.ends_draft(stays)):
             return Rest("ready", hold)
         return Rest("synced", stays)
+    # It is up to date in Xero, and yet of no use until somebody restores it.
+    archived = (now.state, now.code) == ("failed", ARCHIVED) and kind == "contact"
+    if archived and planned is not None and wanted in (now.synced, now.wanted):
+        return Rest("failed", now.cause)
     # What is final in Lago and a draft in Xero is still to be approved.
     if wanted == now.synced and not (now.draft and not is_drafted(wanted)):
         return Rest("synced", now.cause if now.cause in causes.NOTHING_SENT else None)

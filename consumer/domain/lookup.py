@@ -21,6 +21,8 @@ from consumer.domain.operations import DocumentKind
 PAGE_SIZE = 1000
 """Xero's largest page."""
 MAX_NUMBERS = 50
+MAX_CONTACTS = 40
+"""So many ids fit one query."""
 MAX_QUERY = 1800
 """Characters of a numbers list, encoded: a URL beyond 2,000 is not safe with every gateway."""
 _COLLECTION: Mapping[DocumentKind, str] = {
@@ -97,6 +99,16 @@ def contact_sweep_path(page: int = 1) -> str:
 def contact_by_number_path(contact_number: str) -> str:
     """The contact of that ContactNumber, archived or not; 404 if there is none."""
     return f"Contacts/{quote(contact_number, safe='')}"
+
+
+def contacts_path(contact_ids: Sequence[UUID]) -> list[str]:
+    """The calls that read these contacts, archived or not; only a page shows what they were merged
+    into."""
+    chunks = (contact_ids[n : n + MAX_CONTACTS] for n in range(0, len(contact_ids), MAX_CONTACTS))
+    return [
+        f"Contacts?IDs={','.join(map(str, chunk))}&includeArchived=true&page=1&pageSize={PAGE_SIZE}"
+        for chunk in chunks
+    ]
 
 
 def payment_sweep_path(page: int = 1) -> str:

@@ -100,6 +100,7 @@ class Connection:
     residual_payments: Literal["post", "ignore"] = "post"
     excess: Literal["fail", "overpayment"] = "fail"
     lookup: Literal["specific", "lago"] = "specific"
+    linked_contacts: Literal["leave", "update"] = "leave"
     mappings: Mapping[MappingKey, Target] = field(default_factory=dict)
 
     @property

@@ -27,6 +27,12 @@ class ObjectKey(NamedTuple):
     lago_id: UUID
 
 
+LINKED_BY_HAND = "linked_by_hand"
+"""The facet of a customer with the contacts that a person has named, ``{connection: ContactID}``. No
+message tells it, so none replaces it."""
+MOVED = "moved"
+"""The facet of a customer whom a person has moved: see ``homes``."""
+
 FINAL = 2
 """The lowest rank of a content that a message about a finalized invoice told."""
 
@@ -150,13 +156,21 @@ def merge_all(known: Object | None, news: Iterable[Contribution]) -> Object | No
 
 
 def customer_of(customer: Told) -> lago.Customer | None:
-    """The customer's facts; None until a message told its content."""
+    """The customer's facts; None until a message told its content.
+
+    Behind Lago's links come those that a person has set: the first that fits counts.
+    """
     content = customer.value("content")
     if content is None:
         return None
-    return lago.Customer.model_validate(
-        {**content, "integration_customers": customer.value("links")}
-    )
+    links = customer.value("links")
+    by_hand = [
+        {"type": "xero", "integration_code": code, "external_customer_id": contact}
+        for code, contact in sorted((customer.value(LINKED_BY_HAND) or {}).items())
+    ]
+    if by_hand:
+        links = [*(links or ()), *by_hand]
+    return lago.Customer.model_validate({**content, "integration_customers": links})
 
 
 def invoice_of(invoice: Told) -> lago.Invoice | None:

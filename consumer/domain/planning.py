@@ -12,7 +12,7 @@ from consumer.domain import causes
 from consumer.domain.contacts import is_partner, plan_contact
 from consumer.domain.credit_notes import consumed, plan_allocations, plan_credit_note
 from consumer.domain.documents import Planned
-from consumer.domain.homes import Home, choose_home
+from consumer.domain.homes import Home, choose_home, settled
 from consumer.domain.invoices import plan_invoice
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import Money, Object, ObjectKey, customer_of, money_of
@@ -72,12 +72,12 @@ def plan_family(
     released = []
     for key, customer in {**known, **objects}.items():
         if key.kind == "customer":
-            homes[key.lago_id] = found = choose_home(
-                customer, list(connections.values()), now=now, patience=patience
-            )
-            if found.connection_id != customer.connection_id:
-                objects[key] = replace(customer, connection_id=found.connection_id)
-                if customer.connection_id is None and key in stored:
+            ours = list(connections.values())
+            homes[key.lago_id] = found = choose_home(customer, ours, now=now, patience=patience)
+            if (there := settled(customer, found, ours)) is not customer:
+                objects[key] = there
+                found_one = customer.connection_id is None and found.connection_id is not None
+                if found_one and key in stored:
                     released.append(causes.home(key.lago_id))
     documents: list[Planned] = []
     customers = {**known, **objects}

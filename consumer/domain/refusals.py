@@ -73,7 +73,8 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "contact_archived",
         r"archived contact|contact (is|has been) archived",
-        "Restore the contact in Xero, or link the customer to another contact in Lago.",
+        "Restore the contact in Xero and retry, or link the customer to another contact: in Lago, or "
+        "with lago-xero link.",
     ),
     _rule(
         "contact_missing",
@@ -252,6 +253,10 @@ OF_THE_ROOM = frozenset(
 )
 """Codes of what has no room on its invoice or credit note, as a void has none while there is anything
 on its invoice; something taken off there makes some."""
+ARCHIVED = "contact_archived"
+"""The contact may have been merged into another."""
+OF_THE_CONTACT = frozenset(("contact_missing", ARCHIVED))
+"""Codes of what another contact, or the same one mended, may end."""
 PAID_ALREADY = frozenset(("document_not_open", "payment_exceeds_open"))
 """Codes of a payment whose document has not that much open: somebody may have entered it by hand."""
 OF_THE_CHART = frozenset(
@@ -278,6 +283,11 @@ _QUOTED = re.compile(
 )
 """What tells of the chart or of a field (Account code '200') is no personal data."""
 _CONVERTED = re.compile(r"(convert string to \w+: ).*?(\. Path|$)", re.IGNORECASE | re.DOTALL)
+
+
+def hint_of(code: str) -> str:
+    """What to do about a refusal of that code."""
+    return next(rule.hint for rule in RULES if rule.code == code)
 
 
 def decide(messages: Iterable[str]) -> Rule:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from decimal import Decimal
+from dataclasses import replace
 from itertools import product
 from typing import Any
 from uuid import UUID
 
 from consumer.domain import causes
-from consumer.domain.answers import SCOPE_MISSING, Refusal, Saved
-from consumer.domain.contacts import linked_contact
+from consumer.domain.answers import Refusal, Saved
 from consumer.domain.documents import Rest, Stands, rest
 from consumer.domain.lookup import ALREADY_PAID
-from consumer.domain.operations import DocumentKind
-from consumer.domain.refusals import OF_THE_ROOM
+from consumer.domain.merging import Traced
+from consumer.domain.outcomes import Failed, Kept, Member, Noticed, Unsent
+from consumer.domain.refusals import ARCHIVED, hint_of
 from consumer.domain.translate.contact import name_suffix
-from schemas import lago
 
 REMADE = ("payment", "allocation", "refund", "overpayment")
 """Kinds that Lago may take back and tell of again: a payment that failed succeeds at last."""
@@ -28,94 +25,6 @@ DRAFT_REFUSED = "draft_refused"
 """Why a request is looked up of whose drafts Xero refused to change some."""
 UNCOUNTED = ("not_executed", "throttled", "unauthorised", "scope", "forbidden")
 """Outcomes that say nothing of the document: they are no attempts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One document of an open request, as the ledger has it by now.
-
-    ``sent`` is the fingerprint that was frozen, ``expected`` the totals that Xero must answer.
-    """
-
-    position: int
-    document_id: int
-    kind: DocumentKind
-    sent: bytes | None
-    stands: Stands
-    attempts: int = 0
-    batch_limit: int | None = None
-    suffix: str = ""
-    appended_at: datetime | None = None
-    expected: Mapping[str, Decimal | None] = field(default_factory=dict)
-    customer: lago.Customer | None = None
-    """Of a contact."""
-    connection_code: str = ""
-    room: UUID | None = None
-    """The Lago id of the invoice or the credit note that it takes from; an invoice's own."""
-    notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What translation noticed, by class of finding."""
-    refused: Refusal | None = None
-    """What Xero refused it with, if it is looked up since."""
-
-    @property
-    def link(self) -> UUID | None:
-        """The contact that Lago links by now, if Xero's id of the member's own is not known yet."""
-        if self.customer is None or self.stands.xero_id is not None:
-            return None
-        return linked_contact(self.customer, self.connection_code)
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A document that Xero has, or has no more: what the ledger keeps of the answer."""
-
-    member: Member
-    xero_id: UUID | None
-    synced: bytes | None
-    rest: Rest
-    answer: Saved
-    by_hand: UUID | None = None
-    """The payment that a person entered in its place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unsent:
-    """A document that is certainly not in Xero: where it belongs and when it is tried again."""
-
-    member: Member
-    rest: Rest
-    delay: float
-    batch_limit: int | None
-    suffix: str
-    attempts: int
-    outcome: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A document that Xero refused."""
-
-    member: Member
-    refusal: Refusal
-
-    @property
-    def cause(self) -> str | None:
-        """What lets it be sent again by itself; None: nothing does."""
-        if self.refusal.code == SCOPE_MISSING:
-            return causes.scope(self.member.connection_code)
-        room = self.member.room if self.refusal.code in OF_THE_ROOM else None
-        return causes.room(room) if room is not None else None
-
-
-@dataclass(frozen=True, slots=True)
-class Noticed:
-    """Something that people must see; ``refusal`` is None where a finding is all."""
-
-    member: Member
-    xero_id: UUID
-    finding: str
-    facts: Mapping[str, Any]
-    refusal: Refusal | None = None
 
 
 class Settlement:
@@ -147,17 +56,21 @@ class Settlement:
         older = outcome == "found" and member.kind == "contact"
         synced = b"" if older else member.sent
         xero_id: UUID | None = answer.xero_id
+        linked = member.link is not None and member.link != xero_id
+        if linked and member.stands.xero_id is not None:
+            self._plan_again(member)
+            return
         deleted = member.stands.draft and answer.status == "DELETED"
         if member.sent is None and (member.kind in REMADE or deleted):
             xero_id = None  # what Lago tells of again is another one in Xero
-        elif member.link is not None and member.link != xero_id:
+        elif linked:
             self._notice(member, answer, "linked_elsewhere", {"linked": str(member.link)})
             xero_id, synced = member.link, member.stands.wanted  # made in vain: the link counts
         status = answer.status or member.stands.status
         now = replace(member.stands, state="sending", synced=synced, xero_id=xero_id, status=status)
         target = rest(member.kind, now)
         self._wait_for_content(member, now, target)
-        self.kept.append(Kept(member, xero_id, synced, target, answer))
+        self.kept.append(Kept(member, xero_id, synced, target, answer, linked=linked))
         self.closed.append((member.position, outcome))
         if target.drift:
             self._notice(member, answer, "drift", {})
@@ -185,6 +98,45 @@ class Settlement:
         """How long it may wait for it is for planning to say."""
         if now.open and target.state == "synced" and causes.awaits_news(target.cause):
             self.unfinished.append(member)
+
+    def merge(self, member: Member, traced: Traced) -> None:
+        """A person has merged the contact into another: that one is used from now on."""
+        into, was = traced.path[-1], member.stands
+        now = replace(was, state="sending", xero_id=into)
+        if member.leaves_linked:
+            now = replace(now, synced=was.wanted)
+        merged = tuple(dict.fromkeys((*was.merged, *traced.path[:-1])))
+        kept = Kept(
+            member, into, now.synced, rest("contact", now), Saved(into), linked=True, merged=merged
+        )
+        self.kept.append(kept)
+        facts = {"into": str(into)}
+        self.noticed.append(Noticed(member, traced.path[0], "contact_merged", facts))
+
+    def trace(self, member: Member, traced: Traced) -> None:
+        """Xero shows the member's contact as archived: what has become of it."""
+        if member.link is not None and member.link not in traced.path:
+            self._plan_again(member)
+        elif traced.merged:
+            self.merge(member, traced)
+            self.closed.append((member.position, "found"))
+        elif traced.active is not None:
+            self.once_more(member)
+        else:
+            self.refuse(member, member.refused or archived())
+
+    def once_more(self, member: Member) -> None:
+        """What Xero refused its contact for has passed meanwhile, as it seems."""
+        if member.attempts >= GIVE_UP_ALONE:
+            self.refuse(member, member.refused or archived())
+        else:
+            self.unsend([member], "refused", delay=self.backoff(member.attempts))
+
+    def hold(self, member: Member, cause: str) -> None:
+        """Not in Xero: it waits, without a failure of its own."""
+        waits = Rest("waiting", cause)
+        self.unsent.append(Unsent(member, waits, 0.0, None, member.suffix, member.attempts, "held"))
+        self.closed.append((member.position, "dissolved"))
 
     def _notice(
         self,
@@ -339,9 +291,11 @@ class Settlement:
             size: how many of its members were still open.
             said: by Xero, about the whole request.
         """
-        if doubt == "number_taken":
+        if doubt in ("number_taken", ARCHIVED):
+            unheld = taken("Xero says the number is taken, but shows no holder.")
+            changed = changed_in_xero("Xero refuses to change this draft.")
             for member in absent:
-                self.refuse(member, taken("Xero says the number is taken, but shows no holder."))
+                self.refuse(member, member.refused or (changed if member.stands.open else unheld))
             return
         if doubt == ALREADY_PAID:
             for member in absent:
@@ -395,4 +349,11 @@ def taken(sentence: str) -> Refusal:
         "number_taken",
         sentence,
         "Compare both; correct the one in Xero or give the connection a number_prefix.",
+    )
+
+
+def archived() -> Refusal:
+    """The customer's contact is archived, and not merged into another."""
+    return Refusal(
+        ARCHIVED, "The contact with the customer's Lago id is archived.", hint_of(ARCHIVED)
     )

@@ -47,6 +47,7 @@ def connection_of(asked: file.Connection, tenant_id: UUID, id: int = 0) -> Conne
         residual_payments=asked.policies.residual_payments,
         excess=asked.policies.excess,
         lookup=asked.policies.lookup,
+        linked_contacts=asked.policies.linked_contacts,
         mappings=dict(mappings_of(asked.mappings)),
     )
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from consumer.domain.answers import Reply, Saved, Verdict
 from consumer.domain.errors import Unauthorised
+from consumer.domain.merging import Traced
 from consumer.domain.operations import Method
 from consumer.domain.translate.types import Note
 from consumer.ports.identity import Authorisation
@@ -86,6 +87,8 @@ class Sent:
     element: bytes
     xero_id: UUID | None = None
     """Xero's, where it was known before."""
+    refused: str | None = None
+    """The code that Xero refused it with, if that is why it is looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,8 @@ class ByHand:
     payments: tuple[Saved, ...]
 
 
-Sighting = Saved | Absent | Other | ByHand
-"""What a look-up shows of one document."""
+Sighting = Saved | Absent | Other | ByHand | Traced
+"""What a look-up shows of one document; ``Traced``: of its contact."""
 
 
 class Ledger(Protocol):

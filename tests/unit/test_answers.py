@@ -376,7 +376,7 @@ TEXTS = [
         "The specified contact details matched an archived contact. Archived contacts cannot "
         "currently be edited via the API.",
         "contact_archived",
-        "fail",
+        "look",
     ),
     ("Contact Name cannot be empty.", "contact_name_invalid", "fail"),
     ("Email address must be valid.", "email_invalid", "fail"),
@@ -423,7 +423,7 @@ TEXTS = [
     ("Payment must be against a document that exists.", "document_missing", "fail"),
     ("Discounts cannot be applied to credit notes.", "discount_invalid", "fail"),
     ("The Reference is too long.", "text_too_long", "fail"),
-    ("The specified contact details matched an archived contact.", "contact_archived", "fail"),
+    ("The specified contact details matched an archived contact.", "contact_archived", "look"),
     ("Something nobody has seen yet", "refused_other", "fail"),
 ]
 

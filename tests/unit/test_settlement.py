@@ -10,7 +10,8 @@ import pytest
 
 from consumer.domain.answers import Refusal, Saved
 from consumer.domain.documents import Stands, State
-from consumer.domain.settlement import GIVE_UP_ALONE, Member, Settlement
+from consumer.domain.outcomes import Member
+from consumer.domain.settlement import GIVE_UP_ALONE, Settlement
 from schemas import lago
 
 A, B = b"a", b"b"

@@ -50,6 +50,7 @@ def candidate_of(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
         dated=row["dated"],
         suffix=row["suffix"],
         batch_limit=row["batch_limit"],
+        linked=row["linked"],
     )
 
 

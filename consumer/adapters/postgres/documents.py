@@ -13,7 +13,8 @@ from pydantic_core import to_json
 
 from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.failing import announce_documents
-from consumer.adapters.postgres.sql import columns, statements
+from consumer.adapters.postgres.leaving import tell_of_credit
+from consumer.adapters.postgres.sql import array_of, columns, statements
 from consumer.domain.causes import (
     TAKEN_BACK,
     VOID_WITH_MONEY,
@@ -22,7 +23,7 @@ from consumer.domain.causes import (
     is_residual,
 )
 from consumer.domain.clocks import Clocks
-from consumer.domain.documents import Planned, Rest, Stands, object_of, rest
+from consumer.domain.documents import Planned, Rest, Stands, as_linked, object_of, rest
 from consumer.domain.invoices import left_open
 from consumer.domain.objects import Object, ObjectKey
 from consumer.domain.payments import left_by_hand
@@ -79,6 +80,8 @@ class Change:
     xero_id: UUID | None
     event_id: int | None
     appended_at: datetime | None
+    linked: bool
+    merged: tuple[UUID, ...]
 
 
 async def write_documents(
@@ -144,6 +147,7 @@ async def write_documents(
         await conn.execute(SQL["find_drift"], drifted)
     if relinked:
         await conn.execute(LEDGER["find"], *columns(relinked, 4))
+        await tell_of_credit(conn, [id for id, *_ in relinked])
     await _tell_of_left(conn, left, sinks)
     if by_hand:
         errors = [left_by_hand(xero_id) for _, xero_id in by_hand]
@@ -197,8 +201,11 @@ def _matters(before: asyncpg.Record, change: Change) -> bool:
     planned = change.planned
     if planned.kind not in AWAITED:  # a void waits for what is on its invoice
         return (before["wanted"] is None) != (planned.wanted is None)
-    linked = change.xero_id is not None and not before["xero_id"]
-    return linked or (before["state"] == "skipped") != (change.rest.state == "skipped")
+    # A contact may be of use again, or another one.
+    usable = change.xero_id is not None and (
+        change.xero_id != before["xero_id"] or before["state"] in ("failed", "waiting")
+    )
+    return usable or (before["state"] == "skipped") != (change.rest.state == "skipped")
 
 
 def _is_left(before: asyncpg.Record, change: Change) -> bool:
@@ -247,10 +254,11 @@ async def _insert(conn: Conn, changes: Sequence[Change], patience: timedelta) ->
         rows = [
             (p.connection_id, p.tenant_id, p.kind, p.lago_id, p.customer_id, c.event_id,
              c.appended_at, p.wanted, c.synced, rest.state, rest.cause, rest.until, c.xero_id,
-             p.number, p.currency, p.dated, p.part, p.target, p.source, p.amount_cents)
+             p.number, p.currency, p.dated, p.part, p.target, p.source, p.amount_cents,
+             c.linked)
             for n, c in enumerate(new) for p, rest in [(c.planned, held.get(n, c.rest))]
         ]  # fmt: skip
-        stored = await conn.fetch(SQL["insert_documents"], *columns(rows, 20))
+        stored = await conn.fetch(SQL["insert_documents"], *columns(rows, 21))
         allocations = [row["id"] for row in stored if row["kind"] == "allocation"]
         if allocations:
             await conn.execute(SQL["place_credits"], allocations)
@@ -261,11 +269,11 @@ async def _update(conn: Conn, changes: Sequence[Change]) -> list[int]:
     rows = [
         (c.id, p.connection_id, p.tenant_id, p.customer_id, c.event_id, c.appended_at, p.wanted,
          c.synced, c.rest.state, c.rest.cause, c.rest.until, c.xero_id, p.number, p.currency,
-         p.dated, c.rest.drift, p.source, p.amount_cents)
+         p.dated, c.rest.drift, p.source, p.amount_cents, c.linked, array_of(c.merged))
         for c in sorted(changes, key=lambda c: c.id or 0) for p in [c.planned]
     ]  # fmt: skip
     if rows:
-        await conn.execute(SQL["update_documents"], *columns(rows, 18))
+        await conn.execute(SQL["update_documents"], *columns(rows, 20))
     return [
         c.id
         for c in changes
@@ -287,7 +295,7 @@ def _change(
 ) -> Change | None:
     """What planning changes of the document; None if nothing."""
     stands = _stands(row)
-    there = _as_linked(stands, planned)
+    there = as_linked(stands, planned)
     target = rest(planned.kind, there, planned)
     if stands.state == "sending":
         there, target = stands, Rest("sending", planned.stays or planned.hold)
@@ -310,6 +318,8 @@ def _change(
         there.xero_id,
         event_id if raised else None,
         appended_at if raised else None,
+        there.linked,
+        there.merged,
     )
 
 
@@ -322,14 +332,7 @@ def _stands(row: asyncpg.Record | None) -> Stands:
 def stands_of(row: asyncpg.Record) -> Stands:
     """Where the document of a row stands."""
     at = row["state"], row["cause"], row["wanted"], row["synced"], row["xero_id"]
-    return Stands(*at, row["xero_status"])
-
-
-def _as_linked(stands: Stands, planned: Planned) -> Stands:
-    """With the contact that Lago links instead of what we knew; it is left as it is in Xero."""
-    if planned.wanted and planned.xero_id not in (None, stands.xero_id):
-        return replace(stands, xero_id=planned.xero_id, synced=planned.wanted)
-    return stands
+    return Stands(*at, row["xero_status"], row["code"], row["linked"], tuple(row["merged"]))
 
 
 def _goes_on_waiting(stands: Stands, planned: Planned) -> bool:

@@ -93,7 +93,8 @@ class Doubter:
         rows = await conn.fetch(SQL["frozen_members"], request_id, closed)
         elements = elements_of(row["body"])
         members = tuple(
-            _sent(m["position"], m["lago_id"], m["xero_id"], elements[m["position"]]) for m in rows
+            _sent(m["position"], m["lago_id"], m["xero_id"], elements[m["position"]], m["refused"])
+            for m in rows
         )
         frozen = Frozen(
             row["id"],
@@ -116,9 +117,15 @@ class Doubter:
         )
 
 
-def _sent(position: int, lago_id: UUID, xero_id: UUID | None, element: Mapping[str, Any]) -> Sent:
+def _sent(
+    position: int,
+    lago_id: UUID,
+    xero_id: UUID | None,
+    element: Mapping[str, Any],
+    refused: str | None,
+) -> Sent:
     """As it was frozen: what Lago and the settings say by now has no part in a look-up."""
-    return Sent(position, lago_id, _number(element), to_json(element), xero_id)
+    return Sent(position, lago_id, _number(element), to_json(element), xero_id, refused)
 
 
 def _number(element: Mapping[str, Any]) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -16,7 +16,7 @@ from consumer.adapters.postgres.client_minute import ClientMinute
 from consumer.adapters.postgres.configuration import Configuration, Snapshot
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.failing import fail_documents, put_back
-from consumer.adapters.postgres.sql import statements
+from consumer.adapters.postgres.sql import array_of, statements
 from consumer.domain.batching import Batch, Failure, assemble, findings_of
 from consumer.domain.candidates import Candidate
 from consumer.domain.causes import of_connection
@@ -197,7 +197,7 @@ class Freezer:
             [t.total if t else None for t in totals],
             [e.suffix for e in elements],
             [e.number for e in elements],
-            [None if e.allocated is None else _array(e.allocated) for e in elements],
+            [None if e.allocated is None else array_of(e.allocated) for e in elements],
             [e.dated for e in elements],
             [_noticed(batch, e.document_id) for e in elements],
         )
@@ -282,8 +282,3 @@ def _noticed(batch: Batch, document_id: int) -> str | None:
     """What translation noticed of the document, as JSON."""
     found = findings_of(note for id, note in batch.notes if id == document_id)
     return to_json(found).decode() if found else None
-
-
-def _array(ids: Iterable[UUID]) -> str:
-    """As Postgres spells an array."""
-    return "{" + ",".join(map(str, ids)) + "}"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 import asyncpg
 
 from consumer.adapters.postgres.database import Conn, Raced
-from consumer.adapters.postgres.sql import columns, statements
+from consumer.adapters.postgres.sql import array_of, columns, statements
 from consumer.domain.objects import Object, ObjectKey, dump_facets, load_facets
 from consumer.domain.planning import consumed_notes
 
@@ -106,10 +106,8 @@ async def write_objects(
 
 
 def _row(thing: Object) -> tuple[object, ...]:
-    # Postgres' way to write an array: ``unnest`` takes no arrays of arrays.
-    invoices = "{" + ",".join(map(str, thing.invoice_ids)) + "}"
     return (*thing.key, thing.organization_id, thing.customer_id, thing.connection_id,
-            thing.event_id, dump_facets(thing.facets), invoices, _lacking(thing))  # fmt: skip
+            thing.event_id, dump_facets(thing.facets), array_of(thing.invoice_ids), _lacking(thing))  # fmt: skip
 
 
 def _lacking(thing: Object) -> str | None:

@@ -10,6 +10,7 @@ from uuid import UUID
 from consumer.adapters.postgres.configuration import Configuration
 from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.documents import Patience, write_documents
+from consumer.adapters.postgres.leaving import leave
 from consumer.adapters.postgres.objects import lock_objects, write_objects
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.documents import Planned
@@ -85,6 +86,12 @@ class Planner:
         tenants = await write_documents(
             conn, plan.documents, family, made, at["now"], self.patience, self.sinks
         )
+        gone = [
+            (key.lago_id, known[key].connection_id)
+            for key, one in objects.items()
+            if key in known and one.connection_id != known[key].connection_id
+        ]
+        await leave(conn, gone)
         if plan.released:
             await conn.execute(SQL["release"], list(plan.released))
         if tenants:

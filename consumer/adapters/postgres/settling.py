@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
-import asyncpg
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from consumer.adapters.postgres.budget import tell_limits
 from consumer.adapters.postgres.database import Conn, Database
-from consumer.adapters.postgres.documents import stands_of
 from consumer.adapters.postgres.failing import put_back
+from consumer.adapters.postgres.members import (
+    contacts_of,
+    interval,
+    kept_row,
+    open_members,
+    unsent_row,
+)
 from consumer.adapters.postgres.sql import columns, statements
 from consumer.domain.answers import Answered, InDoubt, NotDone, Refusal, Reply, Saved, Verdict
 from consumer.domain.clocks import Clocks
+from consumer.domain.dependents import settle_dependents
 from consumer.domain.lookup import ALREADY_PAID
-from consumer.domain.objects import Facts, customer_of, load_facets
+from consumer.domain.merging import Traced
+from consumer.domain.outcomes import Failed, Member
 from consumer.domain.pacing import Limits
-from consumer.domain.refusals import PAID_ALREADY
+from consumer.domain.refusals import ARCHIVED, PAID_ALREADY
 from consumer.domain.settlement import (
     DRAFT_REFUSED,
     REMADE,
-    Kept,
-    Member,
     Settlement,
-    Unsent,
     changed_in_xero,
     claimed,
     taken,
@@ -67,7 +71,7 @@ class Settler:
         self, conn: Conn, request_id: UUID, found: Mapping[int, Sequence[Saved]]
     ) -> Sequence[Fate]:
         request = await conn.fetchrow(SQL["lock_request"], request_id)
-        members = await _open_members(conn, request_id, closed=True)
+        members = await open_members(conn, request_id, closed=True)
         if request is None or any(member.stands.state == "sending" for member in members):
             return ()  # what is under way may have made it: looked at again
         settlement = Settlement(self.clocks.backoff)
@@ -92,7 +96,7 @@ class Settler:
         if request["outcome"] is not None:
             return await self._late(conn, request_id, request["tenant_id"], verdict)
         tenant_id = request["tenant_id"]
-        members = await _open_members(conn, request_id)
+        members = await open_members(conn, request_id)
         if reply is not None or not isinstance(verdict, InDoubt):
             status = reply.status if reply else None
             correlation = reply.correlation if reply else None
@@ -107,7 +111,9 @@ class Settler:
             settlement.unsend(members, verdict.why)
             if verdict.why == "throttled":
                 seconds = verdict.retry_after or self.clocks.look_for_work
-                await conn.execute(SQL["block_tenant"], tenant_id, _s(seconds), "throttled", 0)
+                await conn.execute(
+                    SQL["block_tenant"], tenant_id, interval(seconds), "throttled", 0
+                )
         elif isinstance(verdict, InDoubt):
             settlement.surplus(members, verdict.surplus)
             if verdict.batch_refused:
@@ -116,14 +122,18 @@ class Settler:
                 look = (verdict.why, self.clocks.freeze_to_first_byte)
                 failures = await conn.fetchval(SQL["failures_of"], tenant_id)
                 seconds = self.clocks.backoff(failures, most=300.0)
-                await conn.execute(SQL["block_tenant"], tenant_id, _s(seconds), "unavailable", 1)
+                await conn.execute(
+                    SQL["block_tenant"], tenant_id, interval(seconds), "unavailable", 1
+                )
         else:
             doubt = await self._elements(conn, request_id, tenant_id, members, verdict, settlement)
             look = (doubt, 0.0) if doubt else None
         fates = await self._write(conn, request_id, settlement)
         if look is not None:
             said = verdict.said if isinstance(verdict, InDoubt) else ""
-            await conn.execute(SQL["doubt_request"], request_id, look[0], _s(look[1]), said or None)
+            await conn.execute(
+                SQL["doubt_request"], request_id, look[0], interval(look[1]), said or None
+            )
         elif verdict is None or not isinstance(verdict, InDoubt):
             outcome = "answered" if isinstance(verdict, Answered) else "not_executed"
             await conn.execute(SQL["close_request"], request_id, outcome)
@@ -137,7 +147,7 @@ class Settler:
         if not isinstance(verdict, Answered):
             return ()
         settlement = Settlement(self.clocks.backoff)
-        members = await _open_members(conn, request_id, closed=True)
+        members = await open_members(conn, request_id, closed=True)
         rows = await conn.fetch(SQL["surplus"], [member.document_id for member in members])
         told = {row["xero_id"] for row in rows}
         for member in members:
@@ -167,7 +177,7 @@ class Settler:
                 saved.append((member, element))
             elif settlement.refused_draft(member, element):
                 drafts = True
-            elif element.next == "look" and not member.stands.open:
+            elif element.next == "look" and _is_looked_up(member, element):
                 looked.append((member, element))
             elif element.next == "wait":
                 settlement.wait(member, element)
@@ -176,10 +186,11 @@ class Settler:
             else:
                 settlement.refuse(member, element)
         await self._keep(conn, tenant_id, saved, settlement, "accepted")
-        rows = [(m.position, r.code, r.said, r.hint) for m, r in looked if r.code in PAID_ALREADY]
+        kept = (*PAID_ALREADY, ARCHIVED)
+        rows = [(m.position, r.code, r.said, r.hint) for m, r in looked if r.code in kept]
         if rows:
             await conn.execute(SQL["keep_refusals"], request_id, *columns(rows, 4))
-            return ALREADY_PAID
+            return ARCHIVED if any(code == ARCHIVED for _, code, _, _ in rows) else ALREADY_PAID
         if drafts:
             return DRAFT_REFUSED
         return "number_taken" if looked else None
@@ -211,8 +222,11 @@ class Settler:
         request = await conn.fetchrow(SQL["lock_request"], request_id)
         if request is None or request["outcome"] is not None:
             return ()
-        members = await _open_members(conn, request_id)
+        if any(isinstance(one, Traced) for one in sightings.values()):
+            await conn.execute(SQL["lock_with_contacts"], request_id)
+        members = await open_members(conn, request_id)
         settlement = Settlement(self.clocks.backoff)
+        dependents: list[tuple[Member, Traced]] = []
         adopted: list[tuple[Member, Saved]] = []
         entered: list[tuple[Member, ByHand]] = []
         absent = []
@@ -222,12 +236,19 @@ class Settler:
                 adopted.append((member, sighting))
             elif isinstance(sighting, ByHand):
                 entered.append((member, sighting))
+            elif isinstance(sighting, Traced) and member.kind == "contact":
+                settlement.trace(member, sighting)
+            elif isinstance(sighting, Traced):
+                dependents.append((member, sighting))
             elif isinstance(sighting, Other):
                 other = changed_in_xero if member.stands.open else taken
                 settlement.refuse(member, other(sighting.sentence))
             elif isinstance(sighting, Absent):
                 absent.append(member)
-        how = "found" if request["doubt"] == "number_taken" else "adopted"
+        if dependents:
+            contacts = await contacts_of(conn, [member for member, _ in dependents])
+            settle_dependents(settlement, dependents, contacts)
+        how = "found" if request["doubt"] in ("number_taken", ARCHIVED) else "adopted"
         await self._keep(conn, request["tenant_id"], adopted, settlement, how)
         absent += await self._by_hand(conn, request["tenant_id"], entered, settlement)
         doubt, said = request["doubt"] or "no_answer", request["said"] or ""
@@ -267,11 +288,11 @@ class Settler:
         """Each table in one statement; the documents' rows are locked already."""
         if settlement.kept:
             await conn.execute(
-                SQL["settle_documents"], *columns(map(_kept_row, settlement.kept), 12)
+                SQL["settle_documents"], *columns(map(kept_row, settlement.kept), 14)
             )
         if settlement.unsent:
             await conn.execute(
-                SQL["unsend_documents"], *columns(map(_unsent_row, settlement.unsent), 7)
+                SQL["unsend_documents"], *columns(map(unsent_row, settlement.unsent), 7)
             )
         if settlement.failed:
             rows = [
@@ -279,6 +300,9 @@ class Settler:
                 for f in settlement.failed
             ]
             await conn.execute(SQL["fail_documents"], *columns(rows, 5))
+        useless = [f.member.document_id for f in settlement.failed if _is_archived(f)]
+        if useless:
+            await conn.execute(SQL["hold_customers"], useless)
         unremoved = [one.member for one in settlement.failed if one.member.sent is None]
         if unremoved:
             await put_back(conn, [member.document_id for member in unremoved])
@@ -317,9 +341,14 @@ async def _wake(conn: Conn, tenant_id: UUID, settlement: Settlement) -> None:
     await conn.execute(SQL["wake" if again else "wake_waiting"], tenant_id)
 
 
-async def _open_members(conn: Conn, request_id: UUID, *, closed: bool = False) -> list[Member]:
-    """The members without an outcome (``closed``: all), their documents locked, by document."""
-    return [_member(row) for row in await conn.fetch(SQL["open_members"], request_id, closed)]
+def _is_looked_up(member: Member, refusal: Refusal) -> bool:
+    """Not a removal; and of what we may edit nobody else can have the number."""
+    return member.sent is not None and (refusal.code == ARCHIVED or not member.stands.open)
+
+
+def _is_archived(one: Failed) -> bool:
+    """Whether nothing can be sent to the contact any more."""
+    return (one.member.kind, one.refusal.code) == ("contact", ARCHIVED)
 
 
 def _turned(settlement: Settlement) -> list[int]:
@@ -335,40 +364,6 @@ def _turned(settlement: Settlement) -> list[int]:
     ended += settlement.replanned
     turned += [member for member in ended if member.kind in REMADE]
     return [member.document_id for member in turned]
-
-
-def _member(row: asyncpg.Record) -> Member:
-    facts = row["customer_facts"]
-    code = row["refused_code"]
-    return Member(
-        position=row["position"],
-        document_id=row["document_id"],
-        kind=row["kind"],
-        sent=row["sent"],
-        stands=stands_of(row),
-        attempts=row["attempts"],
-        batch_limit=row["batch_limit"],
-        suffix=row["suffix"],
-        appended_at=row["appended_at"],
-        expected={name: row[name] for name in ("net", "tax", "total")},
-        customer=customer_of(Facts(load_facets(facts))) if facts else None,
-        connection_code=row["connection_code"],
-        room=row["room"],
-        notes=from_json(row["notes"]) if row["notes"] else {},
-        refused=Refusal(code, row["refused_said"], row["refused_hint"]) if code else None,
-    )
-
-
-def _kept_row(kept: Kept) -> tuple[object, ...]:
-    answer, target = kept.answer, kept.rest
-    return (kept.member.document_id, kept.xero_id, kept.synced, target.state, target.cause,
-            target.drift, answer.status, answer.net, answer.tax, answer.total, answer.due,
-            kept.by_hand)  # fmt: skip
-
-
-def _unsent_row(one: Unsent) -> tuple[object, ...]:
-    return (one.member.document_id, one.rest.state, one.rest.cause, _s(one.delay),
-            one.batch_limit, one.suffix, one.attempts)  # fmt: skip
 
 
 def _announcements(settlement: Settlement) -> list[tuple[object, ...]]:
@@ -394,7 +389,3 @@ def _fates(settlement: Settlement, now: datetime) -> list[Fate]:
     fates += [Fate(member.kind, "dissolved", "linked") for member in settlement.replanned]
     fates += [Fate(f.member.kind, "failed", f.refusal.code) for f in settlement.failed]
     return fates
-
-
-def _s(seconds: float) -> timedelta:
-    return timedelta(seconds=min(seconds, 10_000_000))

@@ -26,3 +26,8 @@ def columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
     """Rows as columns, the shape ``unnest`` takes."""
     made = [list(column) for column in zip(*rows, strict=True)]
     return made or [[] for _ in range(width)]
+
+
+def array_of(values: Iterable[object]) -> str:
+    """Postgres' way to write an array of ids: ``unnest`` takes no arrays of arrays."""
+    return "{" + ",".join(map(str, values)) + "}"

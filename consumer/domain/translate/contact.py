@@ -16,7 +16,11 @@ _BRACKETS = str.maketrans("<>", "()")
 
 
 def translate_contact(
-    customer: lago.Customer, *, suffix: str = "", contact_id: UUID | None = None
+    customer: lago.Customer,
+    *,
+    suffix: str = "",
+    contact_id: UUID | None = None,
+    linked: bool = False,
 ) -> xero.Contact:
     """The contact to create, or to update where ``contact_id`` is given (ACCOUNTING.md 7).
 
@@ -25,11 +29,12 @@ def translate_contact(
 
     Args:
         suffix: of ``name_suffix``, where another contact has the name; never cut.
+        linked: a person made it: its ContactNumber is his, and ours may be another contact's.
     """
     said = customer.model_fields_set
     return xero.Contact(
         contact_id=contact_id,
-        contact_number=str(customer.lago_id),
+        contact_number=None if linked else str(customer.lago_id),
         name=contact_name(customer, suffix),
         first_name=_said(customer.firstname, 255) if "firstname" in said else None,
         last_name=_said(customer.lastname, 255) if "lastname" in said else None,

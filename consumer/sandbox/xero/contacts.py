@@ -243,3 +243,16 @@ def archive(books: Books, contact_id: str, at: int, merged_to: str | None = None
     contact.merged_to = merged_to
     books.keep_contact(contact)
     return contact
+
+
+def restore(books: Books, contact_id: str, at: int) -> Contact:
+    """Undo ``archive`` as an accountant does. KeyError: no such contact; ValueError: it was merged, or
+    another active contact has its name."""
+    stored = books.contacts[contact_id]
+    if stored.merged_to is not None:
+        raise ValueError("a merged contact cannot be restored")
+    contact = replace(stored, status="ACTIVE", updated=at)
+    if taken := _taken(books, contact):
+        raise ValueError("; ".join(taken))
+    books.keep_contact(contact)
+    return contact

@@ -81,7 +81,7 @@ select d.lago_id, d.target, d.kind, d.amount_cents,
 -- name: lock_documents
 -- ``offset 0`` as in ``unmet``.
 select d.id, d.connection_id, d.kind, d.lago_id, d.part, d.target, d.state, d.cause, d.wait_until, d.wanted,
-       d.synced, d.xero_id, d.xero_status, d.drift, d.number, d.amount_cents, d.by_hand
+       d.synced, d.xero_id, d.xero_status, d.drift, d.number, d.amount_cents, d.by_hand, d.code, d.linked, d.merged
   from document d
  where d.id = any(array(select f.id from unnest($1::text[], $2::uuid[]) as k (kind, lago_id) cross join lateral (
                           select id from document where kind = k.kind and lago_id = k.lago_id offset 0) f))
@@ -91,13 +91,14 @@ select d.id, d.connection_id, d.kind, d.lago_id, d.part, d.target, d.state, d.ca
 -- name: insert_documents
 insert into document (connection_id, tenant_id, kind, lago_id, customer_id, event_id, appended_at, wanted,
                       synced, state, cause, wait_until, xero_id, number, currency, dated, part, target, source,
-                      amount_cents, ready_at)
+                      amount_cents, linked, ready_at)
 select u.*, case when u.state = 'ready' then now() end
   from unnest($1::bigint[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::bigint[], $7::timestamptz[],
               $8::bytea[], $9::bytea[], $10::text[], $11::text[], $12::timestamptz[], $13::uuid[],
-              $14::text[], $15::text[], $16::date[], $17::text[], $18::uuid[], $19::uuid[], $20::bigint[])
+              $14::text[], $15::text[], $16::date[], $17::text[], $18::uuid[], $19::uuid[], $20::bigint[],
+              $21::boolean[])
        as u (connection_id, tenant_id, kind, lago_id, customer_id, event_id, appended_at, wanted, synced, state,
-             cause, wait_until, xero_id, number, currency, dated, part, target, source, amount_cents)
+             cause, wait_until, xero_id, number, currency, dated, part, target, source, amount_cents, linked)
 returning id, kind;
 
 -- name: update_documents
@@ -113,6 +114,7 @@ update document d
        amount_cents = case when d.state = 'sending' or d.xero_id is not null then d.amount_cents else u.amount_cents end,
        state = u.state, cause = u.cause, wait_until = u.wait_until, drift = u.drift,
        by_hand = case when u.state = 'synced' then d.by_hand end,
+       linked = u.linked, merged = u.merged::uuid[],
        ready_at = case when u.state = 'ready' then now() else d.ready_at end,
        attempts = case when u.state = 'ready' then 0 else d.attempts end,
        code = case when u.state = 'failed' then d.code end,
@@ -120,9 +122,10 @@ update document d
        hint = case when u.state = 'failed' then d.hint end
   from unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::uuid[], $5::bigint[], $6::timestamptz[],
               $7::bytea[], $8::bytea[], $9::text[], $10::text[], $11::timestamptz[], $12::uuid[],
-              $13::text[], $14::text[], $15::date[], $16::boolean[], $17::uuid[], $18::bigint[])
+              $13::text[], $14::text[], $15::date[], $16::boolean[], $17::uuid[], $18::bigint[],
+              $19::boolean[], $20::text[])
        as u (id, connection_id, tenant_id, customer_id, event_id, appended_at, wanted, synced, state,
-             cause, wait_until, xero_id, number, currency, dated, drift, source, amount_cents)
+             cause, wait_until, xero_id, number, currency, dated, drift, source, amount_cents, linked, merged)
  where d.id = u.id;
 
 -- name: needing
@@ -132,8 +135,8 @@ select id, connection_id, kind, customer_id, target, source, lago_id from docume
 
 -- name: unmet
 -- Of documents, written or about to be, those that have to wait for others or are left out with them: an
--- invoice, a credit note and an overpayment need their contact, what pays or allocates its invoice and its
--- credit note; a credit note waits for the invoice that it corrects while that is a draft in Xero, which
+-- invoice, a credit note and an overpayment need their contact, and one that is not archived, what pays or allocates
+-- its invoice and its credit note; a credit note waits for the invoice that it corrects while that is a draft in Xero, which
 -- meets no need.
 -- Whoever writes a cause holds the cause's row and reads it again: one that is settled meanwhile either
 -- shows its Xero id here, or its settlement waits for us and then finds the cause. (``offset 0``: each is
@@ -151,7 +154,8 @@ with need as materialized (
    where n.lago_id is not null
 ), held as materialized (
   select x.id, x.connection_id, x.kind, x.lago_id, x.state, x.xero_id,
-         x.xero_id is not null and x.xero_status in ('DRAFT', 'SUBMITTED') as draft
+         x.xero_id is not null and x.xero_status in ('DRAFT', 'SUBMITTED') as draft,
+         x.kind = 'contact' and x.state = 'failed' and x.code = 'contact_archived' as useless
     from document x
    where x.id = any(array(select f.id from (select distinct kind, lago_id from need) n cross join lateral (
                             select id from document
@@ -165,7 +169,7 @@ select distinct on (n.id) n.id, case when h.state = 'skipped' then 'skipped' els
             when h.draft and h.state <> 'skipped' then 'draft:' || h.id else 'doc:' || h.id end as cause,
        case when h.id is null then now() + $8::interval end as wait_until
   from need n left join held h using (connection_id, kind, lago_id)
- where h.draft is true or n.rank < 4 and (h.xero_id is null or h.state = 'skipped')
+ where h.draft is true or n.rank < 4 and (h.xero_id is null or h.state = 'skipped' or h.useless)
  order by n.id, n.rank;
 
 -- name: hold

@@ -57,7 +57,7 @@ with picked as materialized (
    limit $4 for update skip locked
 )
 select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.synced, d.batch_limit, d.suffix, d.xero_id,
-       d.xero_status, d.target, d.amount_cents, d.currency, d.dated, o.facts::text as facts,
+       d.xero_status, d.linked, d.target, d.amount_cents, d.currency, d.dated, o.facts::text as facts,
        k.facts::text as customer_facts, c.xero_id as contact_id, i.xero_id as target_id,
        i.currency as target_currency, i.dated as target_dated, n.xero_id as source_id, n.dated as source_dated,
        n.total as source_total, i.number as target_number, t.facts::text as target_facts,
@@ -195,15 +195,54 @@ select r.id, r.tenant_id, r.purpose, r.method, r.path, r.body, r.outcome, r.star
 -- name: open_members
 -- Those without an outcome; all of them if $2.
 select m.position, m.document_id, m.sent, m.notes, m.code as refused_code, m.said as refused_said,
-       m.hint as refused_hint, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.xero_status, d.attempts,
+       m.hint as refused_hint, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.xero_status, d.code,
+       d.linked, d.merged, d.attempts,
        d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id, d.batch_limit, c.code as connection_code,
+       c.settings ->> 'linked_contacts' as linked_contacts, x.id as contact,
        case when d.kind <> 'overpayment' then coalesce(d.target, d.source, case when d.kind = 'invoice' then d.lago_id end)
        end as room, k.facts::text as customer_facts
   from member m join document d on d.id = m.document_id join connection c on c.id = d.connection_id
   left join object k on d.kind = 'contact' and k.kind = 'customer' and k.lago_id = d.lago_id
+  left join document x on d.kind in ('invoice', 'credit_note', 'overpayment') and x.kind = 'contact' and x.lago_id = d.customer_id
+                      and x.connection_id = d.connection_id and x.part = '' and x.target is null
  where m.request_id = $1 and (m.outcome is null or $2)
  order by d.id
    for update of d;
+
+-- name: lock_with_contacts
+-- The open members and the documents of their contacts, in one order.
+select d.id from document d
+ where d.id in (select m.document_id from member m where m.request_id = $1 and m.outcome is null
+                union
+                select x.id from member m join document i on i.id = m.document_id
+                  join document x on x.kind = 'contact' and x.lago_id = i.customer_id
+                                 and x.connection_id = i.connection_id and x.part = '' and x.target is null
+                 where m.request_id = $1 and m.outcome is null)
+ order by d.id
+   for update of d;
+
+-- name: contacts_of
+-- Documents of contacts, which are locked, as members of no request.
+select -1 as position, d.id as document_id, d.wanted as sent, null as notes, null as refused_code, null as refused_said,
+       null as refused_hint, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.xero_status, d.code,
+       d.linked, d.merged, d.attempts, d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id, d.batch_limit,
+       c.code as connection_code, c.settings ->> 'linked_contacts' as linked_contacts, null::bigint as contact,
+       null::uuid as room, k.facts::text as customer_facts
+  from document d join connection c on c.id = d.connection_id
+  left join object k on k.kind = 'customer' and k.lago_id = d.lago_id
+ where d.id = any($1::bigint[]);
+
+-- name: hold_customers
+-- What is ready to be sent to contacts that are of no use; what is being frozen just now finds out by itself.
+with idle as (
+  select d.id, c.id as contact
+    from document c
+    join document d on d.customer_id = c.lago_id and d.connection_id = c.connection_id
+   where c.id = any($1::bigint[]) and d.kind in ('invoice', 'credit_note', 'overpayment')
+     and d.state = 'ready' and d.wanted is not null
+     for update of d skip locked
+)
+update document d set state = 'waiting', cause = 'doc:' || i.contact, wait_until = null from idle i where d.id = i.id;
 
 -- name: answer_request
 update request
@@ -245,10 +284,12 @@ update document d
        xero_total = coalesce(u.total, d.xero_total), xero_due = coalesce(u.due, d.xero_due),
        ready_at = case when u.state = 'ready' then now() else d.ready_at end,
        accepted_at = coalesce(d.accepted_at, now()), batch_limit = null, code = null, said = null, hint = null,
-       by_hand = u.by_hand
+       by_hand = u.by_hand, linked = d.linked or u.linked,
+       merged = case when u.linked then u.merged::uuid[] else d.merged end
   from unnest($1::bigint[], $2::uuid[], $3::bytea[], $4::text[], $5::text[], $6::boolean[], $7::text[],
-              $8::numeric[], $9::numeric[], $10::numeric[], $11::numeric[], $12::uuid[])
-       as u (id, xero_id, synced, state, cause, drift, status, net, tax, total, due, by_hand)
+              $8::numeric[], $9::numeric[], $10::numeric[], $11::numeric[], $12::uuid[],
+              $13::boolean[], $14::text[])
+       as u (id, xero_id, synced, state, cause, drift, status, net, tax, total, due, by_hand, linked, merged)
  where d.id = u.id;
 
 -- name: unsend_documents
@@ -265,7 +306,7 @@ update document d
 insert into release (cause)
 select distinct d.cause from document d
  where d.cause = any(array(select awaits || id from unnest($1::bigint[]) as id, (values ('doc:'), ('draft:')) as a (awaits)))
-   and d.state in ('waiting', 'skipped');
+   and d.state in ('waiting', 'skipped', 'failed');
 
 -- name: release_room
 insert into release (cause)
@@ -356,7 +397,7 @@ select id, tenant_id
 -- What Xero does not keep apart is looked at once more, at last.
 update request
    set look_at = now() + $2::interval,
-       audit_at = case when doubt is distinct from 'already_paid' and purpose = any($3::text[])
+       audit_at = case when coalesce(doubt, '') not in ('already_paid', 'contact_archived') and purpose = any($3::text[])
                        then started_at + $4::interval end
  where id = (select id from request where id = $1 and outcome is null and look_at <= now() for update skip locked)
 returning id;
@@ -374,7 +415,7 @@ returning id;
 update request set audit_at = null where id = $1;
 
 -- name: frozen_members
-select m.position, m.document_id, d.kind, d.lago_id, d.xero_id
+select m.position, m.document_id, d.kind, d.lago_id, d.xero_id, m.code as refused
   from member m join document d on d.id = m.document_id
  where m.request_id = $1 and (m.outcome is null or $2) order by m.position;
 

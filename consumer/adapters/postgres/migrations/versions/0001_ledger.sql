@@ -160,6 +160,8 @@ create table document (
   hint text,
   failed_at timestamptz,
   xero_id uuid,
+  linked boolean not null default false, -- of a contact: a person made it, or merged ours into it
+  merged uuid[] not null default '{}', -- of a contact: those that were merged into it
   by_hand uuid, -- a payment that a person entered in Xero in its place
   number text,
   xero_status text,

@@ -1,0 +1,35 @@
+-- name: contacts_left
+select d.id from document d join unnest($1::uuid[], $2::bigint[]) as h (customer_id, connection_id)
+    on d.kind = 'contact' and d.lago_id = h.customer_id and d.connection_id = h.connection_id;
+
+-- name: credit_left
+-- What is left of the credit notes that Xero has of these contacts' customers, by currency, in subunits.
+select d.id as contact, n.currency, sum((o.facts #>> '{balance,1}')::bigint)::bigint as cents
+  from document d
+  join document n on n.customer_id = d.lago_id and n.connection_id = d.connection_id and n.kind = 'credit_note'
+                 and n.xero_id is not null and n.wanted is not null
+  join object o on o.kind = 'credit_note' and o.lago_id = n.lago_id
+ where d.id = any($1::bigint[]) and n.currency is not null
+ group by d.id, n.currency
+having sum((o.facts #>> '{balance,1}')::bigint) > 0
+ order by d.id, n.currency;
+
+-- name: close_credit_left
+update finding set closed_at = now()
+ where document_id = any($1::bigint[]) and class = 'credit_left_behind' and closed_at is null;
+
+-- name: customers
+-- A page of those whom Lago has told of, of one external id.
+select lago_id from object
+ where kind = 'customer' and lago_id > $1 and lago_id = any(array(
+         select lago_id from object where kind = 'customer' and lago_id > $1 order by lago_id limit $3))
+   and facts #>> '{content,1,external_id}' = $2;
+
+-- name: page_end
+select max(lago_id::text)::uuid as last
+  from (select lago_id from object where kind = 'customer' and lago_id > $1 order by lago_id limit $2) page;
+
+-- name: contact
+-- What the customer's contact in a connection is by now.
+select d.xero_id from document d
+ where d.kind = 'contact' and d.lago_id = $1 and d.connection_id = $2 and d.part = '' and d.target is null;

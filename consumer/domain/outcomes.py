@@ -1,0 +1,119 @@
+"""Outcomes: a document of a request as the ledger has it, and what may become of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from consumer.domain import causes
+from consumer.domain.answers import SCOPE_MISSING, Refusal, Saved
+from consumer.domain.contacts import linked_contact
+from consumer.domain.documents import Rest, Stands
+from consumer.domain.operations import DocumentKind
+from consumer.domain.refusals import OF_THE_CONTACT, OF_THE_ROOM
+from schemas import lago
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One document of an open request, as the ledger has it by now.
+
+    ``sent`` is the fingerprint that was frozen, ``expected`` the totals that Xero must answer.
+    """
+
+    position: int
+    document_id: int
+    kind: DocumentKind
+    sent: bytes | None
+    stands: Stands
+    attempts: int = 0
+    batch_limit: int | None = None
+    suffix: str = ""
+    appended_at: datetime | None = None
+    expected: Mapping[str, Decimal | None] = field(default_factory=dict)
+    customer: lago.Customer | None = None
+    """Of a contact."""
+    connection_code: str = ""
+    room: UUID | None = None
+    """The Lago id of the invoice or the credit note that it takes from; an invoice's own."""
+    notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What translation noticed, by class of finding."""
+    refused: Refusal | None = None
+    """What Xero refused it with, if it is looked up since."""
+    contact: int | None = None
+    """The document of its contact, of an invoice or a credit note."""
+    leaves_linked: bool = False
+    """Whether a contact that a person made stays as it is."""
+
+    @property
+    def link(self) -> UUID | None:
+        """The contact that the customer is linked to by now, if it is another one than we know."""
+        if self.customer is None:
+            return None
+        linked = linked_contact(self.customer, self.connection_code)
+        return None if linked in (self.stands.xero_id, *self.stands.merged) else linked
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A document that Xero has, or has no more: what the ledger keeps of the answer."""
+
+    member: Member
+    xero_id: UUID | None
+    synced: bytes | None
+    rest: Rest
+    answer: Saved
+    by_hand: UUID | None = None
+    """The payment that a person entered in its place."""
+    linked: bool = False
+    """Whether the contact turns out to be a person's."""
+    merged: tuple[UUID, ...] = ()
+    """The contacts that were merged into it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """A document that is certainly not in Xero: where it belongs and when it is tried again."""
+
+    member: Member
+    rest: Rest
+    delay: float
+    batch_limit: int | None
+    suffix: str
+    attempts: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A document that Xero refused."""
+
+    member: Member
+    refusal: Refusal
+
+    @property
+    def cause(self) -> str | None:
+        """What lets it be sent again by itself; None: nothing does."""
+        member, code = self.member, self.refusal.code
+        if code == SCOPE_MISSING:
+            return causes.scope(member.connection_code)
+        if code in OF_THE_ROOM and member.room is not None:
+            return causes.room(member.room)
+        if code in OF_THE_CONTACT and member.contact is not None:
+            return f"{causes.DOCUMENT}{member.contact}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something that people must see; ``refusal`` is None where a finding is all."""
+
+    member: Member
+    xero_id: UUID
+    finding: str
+    facts: Mapping[str, Any]
+    refusal: Refusal | None = None
