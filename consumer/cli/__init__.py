@@ -12,7 +12,17 @@ from typing import Annotated
 
 import typer
 
-from consumer.cli import chart, connecting, documents, mappings, pruning, reading, retrying, sandbox
+from consumer.cli import (
+    chart,
+    connecting,
+    customers,
+    documents,
+    mappings,
+    pruning,
+    reading,
+    retrying,
+    sandbox,
+)
 
 EPILOG = (
     "Exit codes: 0 done · 1 unexpected error · 2 wrong usage · 3 refused or invalid input · "
@@ -132,6 +142,12 @@ def apply(
 
 app.command(epilog="Example: lago-xero retry --code locked_period --reason 'lock date moved'")(
     retrying.retry
+)
+app.command(epilog="Example: lago-xero link acme-7 5040915e-8ce7-4177-8d08-fde416232f18 --dry-run")(
+    customers.link
+)
+app.command(epilog="Example: lago-xero move acme-7 --to acme-eu --reason 'sold to the EU company'")(
+    customers.move
 )
 app.command(epilog="Example: lago-xero prune --dry-run")(pruning.prune)
 app.command(epilog="Example: lago-xero connect acme-nz --no-browser")(connecting.connect)

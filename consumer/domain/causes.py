@@ -14,6 +14,7 @@ import hashlib
 from uuid import UUID
 
 from consumer.domain.errors import Inconsistent
+from consumer.domain.objects import ObjectKey
 
 LONGEST = 200
 """Characters: causes are looked up by an index, and a code of Lago's may be any length."""
@@ -75,9 +76,16 @@ DOCUMENT = "doc:"
 """Begins the causes of what waits for another document, or is left out with it."""
 DRAFT = "draft:"
 """Begins those of what waits for another document to be more than a draft in Xero."""
+CHANGED = "object:"
+"""Begins the releases of objects that a person has said something of: no document waits with it."""
 _RESIDUAL = "residual:"
 _NEWS = ("lago_invoice:", "content:", "split:")
 """Begin the causes that only a message of Lago's can end."""
+
+
+def changed(key: ObjectKey) -> str:
+    """What releases the planning of an object, without news of Lago's."""
+    return f"{CHANGED}{key.kind}:{key.lago_id}"
 
 
 def home(customer_id: UUID) -> str:

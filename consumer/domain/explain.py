@@ -86,7 +86,14 @@ def explain_finding(name: str, facts: Mapping[str, Any], xero_id: UUID | None = 
             return "Lago changed it after it was posted; Xero keeps it as it was"
         case "linked_elsewhere":
             linked = facts.get("linked")
-            return f"contact {xero_id} is left in Xero: Lago links the customer to contact {linked}"
+            return f"contact {xero_id} is left in Xero: the customer is linked to contact {linked}"
+        case "contact_merged":
+            return (
+                f"contact {xero_id} was merged in Xero into {facts.get('into')}, which is used now"
+            )
+        case "credit_left_behind":
+            amounts = ", ".join(f"{amount} {code}" for code, amount in sorted(facts.items()))
+            return f"credit of {amounts} stays with this contact, which the customer has left"
         case "paid_by_hand":
             return f"payment {xero_id}, entered in Xero by hand, counts as this one"
         case "surplus" if facts.get("removed"):

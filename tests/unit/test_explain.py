@@ -70,7 +70,7 @@ def test_findings_have_words() -> None:
     )
     left = UUID(int=7)
     assert explain_finding("linked_elsewhere", {"linked": "c1"}, left) == (
-        f"contact {left} is left in Xero: Lago links the customer to contact c1"
+        f"contact {left} is left in Xero: the customer is linked to contact c1"
     )
     assert f"Xero has {left} beside" in explain_finding("surplus", {}, left)
     assert "Lago changed it after" in explain_finding("drift", {})

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.sql import columns, statements
-from consumer.domain.money import major, major_text
+from consumer.domain.money import CENT, major
 
 SQL = statements("customers")
 LEDGER = statements("ledger")
@@ -33,8 +33,10 @@ async def tell_of_credit(conn: Conn, contacts: Sequence[int]) -> None:
         return
     amounts: dict[int, dict[str, str]] = {}
     for row in await conn.fetch(SQL["credit_left"], list(contacts)):
-        amount = major_text(major(row["cents"], row["currency"]))
-        amounts.setdefault(row["contact"], {})[row["currency"]] = amount
+        amount = major(row["cents"], row["currency"])
+        cents = amount.quantize(CENT)
+        shown = str(cents if cents == amount else amount)
+        amounts.setdefault(row["contact"], {})[row["currency"]] = shown
     await conn.execute(SQL["close_credit_left"], list(contacts))
     if amounts:
         found = [

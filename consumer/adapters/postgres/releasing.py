@@ -16,9 +16,10 @@ from consumer.adapters.postgres.failing import fail_documents
 from consumer.adapters.postgres.mending import AGAIN
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.sql import statements
-from consumer.domain.causes import PATIENCE_OVER, PLANNING, not_asked_for, unanswered
+from consumer.domain.causes import CHANGED, PATIENCE_OVER, PLANNING, not_asked_for, unanswered
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Reject, Unauthorised, fault
+from consumer.domain.objects import ObjectKey
 from consumer.domain.residuals import RESIDUAL
 from consumer.ports import Authorisation, Fate, Sink, Unavailable
 
@@ -96,6 +97,11 @@ class Releaser:
         cause = release["cause"]
         if cause.startswith(AGAIN):
             await self._try_again(conn, release)
+            return True
+        if cause.startswith(CHANGED):
+            _, kind, lago_id = cause.split(":", 2)
+            await self.planner.again(conn, [ObjectKey(kind, UUID(lago_id))])
+            await conn.execute(SQL["forget_release"], release["id"])
             return True
         held = await conn.fetch(SQL["held_by"], cause, release["after"], release["page"])
         unplanned = {object_of_row(row) for row in held if row["unplanned"]}

@@ -1,0 +1,334 @@
+"""Contacts that somebody archives or merges in Xero, on a real Postgres and the simulated Xero."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+import pytest
+
+from consumer.adapters.postgres.retrying import Which, retry
+from consumer.ports import Wish
+from consumer.sandbox.xero import contacts
+from consumer.sandbox.xero.books import Contact
+from tests.lives.stage import CHART, Stage, stage
+
+Json = dict[str, Any]
+REST = 1000.0
+
+
+@dataclass
+class Shop:
+    """A customer whose contact is in Xero, and the hands of an accountant there."""
+
+    stage: Stage
+    who: Json
+    seconds: int = 0
+
+    async def say(self, *things: Json) -> None:
+        """Lago tells of these, and the service comes to rest."""
+        b = self.stage.books
+        await b.told(*(b.said(thing) for thing in things))
+        await self.stage.rest(REST)
+
+    async def bill(self, count: int = 1) -> list[Json]:
+        told = [self.stage.books.invoice(self.who) for _ in range(count)]
+        await self.say(*told)
+        return told
+
+    async def change(self, **facts: Any) -> None:
+        """Lago's customer changes."""
+        self.seconds += 1
+        at = f"2026-05-01T13:00:{self.seconds:02}Z"
+        self.who = {**self.who, "updated_at": at, **facts}
+        b = self.stage.books
+        await b.told(b.said(self.who, "customer.updated"))
+        await self.stage.rest(REST)
+
+    async def contact(self) -> Json:
+        [row] = await self.stage.books.documents(kind="contact")
+        return row
+
+    def opened(self, name: str) -> UUID:
+        """A contact that somebody makes in Xero."""
+        made = Contact(str(uuid4()))
+        made.texts = {"Name": name}
+        self.stage.xero.keep_contact(made)
+        return UUID(made.contact_id)
+
+    def archive(self, contact_id: UUID, into: UUID | None = None) -> None:
+        """As an accountant does."""
+        target = None if into is None else str(into)
+        for one in list(self.stage.xero.invoices.values()):
+            if target is not None and one.contact_id == str(contact_id):
+                self.stage.xero.keep_invoice(replace(one, contact_id=target))
+        contacts.archive(self.stage.xero, str(contact_id), self.stage.world.at(), target)
+
+    def restore(self, contact_id: UUID) -> None:
+        contacts.restore(self.stage.xero, str(contact_id), self.stage.world.at())
+
+    async def retry(self, code: str | None = "contact_archived") -> None:
+        which = Which(code=code)
+        async for _ in retry(self.stage.books.database, which, who="ann", reason=None):
+            pass
+        await self.stage.rest(REST)
+
+    def invoiced(self) -> list[str]:
+        """The contacts of the invoices in Xero."""
+        return [one.contact_id for one in self.stage.xero.invoices.values()]
+
+    async def findings(self, name: str) -> list[tuple[UUID, str]]:
+        rows = await self.stage.books.database.fetch(
+            "select xero_id, facts ->> 'into' as into from finding where class = $1 order by id",
+            name,
+        )
+        return [(row["xero_id"], row["into"]) for row in rows]
+
+    async def announced(self) -> list[str]:
+        rows = await self.stage.books.database.fetch("select code from outbox order by id")
+        return [row["code"] for row in rows]
+
+    async def calls(self) -> int:
+        [row] = await self.stage.books.database.fetch("select count(*) as n from request")
+        return int(row["n"])
+
+    async def policy(self, linked_contacts: Literal["leave", "update"]) -> None:
+        b = self.stage.books
+        stored = (await b.connections.stored())["acme"]
+        asked = replace(stored.connection, linked_contacts=linked_contacts)
+        await b.connections.store([Wish(asked, stored.client_id, stored.secret, CHART)], "t", [])
+
+
+@pytest.fixture
+async def shop(database_url: str) -> AsyncIterator[Shop]:
+    async with stage(database_url) as theatre:
+        await theatre._clean()
+        made = Shop(theatre, theatre.books.customer(name="Ada"))
+        await made.say(made.who)
+        assert (await made.contact())["xero_id"] is not None
+        yield made
+
+
+async def test_invoices_follow_a_merge(shop: Shop) -> None:
+    await shop.bill()
+    ours, theirs = (await shop.contact())["xero_id"], shop.opened("Ada Ltd")
+    shop.archive(ours, theirs)
+    before = await shop.calls()
+    await shop.bill(3)
+    assert set(shop.invoiced()) == {str(theirs)}
+    assert await shop.calls() == before + 4, "refused, two contacts read, sent"
+    contact = await shop.contact()
+    assert (contact["state"], contact["xero_id"], contact["merged"]) == ("synced", theirs, [ours])
+    assert await shop.findings("contact_merged") == [(ours, str(theirs))]
+    assert await shop.announced() == []
+    before = await shop.calls()
+    await shop.bill()
+    assert await shop.calls() == before + 1
+    assert len(shop.stage.xero.contacts) == 2
+
+
+async def test_a_chain_of_merges_is_followed_to_its_end(shop: Shop) -> None:
+    ours = (await shop.contact())["xero_id"]
+    chain = [ours, *(shop.opened(f"Ada {n}") for n in range(5))]
+    for one, other in pairwise(chain):
+        shop.archive(one, other)
+    await shop.bill()
+    assert shop.invoiced() == [str(chain[-1])]
+    assert (await shop.contact())["merged"] == chain[:-1]
+
+
+@pytest.mark.parametrize("longer", [False, True], ids=["circle", "too long"])
+async def test_merges_without_an_end_fail_after_a_bounded_number_of_reads(
+    shop: Shop, longer: bool
+) -> None:
+    ours = (await shop.contact())["xero_id"]
+    chain = [ours, *(shop.opened(f"Ada {n}") for n in range(9 if longer else 2))]
+    for one, other in zip(chain, [*chain[1:], ours], strict=True):
+        shop.archive(one, other)
+    before = await shop.calls()
+    await shop.bill()
+    assert (await shop.contact())["code"] == "contact_archived"
+    assert await shop.calls() == before + 1 + (6 if longer else 3)
+    assert await shop.announced() == ["contact_archived"]
+
+
+async def test_an_archived_contact_fails_once_and_goes_on_once_restored(shop: Shop) -> None:
+    ours = (await shop.contact())["xero_id"]
+    shop.archive(ours)
+    await shop.bill(2)
+    before = await shop.calls()
+    await shop.bill(2)
+    await shop.say(shop.who)
+    assert await shop.calls() == before, "nothing is asked again"
+    assert await shop.announced() == ["contact_archived"]
+    contact = await shop.contact()
+    assert (contact["state"], contact["code"]) == ("failed", "contact_archived")
+    assert "lago-xero link" in contact["hint"]
+    waiting = await shop.stage.books.documents(kind="invoice")
+    assert {(d["state"], d["cause"]) for d in waiting} == {("waiting", f"doc:{contact['id']}")}
+
+    await shop.retry()
+    assert await shop.announced() == ["contact_archived"] * 2, "it is archived still"
+    shop.restore(ours)
+    await shop.retry()
+    assert shop.invoiced() == [str(ours)] * 4
+    assert (await shop.contact())["state"] == "synced"
+    assert len(shop.stage.xero.contacts) == 1
+
+
+async def test_many_invoices_of_an_archived_contact_cost_few_calls(shop: Shop) -> None:
+    ours = (await shop.contact())["xero_id"]
+    shop.archive(ours)
+    before = await shop.calls()
+    await shop.bill(120)
+    assert await shop.calls() <= before + 2 * 3, "a call and a look for each full batch at most"
+    assert await shop.announced() == ["contact_archived"]
+
+
+async def test_others_in_the_batch_go_out(shop: Shop) -> None:
+    other = shop.stage.books.customer(name="Bob")
+    await shop.say(other)
+    contacts_by_name = {d["lago_id"]: d["xero_id"] for d in await shop.stage.books.documents()}
+    ours, bobs = (contacts_by_name[UUID(one["lago_id"])] for one in (shop.who, other))
+    shop.archive(ours)
+    b = shop.stage.books
+    await shop.say(b.invoice(shop.who), b.invoice(other), b.invoice(shop.who))
+    assert shop.invoiced() == [str(bobs)]
+
+
+async def test_an_update_is_refused_then_follows_the_merge(shop: Shop) -> None:
+    ours, theirs = (await shop.contact())["xero_id"], shop.opened("Ada Ltd")
+    shop.archive(ours, theirs)
+    await shop.change(name="Ada Lovelace")
+    contact = await shop.contact()
+    assert (contact["state"], contact["xero_id"]) == ("synced", theirs)
+    assert shop.stage.xero.contacts[str(theirs)].name == "Ada Ltd", "what a person made stays"
+    await shop.bill()
+    assert shop.invoiced() == [str(theirs)]
+
+
+async def test_by_policy_what_ours_was_merged_into_gets_lagos_changes(shop: Shop) -> None:
+    await shop.policy("update")
+    ours, theirs = (await shop.contact())["xero_id"], shop.opened("Ada Ltd")
+    shop.archive(ours, theirs)
+    await shop.change(name="Ada Lovelace")
+    updated = shop.stage.xero.contacts[str(theirs)]
+    assert updated.name == "Ada Lovelace"
+    assert "ContactNumber" not in updated.texts, "the archived contact has it"
+    assert (await shop.contact())["state"] == "synced"
+
+
+async def test_an_update_refused_for_good_holds_the_invoices(shop: Shop) -> None:
+    ours = (await shop.contact())["xero_id"]
+    shop.archive(ours)
+    await shop.change(name="Ada Lovelace")
+    before = await shop.calls()
+    await shop.bill(2)
+    assert await shop.calls() == before
+    shop.restore(ours)
+    await shop.retry()
+    assert shop.invoiced() == [str(ours)] * 2
+    assert shop.stage.xero.contacts[str(ours)].name == "Ada Lovelace"
+
+
+@pytest.mark.parametrize("merged", [True, False])
+async def test_a_contact_adopted_by_number_that_is_archived(shop: Shop, merged: bool) -> None:
+    """Lago's next customer has a contact already, of an earlier life of the ledger."""
+    other = shop.stage.books.customer(name="Bob")
+    made = Contact(str(uuid4()))
+    made.texts = {"Name": "Bob", "ContactNumber": other["lago_id"]}
+    shop.stage.xero.keep_contact(made)
+    theirs = shop.opened("Bob Ltd")
+    shop.archive(UUID(made.contact_id), theirs if merged else None)
+    await shop.say(other, shop.stage.books.invoice(other))
+    [row] = await shop.stage.books.documents(kind="contact", lago_id=UUID(other["lago_id"]))
+    if merged:
+        assert (row["state"], row["xero_id"]) == ("synced", theirs)
+        assert await shop.findings("contact_merged") == [(UUID(made.contact_id), str(theirs))]
+        assert shop.invoiced() == [str(theirs)]
+    else:
+        assert (row["state"], row["code"]) == ("failed", "contact_archived")
+        assert await shop.announced() == ["contact_archived"]
+        shop.restore(UUID(made.contact_id))
+        await shop.retry()
+        assert shop.invoiced() == [made.contact_id]
+    assert len(shop.stage.xero.contacts) == 3, "no second one was made"
+
+
+async def test_a_link_to_what_was_merged_is_a_link_to_what_it_became(shop: Shop) -> None:
+    linked, theirs = shop.opened("Linked"), shop.opened("Ada Ltd")
+    link = {
+        "lago_id": str(uuid4()),
+        "type": "xero",
+        "integration_code": "acme",
+        "external_customer_id": str(linked),
+    }
+    await shop.change(integration_customers=[link])
+    assert (await shop.contact())["xero_id"] == linked
+    shop.archive(linked, theirs)
+    await shop.bill()
+    assert shop.invoiced() == [str(theirs)]
+    before = await shop.calls()
+    await shop.change(integration_customers=[link], email="ada@example.com")
+    await shop.bill()
+    assert await shop.calls() == before + 1
+    assert shop.invoiced() == [str(theirs)] * 2
+    assert (await shop.contact())["xero_id"] == theirs
+
+
+@pytest.mark.parametrize("policy", ["leave", "update"])
+async def test_a_linked_contact_by_policy(shop: Shop, policy: Literal["leave", "update"]) -> None:
+    await shop.policy(policy)
+    linked = shop.opened("Linked")
+    link = {"type": "xero", "integration_code": "acme", "external_customer_id": str(linked)}
+    await shop.change(integration_customers=[link])
+    assert shop.stage.xero.contacts[str(linked)].name == "Linked"
+    before = await shop.calls()
+    await shop.change(name="Ada Lovelace")
+    assert await shop.calls() == before + (policy == "update")
+    name = "Ada Lovelace" if policy == "update" else "Linked"
+    assert shop.stage.xero.contacts[str(linked)].name == name
+    assert (await shop.contact())["state"] == "synced"
+
+
+async def test_a_link_in_time_ends_the_wait_for_an_archived_contact(shop: Shop) -> None:
+    ours, theirs = (await shop.contact())["xero_id"], shop.opened("Ada Ltd")
+    shop.archive(ours)
+    await shop.bill(2)
+    link = {"type": "xero", "integration_code": "acme", "external_customer_id": str(theirs)}
+    await shop.change(integration_customers=[link])
+    assert shop.invoiced() == [str(theirs)] * 2
+
+
+async def test_a_link_to_nothing_fails_and_a_corrected_one_releases(shop: Shop) -> None:
+    nothing, theirs = uuid4(), shop.opened("Ada Ltd")
+    link = {"type": "xero", "integration_code": "acme", "external_customer_id": str(nothing)}
+    await shop.change(integration_customers=[link])
+    await shop.bill()
+    [invoice] = await shop.stage.books.documents(kind="invoice")
+    assert (invoice["state"], invoice["code"]) == ("failed", "contact_missing")
+    await shop.change(integration_customers=[{**link, "external_customer_id": str(theirs)}])
+    assert shop.invoiced() == [str(theirs)]
+
+
+async def test_a_killed_look_up_is_done_again(shop: Shop) -> None:
+    """Refused is settled, then the process is killed before it has looked, and again after."""
+    ours, theirs = (await shop.contact())["xero_id"], shop.opened("Ada Ltd")
+    shop.archive(ours, theirs)
+    b = shop.stage.books
+    await b.told(b.said(b.invoice(shop.who)))
+    token = await shop.stage.caller.token(shop.stage.tenant, 1)
+    assert token is not None
+    frozen = await b.freeze()
+    await shop.stage.sender._send(frozen, token, time.monotonic())
+    doubtful = await b.ledger.take_doubt(frozen.request_id)
+    assert doubtful is not None
+    await shop.stage.resolver.lookups.sightings(doubtful)  # and nothing is written
+    await b.database.execute("update request set look_at = now() where outcome is null")
+    await shop.stage.rest(REST)
+    assert shop.invoiced() == [str(theirs)]
+    assert await shop.findings("contact_merged") == [(ours, str(theirs))]
