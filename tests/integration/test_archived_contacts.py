@@ -15,6 +15,7 @@ from consumer.adapters.postgres.retrying import Which, retry
 from consumer.ports import Wish
 from consumer.sandbox.xero import contacts
 from consumer.sandbox.xero.books import Contact
+from tests.integration.notes import a_note, note_told
 from tests.lives.stage import CHART, Stage, stage
 
 Json = dict[str, Any]
@@ -53,6 +54,11 @@ class Shop:
         [row] = await self.stage.books.documents(kind="contact")
         return row
 
+    async def contact_of(self, who: Json) -> Json:
+        lago_id = UUID(who["lago_id"])
+        [row] = await self.stage.books.documents(kind="contact", lago_id=lago_id)
+        return row
+
     def opened(self, name: str) -> UUID:
         """A contact that somebody makes in Xero."""
         made = Contact(str(uuid4()))
@@ -63,9 +69,10 @@ class Shop:
     def archive(self, contact_id: UUID, into: UUID | None = None) -> None:
         """As an accountant does."""
         target = None if into is None else str(into)
-        for one in list(self.stage.xero.invoices.values()):
+        books = self.stage.xero
+        for one in list(books.invoices.values()):
             if target is not None and one.contact_id == str(contact_id):
-                self.stage.xero.keep_invoice(replace(one, contact_id=target))
+                books.keep_invoice(replace(one, contact_id=target))
         contacts.archive(self.stage.xero, str(contact_id), self.stage.world.at(), target)
 
     def restore(self, contact_id: UUID) -> None:
@@ -233,6 +240,73 @@ async def test_an_update_refused_for_good_holds_the_invoices(shop: Shop) -> None
     await shop.retry()
     assert shop.invoiced() == [str(ours)] * 2
     assert shop.stage.xero.contacts[str(ours)].name == "Ada Lovelace"
+
+
+async def test_a_taken_number_and_an_archived_contact_in_one_batch(shop: Shop) -> None:
+    [taken] = await shop.bill()
+    b = shop.stage.books
+    await b.database.execute("update document set number = 'X' where kind = 'invoice'")
+    other = b.customer(name="Bob")
+    await shop.say(other)
+    ours, theirs = (await shop.contact_of(shop.who))["xero_id"], shop.opened("Ada Ltd")
+    shop.archive(ours, theirs)
+    again = b.invoice(other, number=taken["number"])
+    await shop.say(again, b.invoice(shop.who))
+    states = {d["lago_id"]: d for d in await b.documents(kind="invoice")}
+    assert states[UUID(again["lago_id"])]["code"] == "number_taken"
+    assert shop.invoiced() == [str(theirs)] * 2
+    assert await shop.announced() == ["number_taken"]
+
+
+async def test_a_credit_note_follows_the_merge_and_is_allocated(shop: Shop) -> None:
+    [invoice] = await shop.bill()
+    ours, theirs = (await shop.contact())["xero_id"], shop.opened("Ada Ltd")
+    shop.archive(ours, theirs)
+    b = shop.stage.books
+    await b.told(note_told(b, a_note(invoice, offset=400)))
+    await shop.stage.rest(REST)
+    [note] = shop.stage.xero.credit_notes.values()
+    assert note.contact_id == str(theirs)
+    assert {d["state"] for d in await b.documents()} == {"synced"}
+
+
+async def test_two_requests_that_meet_the_same_archived_contact_announce_it_once(
+    shop: Shop,
+) -> None:
+    ours = (await shop.contact())["xero_id"]
+    shop.archive(ours)
+    b, frozen = shop.stage.books, []
+    for _ in range(2):
+        await b.told(b.said(b.invoice(shop.who)))
+        frozen.append(await b.freeze())
+    token = await shop.stage.caller.token(shop.stage.tenant, 1)
+    assert token is not None
+    for one in frozen:
+        await shop.stage.sender._send(one, token, time.monotonic())
+    await shop.stage.rest(REST)
+    assert await shop.announced() == ["contact_archived"]
+    assert {d["state"] for d in await b.documents(kind="invoice")} == {"waiting"}
+    shop.restore(ours)
+    await shop.retry()
+    assert shop.invoiced() == [str(ours)] * 2
+
+
+async def test_a_contact_that_cannot_be_created_for_its_archived_twin(shop: Shop) -> None:
+    """Xero may look by ContactNumber what is to be created, and refuse to edit what it finds."""
+    other = shop.stage.books.customer(name="Bob")
+    made = Contact(str(uuid4()))
+    made.texts = {"Name": "Bob", "ContactNumber": other["lago_id"]}
+    shop.stage.xero.keep_contact(made)
+    shop.archive(UUID(made.contact_id))
+    settings = shop.stage.world.settings
+    overwrites = replace(settings, put_contact_overwrites_on_contact_number=True)
+    shop.stage.world.settings = overwrites
+    await shop.say(other)
+    assert (await shop.contact_of(other))["code"] == "contact_archived"
+    shop.restore(UUID(made.contact_id))
+    await shop.retry()
+    assert (await shop.contact_of(other))["xero_id"] == UUID(made.contact_id)
+    assert len(shop.stage.xero.contacts) == 2
 
 
 @pytest.mark.parametrize("merged", [True, False])

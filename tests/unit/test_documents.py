@@ -9,9 +9,10 @@ from uuid import uuid4
 
 import pytest
 
+from consumer.domain.contacts import with_link
 from consumer.domain.documents import Planned, Rest, Stands, rest
 from consumer.domain.fingerprints import DRAFTED
-from consumer.domain.homes import choose_home
+from consumer.domain.homes import choose_home, moving, settled
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import Facet, Object, ObjectKey, Stamp
 
@@ -211,3 +212,41 @@ def test_the_default_takes_who_nobody_serves_and_linked_connections_take_nobody(
     assert _home(_customer("nz", []), linked) is None
     assert _home(_customer("x", []), replace(NZ, billing_entities=frozenset())) == NZ.id
     assert _home(_customer("x", []), replace(NZ, organization_id=uuid4())) is None
+
+
+# ── What a person says of a home ──────────────────────────────────────────────────────────────────
+
+
+def _at_home(customer: Object, *connections: Connection) -> Object:
+    home = choose_home(customer, connections, now=NOW, patience=timedelta(minutes=10))
+    return settled(customer, home, connections)
+
+
+def _says(customer: Object, *codes: str) -> Object:
+    links = [{"type": "xero", "integration_code": code} for code in codes]
+    return replace(customer, facets={**customer.facets, "links": Facet(Stamp(1), links)})
+
+
+def test_a_move_is_done_once_and_lagos_next_link_undoes_it() -> None:
+    customer = _at_home(moving(_customer("nz", [], connection_id=NZ.id), "eu", [NZ, EU]), NZ, EU)
+    assert (customer.connection_id, customer.value("moved")) == (EU.id, None)
+    assert _at_home(customer, NZ, EU) is customer
+    assert _at_home(_says(customer, "nz"), NZ, EU).connection_id == NZ.id
+
+
+def test_the_link_that_a_move_went_over_counts_no_more_until_lago_changes_it() -> None:
+    linked = _says(_customer("nz", [], connection_id=NZ.id), "nz")
+    moved = _at_home(moving(linked, "eu", [NZ, EU]), NZ, EU)
+    assert moved.connection_id == EU.id
+    assert _at_home(_says(moved, "nz"), NZ, EU).connection_id == EU.id
+    unlinked = _at_home(_says(moved), NZ, EU)
+    assert (unlinked.connection_id, unlinked.value("moved")) == (EU.id, None)
+    assert _at_home(_says(unlinked, "nz"), NZ, EU).connection_id == NZ.id
+
+
+def test_a_persons_link_is_a_home_for_who_has_none() -> None:
+    nobodys = with_link(_customer("other", None, first_seen=NOW), "eu", uuid4())
+    assert _home(nobodys, NZ, EU) == EU.id
+    assert (
+        _home(with_link(_customer("nz", [], connection_id=NZ.id), "eu", uuid4()), NZ, EU) == NZ.id
+    )

@@ -200,6 +200,38 @@ async def test_archived_contacts_cannot_be_edited() -> None:
     assert messages(shown) == [ARCHIVED]
 
 
+async def test_restored_a_contact_can_be_edited_again_unless_its_name_is_taken() -> None:
+    restore = {"action": "restore"}
+    async with simulated() as lab:
+        await archive(lab, lab.contact_id)
+        order = {**restore, "contact_id": lab.contact_id}
+        shown = await lab.control("POST", f"books/{TENANT}/contacts", order)
+        assert shown["ContactStatus"] == "ACTIVE"
+        (edited,) = await lab.write("POST", "Contacts", {"ContactNumber": "first", "Name": "New"})
+        assert messages(edited) == []
+        await archive(lab, lab.contact_id)
+        heir = await put(lab, Name="New")
+        refused = await lab.http.post(f"/sandbox/books/{TENANT}/contacts", json=order)
+        assert (refused.status_code, "already assigned" in refused.text) == (400, True)
+        await archive(lab, heir["ContactID"], action="merge", into=lab.contact_id)
+        order = {**restore, "contact_id": heir["ContactID"]}
+        refused = await lab.http.post(f"/sandbox/books/{TENANT}/contacts", json=order)
+        assert (refused.status_code, "merged" in refused.text) == (400, True)
+
+
+async def test_merged_contact_hands_over_its_credit_notes() -> None:
+    async with simulated() as lab:
+        heir = await put(lab, Name="Heir")
+        line = {"Description": "Less", "Quantity": 1, "UnitAmount": 5}
+        contact = {"ContactID": lab.contact_id}
+        note = {"Type": "ACCRECCREDIT", "Contact": contact, "LineItems": [line]}
+        (made,) = await lab.write("PUT", "CreditNotes", note)
+        assert messages(made) == []
+        await archive(lab, lab.contact_id, action="merge", into=heir["ContactID"])
+        moved = (await lab.get(f"CreditNotes/{made['CreditNoteID']}"))["CreditNotes"][0]
+    assert moved["Contact"]["ContactID"] == heir["ContactID"]
+
+
 async def test_merged_contact_names_its_heir_and_hands_over_its_invoices() -> None:
     async with simulated() as lab:
         heir = await put(lab, Name="Heir")
