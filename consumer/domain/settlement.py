@@ -164,7 +164,7 @@ class Settlement:
         Where Xero keeps numbers apart, a document that is still to be sent will find this one.
         """
         posted = member.stands.xero_id
-        if member.sent is None or posted == answer.xero_id:
+        if member.sent is None or answer.xero_id in (posted, *member.stands.merged):
             return
         if member.kind in REMADE:
             self.beyond(member, [answer])

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 
 from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.failing import announce_documents
-from consumer.adapters.postgres.leaving import tell_of_credit
+from consumer.adapters.postgres.leaving import tell_of_credit, tell_of_left
 from consumer.adapters.postgres.sql import array_of, columns, statements
 from consumer.domain.causes import (
     TAKEN_BACK,
@@ -24,7 +24,6 @@ from consumer.domain.causes import (
 )
 from consumer.domain.clocks import Clocks
 from consumer.domain.documents import Planned, Rest, Stands, as_linked, object_of, rest
-from consumer.domain.invoices import left_open
 from consumer.domain.objects import Object, ObjectKey
 from consumer.domain.payments import left_by_hand
 from consumer.ports import Sink
@@ -148,7 +147,7 @@ async def write_documents(
     if relinked:
         await conn.execute(LEDGER["find"], *columns(relinked, 4))
         await tell_of_credit(conn, [id for id, *_ in relinked])
-    await _tell_of_left(conn, left, sinks)
+    await tell_of_left(conn, left, sinks)
     if by_hand:
         errors = [left_by_hand(xero_id) for _, xero_id in by_hand]
         await announce_documents(conn, [id for id, _ in by_hand], errors, sinks)
@@ -223,21 +222,6 @@ def _stays_by_hand(before: asyncpg.Record, change: Change) -> bool:
     """Whether Lago takes a payment back that a person entered in Xero."""
     gone = change.rest.cause in TAKEN_BACK and change.rest.cause != before["cause"]
     return before["by_hand"] is not None and change.rest.state == "skipped" and gone
-
-
-async def _tell_of_left(
-    conn: Conn, left: Sequence[tuple[int, str | None, Object]], sinks: Sequence[Sink]
-) -> None:
-    """A finding each; and a person is asked where something is open."""
-    if not left:
-        return
-    found = [(id, None, (cause or "").partition("@")[0], "{}") for id, cause, _ in left]
-    await conn.execute(LEDGER["find"], *columns(found, 4))
-    asked = [(id, left_open(of)) for id, cause, of in left if cause == VOID_WITH_MONEY]
-    errors = [(id, error) for id, error in asked if error is not None]
-    if errors:
-        ids, what = zip(*errors, strict=True)
-        await announce_documents(conn, ids, what, sinks)
 
 
 async def _insert(conn: Conn, changes: Sequence[Change], patience: timedelta) -> None:

@@ -1,4 +1,4 @@
-"""Leaving: contacts that a customer has no longer in, findings of the credit that stays with them out."""
+"""Leaving: contacts that a customer has left and voided invoices that stay in, findings of them out."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from consumer.adapters.postgres.database import Conn
+from consumer.adapters.postgres.failing import announce_documents
 from consumer.adapters.postgres.sql import columns, statements
+from consumer.domain.causes import VOID_WITH_MONEY
+from consumer.domain.invoices import left_open
 from consumer.domain.money import CENT, major
+from consumer.domain.objects import Object
+from consumer.ports import Sink
 
 SQL = statements("customers")
 LEDGER = statements("ledger")
@@ -43,3 +48,18 @@ async def tell_of_credit(conn: Conn, contacts: Sequence[int]) -> None:
             (id, None, "credit_left_behind", to_json(each).decode()) for id, each in amounts.items()
         ]
         await conn.execute(LEDGER["find"], *columns(found, 4))
+
+
+async def tell_of_left(
+    conn: Conn, left: Sequence[tuple[int, str | None, Object]], sinks: Sequence[Sink]
+) -> None:
+    """A finding each; and a person is asked where something is open."""
+    if not left:
+        return
+    found = [(id, None, (cause or "").partition("@")[0], "{}") for id, cause, _ in left]
+    await conn.execute(LEDGER["find"], *columns(found, 4))
+    asked = [(id, left_open(of)) for id, cause, of in left if cause == VOID_WITH_MONEY]
+    errors = [(id, error) for id, error in asked if error is not None]
+    if errors:
+        ids, what = zip(*errors, strict=True)
+        await announce_documents(conn, ids, what, sinks)

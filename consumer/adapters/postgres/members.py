@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -15,6 +15,8 @@ from consumer.adapters.postgres.sql import array_of, statements
 from consumer.domain.answers import Refusal
 from consumer.domain.objects import Facts, customer_of, load_facets
 from consumer.domain.outcomes import Kept, Member, Unsent
+from consumer.domain.settlement import Settlement
+from consumer.ports import Fate
 
 SQL = statements("ledger")
 
@@ -72,3 +74,29 @@ def unsent_row(one: Unsent) -> tuple[object, ...]:
 def interval(seconds: float) -> timedelta:
     """Of a length that Postgres can add to a time."""
     return timedelta(seconds=min(seconds, 10_000_000))
+
+
+def announcements(settlement: Settlement) -> list[tuple[object, ...]]:
+    """Document, class, code, sentence and hint of what is announced."""
+    told = [(f.member, "Refused", f.refusal) for f in settlement.failed]
+    told += [(n.member, "Inconsistent", n.refusal) for n in settlement.noticed if n.refusal]
+    return [(m.document_id, name, r.code, r.said, r.hint) for m, name, r in told]
+
+
+def fates_of(settlement: Settlement, now: datetime) -> list[Fate]:
+    """What became of each document, for the metrics."""
+    fates = []
+    for member in (kept.member for kept in settlement.kept):
+        if member.sent is None:
+            fates.append(Fate(member.kind, "removed"))
+            continue
+        appended = member.appended_at
+        after = (now - appended).total_seconds() if appended is not None else None
+        fates.append(Fate(member.kind, "synced", None, after))
+    fates += [
+        Fate(n.member.kind, "noticed", n.refusal.code) for n in settlement.noticed if n.refusal
+    ]
+    fates += [Fate(one.member.kind, "dissolved", one.outcome) for one in settlement.unsent]
+    fates += [Fate(member.kind, "dissolved", "linked") for member in settlement.replanned]
+    fates += [Fate(f.member.kind, "failed", f.refusal.code) for f in settlement.failed]
+    return fates

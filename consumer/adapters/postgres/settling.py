@@ -12,7 +12,9 @@ from consumer.adapters.postgres.budget import tell_limits
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.failing import put_back
 from consumer.adapters.postgres.members import (
+    announcements,
     contacts_of,
+    fates_of,
     interval,
     kept_row,
     open_members,
@@ -308,7 +310,7 @@ class Settler:
             await put_back(conn, [member.document_id for member in unremoved])
         if any(one.cause for one in settlement.failed):
             await conn.execute(SQL["room_meanwhile"], request_id)
-        announced = _announcements(settlement)
+        announced = announcements(settlement)
         if announced:
             await conn.execute(SQL["announce_documents"], *columns(announced, 5), self.sinks)
         if settlement.noticed:
@@ -331,7 +333,7 @@ class Settler:
         taken_off = [one.member for one in settlement.kept if one.member.sent is None]
         if taken_off:
             await conn.execute(SQL["release_room"], [m.document_id for m in taken_off])
-        return _fates(settlement, datetime.now(UTC))
+        return fates_of(settlement, datetime.now(UTC))
 
 
 async def _wake(conn: Conn, tenant_id: UUID, settlement: Settlement) -> None:
@@ -364,28 +366,3 @@ def _turned(settlement: Settlement) -> list[int]:
     ended += settlement.replanned
     turned += [member for member in ended if member.kind in REMADE]
     return [member.document_id for member in turned]
-
-
-def _announcements(settlement: Settlement) -> list[tuple[object, ...]]:
-    """Document, class, code, sentence and hint of what is announced."""
-    told = [(f.member, "Refused", f.refusal) for f in settlement.failed]
-    told += [(n.member, "Inconsistent", n.refusal) for n in settlement.noticed if n.refusal]
-    return [(m.document_id, name, r.code, r.said, r.hint) for m, name, r in told]
-
-
-def _fates(settlement: Settlement, now: datetime) -> list[Fate]:
-    fates = []
-    for member in (kept.member for kept in settlement.kept):
-        if member.sent is None:
-            fates.append(Fate(member.kind, "removed"))
-            continue
-        appended = member.appended_at
-        after = (now - appended).total_seconds() if appended is not None else None
-        fates.append(Fate(member.kind, "synced", None, after))
-    fates += [
-        Fate(n.member.kind, "noticed", n.refusal.code) for n in settlement.noticed if n.refusal
-    ]
-    fates += [Fate(one.member.kind, "dissolved", one.outcome) for one in settlement.unsent]
-    fates += [Fate(member.kind, "dissolved", "linked") for member in settlement.replanned]
-    fates += [Fate(f.member.kind, "failed", f.refusal.code) for f in settlement.failed]
-    return fates
