@@ -163,7 +163,7 @@ def _cause(cause: str | None) -> str:
             return f"its status in Lago is {key}"
         case "content":
             return "no message with its fees has come yet"
-        case "plan":
+        case "plan" | "object":
             return "it is being planned again"
         case "residual":
             return "Lago counts the money on the invoice, but no payment's message has come yet"
