@@ -196,6 +196,24 @@ async def test_many_invoices_of_an_archived_contact_cost_few_calls(shop: Shop) -
     assert await shop.announced() == ["contact_archived"]
 
 
+async def test_what_is_ready_when_its_contact_fails_is_not_sent(shop: Shop) -> None:
+    ours = (await shop.contact())["xero_id"]
+    shop.archive(ours)
+    b = shop.stage.books
+    before = await shop.calls()
+    await b.told(b.said(b.invoice(shop.who)))
+    token = await shop.stage.caller.token(shop.stage.tenant, 1)
+    assert token is not None
+    frozen = await b.freeze()
+    await shop.stage.sender._send(frozen, token, time.monotonic())
+    await b.told(*(b.said(b.invoice(shop.who)) for _ in range(3)))
+    assert len(await b.documents(kind="invoice", state="ready")) == 3
+    await shop.stage.resolver._resolve(frozen.request_id)
+    assert len(await b.documents(kind="invoice", state="waiting")) == 4
+    await shop.stage.rest(REST)
+    assert await shop.calls() == before + 2, "refused, looked up"
+
+
 async def test_others_in_the_batch_go_out(shop: Shop) -> None:
     other = shop.stage.books.customer(name="Bob")
     await shop.say(other)

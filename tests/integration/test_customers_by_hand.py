@@ -116,8 +116,9 @@ async def test_linked_while_his_contact_is_being_sent(database_url: str, ended: 
 
 async def test_linked_while_an_update_is_under_way(database_url: str) -> None:
     async with books(database_url) as b:
-        who = b.customer()
-        await b.told(b.said(who))
+        [invoice] = await b.posted()
+        who = invoice["customer"]
+        await b.told(note_told(b, a_note(invoice, credit=400)))
         await b.work()
         await b.told(b.said({**_says(who, 1), "name": "Other"}, "customer.updated"))
         frozen = await b.freeze()
@@ -128,6 +129,8 @@ async def test_linked_while_an_update_is_under_way(database_url: str) -> None:
         await b.released()
         contact = await _contact(b)
         assert (contact["state"], contact["xero_id"]) == ("synced", THEIRS)
+        assert len(await _findings(b, "linked_elsewhere")) == 1
+        assert len(await _findings(b, "credit_left_behind")) == 1
 
 
 async def test_what_failed_for_want_of_the_contact_goes_out(database_url: str) -> None:
