@@ -78,7 +78,7 @@ def invoice(position: int = 0, attempts: int = 0, wanted: bytes | None = A) -> M
 def contact(
     state: Any = "synced", xero_id: UUID = ONE, code: str | None = None, **more: Any
 ) -> Member:
-    stands = Stands(state, None, A, A, xero_id, code)
+    stands = Stands(state, None, A, A, xero_id, code=code)
     return Member(-1, 70, "contact", A, stands, **more)
 
 
@@ -173,7 +173,7 @@ def test_what_a_person_made_is_left_or_updated_by_policy(leaves: bool, state: st
 
 
 def test_an_archived_contact_stays_failed_until_something_changes() -> None:
-    failed = Stands("failed", None, A, A, ONE, "contact_archived")
+    failed = Stands("failed", None, A, A, ONE, code="contact_archived")
 
     def state(plan: Planned) -> str:
         return rest("contact", as_linked(failed, plan), plan).state
