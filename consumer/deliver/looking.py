@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic_core import from_json
 
+from consumer.deliver import sight
 from consumer.deliver.calling import Caller, kind_of
 from consumer.domain.answers import (
     GRANTED_APART,
@@ -40,23 +41,18 @@ from consumer.domain.lookup import (
 )
 from consumer.domain.matching import (
     BY_HAND_WITHIN,
-    Mismatch,
     match_allocations,
-    match_by_hand,
-    match_contact,
-    match_draft,
-    match_numbered,
     match_overpayments,
     match_payments,
     match_removed,
 )
 from consumer.domain.merging import Traced, trace, unread
 from consumer.domain.operations import OPERATIONS, DocumentKind
-from consumer.domain.pairing import target, uuid
+from consumer.domain.pairing import target
 from consumer.domain.refusals import ARCHIVED
 from consumer.domain.settlement import DRAFT_REFUSED
 from consumer.domain.translate.header import has_drafts_number
-from consumer.ports import Absent, Budget, ByHand, Call, Doubtful, Other, Sent, Sighting
+from consumer.ports import Absent, Budget, Call, Doubtful, Sighting
 
 SKEW = timedelta(minutes=5)
 """How far Xero's clock and the database's may be apart when a sweep asks what changed since."""
@@ -101,7 +97,7 @@ class LookUps:
         if operation.kind == "invoice":
             numbers = [m.number for m in doubtful.members if m.number]
             saved = await self._read(doubtful, invoice_lookup_path(numbers))
-            found = {m.position: _numbered(m, saved) for m in doubtful.members}
+            found = {m.position: sight.numbered(m, saved) for m in doubtful.members}
             if doubtful.final:
                 return found
             # Finalized, a draft has another number: it must not arrive under this one after that.
@@ -112,7 +108,7 @@ class LookUps:
         if operation.kind == "credit_note":
             paths = [credit_note_path(m.number) for m in doubtful.members if m.number]
             saved = await self._read(doubtful, paths, single=True)
-            return {m.position: _numbered(m, saved) for m in doubtful.members}
+            return {m.position: sight.numbered(m, saved) for m in doubtful.members}
         if doubtful.why == ALREADY_PAID:
             return await self._entered(doubtful)
         if operation.kind in ("payment", "refund"):
@@ -129,7 +125,7 @@ class LookUps:
     async def _archived(self, doubtful: Doubtful) -> dict[int, Sighting]:
         """Those refused for their archived contact by what became of it, the others as they would be
         alone."""
-        named = {m.position: _contact_id(m) for m in doubtful.members if m.refused == ARCHIVED}
+        named = {m.position: sight.contact_id(m) for m in doubtful.members if m.refused == ARCHIVED}
         traced = await self._traced(
             doubtful, {n: id for n, id in named.items() if id is not None}, {}
         )
@@ -142,7 +138,7 @@ class LookUps:
 
     async def _contacts(self, doubtful: Doubtful, saved: Sequence[Saved]) -> dict[int, Sighting]:
         """Contacts by their numbers; of those that are archived by now, what became of them."""
-        found = {m.position: _contact(m, saved) for m in doubtful.members}
+        found = {m.position: sight.contact(m, saved) for m in doubtful.members}
         archived = {
             n: one.xero_id
             for n, one in found.items()
@@ -171,7 +167,7 @@ class LookUps:
         ids = [m.xero_id for m in doubtful.members if m.xero_id is not None]
         saved = await self._read(doubtful, by_id_path(kind, ids), single=kind != "invoice")
         refused = doubtful.why == DRAFT_REFUSED
-        return {m.position: _draft(m, saved, refused=refused) for m in doubtful.members}
+        return {m.position: sight.draft(m, saved, refused=refused) for m in doubtful.members}
 
     async def _payments(
         self,
@@ -197,7 +193,7 @@ class LookUps:
         else:
             ids = dict.fromkeys(id for one in elements if (id := target(one)) is not None)
             saved = await self._read(doubtful, [payments_on_path(id) for id in ids])
-        return {m.position: _entered(m, saved) for m in doubtful.members}
+        return {m.position: sight.entered(m, saved) for m in doubtful.members}
 
     async def _allocations(self, doubtful: Doubtful, *, gone: bool) -> dict[int, Sighting]:
         """By their credit note, which names all of its own; ``gone``: were they to be removed?"""
@@ -329,34 +325,3 @@ class LookUps:
                 raise Doubt(SCOPE_MISSING, "Xero does not let our client look it up.")
             await self.caller.refused(frozen.tenant_id, frozen.authorisation_id, token, refused)
         return reply
-
-
-def _numbered(member: Sent, saved: Sequence[Saved]) -> Sighting:
-    match = match_numbered(member.element, saved)
-    if isinstance(match, Mismatch):
-        return Other(match.sentence)
-    return Absent() if match is None else match
-
-
-def _entered(member: Sent, saved: Sequence[Saved]) -> Sighting:
-    for ours in match_payments(member.element, saved):
-        return ours
-    return ByHand(tuple(match_by_hand(member.element, saved)))
-
-
-def _draft(member: Sent, saved: Sequence[Saved], *, refused: bool) -> Sighting:
-    match = match_draft(member.element, member.xero_id, saved)
-    if isinstance(match, str):
-        return Other(match) if refused else Absent()
-    return Absent() if match is None else match
-
-
-def _contact_id(member: Sent) -> UUID | None:
-    """The contact that the element names, or is."""
-    element = from_json(member.element)
-    return uuid((element.get("Contact") or element).get("ContactID"))
-
-
-def _contact(member: Sent, saved: Sequence[Saved]) -> Sighting:
-    match = match_contact(str(member.lago_id), saved)
-    return Absent() if match is None else match

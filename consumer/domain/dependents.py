@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from consumer.domain.causes import DOCUMENT
 from consumer.domain.merging import Traced
-from consumer.domain.outcomes import Failed, Member
+from consumer.domain.outcomes import Failed, Member, archived
 from consumer.domain.refusals import ARCHIVED
-from consumer.domain.settlement import Settlement, archived
+from consumer.domain.settlement import Settlement
 
 AT_REST = ("synced", "ready", "failed")
 """States of a contact's document that may be changed by what its invoices tell of it."""

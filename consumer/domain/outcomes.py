@@ -1,4 +1,4 @@
-"""Outcomes: a document of a request as the ledger has it, and what may become of it."""
+"""Outcomes: a document of a request as the ledger has it, what may become of it, and our own refusals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from consumer.domain.answers import SCOPE_MISSING, Refusal, Saved
 from consumer.domain.contacts import linked_contact
 from consumer.domain.documents import Rest, Stands
 from consumer.domain.operations import DocumentKind
-from consumer.domain.refusals import OF_THE_CONTACT, OF_THE_ROOM
+from consumer.domain.refusals import ARCHIVED, OF_THE_CONTACT, OF_THE_ROOM, hint_of
 from schemas import lago
 
 
@@ -117,3 +117,39 @@ class Noticed:
     finding: str
     facts: Mapping[str, Any]
     refusal: Refusal | None = None
+
+
+def claimed(member: Member, answer: Saved, holder: int) -> Refusal:
+    """Two documents in one: the second fails, naming both."""
+    return Refusal(
+        "identity_claimed",
+        f"Document {holder} already holds Xero's {answer.xero_id}; "
+        f"document {member.document_id} claims it too.",
+        "Two Lago documents meet in one Xero document: correct the numbering, then retry.",
+    )
+
+
+def changed_in_xero(sentence: str) -> Refusal:
+    """Somebody was faster: the draft is none any more, or not ours to change."""
+    return Refusal(
+        "draft_changed_in_xero",
+        sentence,
+        "Nothing is forced. Compare Lago's invoice with Xero and correct Xero by hand: void what is "
+        "wrong there, or enter what is missing. What is paid in Lago is to be entered too.",
+    )
+
+
+def taken(sentence: str) -> Refusal:
+    """The document's number belongs to something else in Xero."""
+    return Refusal(
+        "number_taken",
+        sentence,
+        "Compare both; correct the one in Xero or give the connection a number_prefix.",
+    )
+
+
+def archived() -> Refusal:
+    """The customer's contact is archived, and not merged into another."""
+    return Refusal(
+        ARCHIVED, "The contact with the customer's Lago id is archived.", hint_of(ARCHIVED)
+    )

@@ -13,8 +13,17 @@ from consumer.domain.answers import Refusal, Saved
 from consumer.domain.documents import Rest, Stands, rest
 from consumer.domain.lookup import ALREADY_PAID
 from consumer.domain.merging import Traced
-from consumer.domain.outcomes import Failed, Kept, Member, Noticed, Unsent
-from consumer.domain.refusals import ARCHIVED, hint_of
+from consumer.domain.outcomes import (
+    Failed,
+    Kept,
+    Member,
+    Noticed,
+    Unsent,
+    archived,
+    changed_in_xero,
+    taken,
+)
+from consumer.domain.refusals import ARCHIVED
 from consumer.domain.translate.contact import name_suffix
 
 REMADE = ("payment", "allocation", "refund", "overpayment")
@@ -321,39 +330,3 @@ class Settlement:
             return
         delay = 0.0 if size > 1 else max((self.backoff(m.attempts) for m in absent), default=0.0)
         self.unsend(absent, doubt, delay=delay, batch_limit=max(1, size // 2))
-
-
-def claimed(member: Member, answer: Saved, holder: int) -> Refusal:
-    """Two documents in one: the second fails, naming both."""
-    return Refusal(
-        "identity_claimed",
-        f"Document {holder} already holds Xero's {answer.xero_id}; "
-        f"document {member.document_id} claims it too.",
-        "Two Lago documents meet in one Xero document: correct the numbering, then retry.",
-    )
-
-
-def changed_in_xero(sentence: str) -> Refusal:
-    """Somebody was faster: the draft is none any more, or not ours to change."""
-    return Refusal(
-        "draft_changed_in_xero",
-        sentence,
-        "Nothing is forced. Compare Lago's invoice with Xero and correct Xero by hand: void what is "
-        "wrong there, or enter what is missing. What is paid in Lago is to be entered too.",
-    )
-
-
-def taken(sentence: str) -> Refusal:
-    """The document's number belongs to something else in Xero."""
-    return Refusal(
-        "number_taken",
-        sentence,
-        "Compare both; correct the one in Xero or give the connection a number_prefix.",
-    )
-
-
-def archived() -> Refusal:
-    """The customer's contact is archived, and not merged into another."""
-    return Refusal(
-        ARCHIVED, "The contact with the customer's Lago id is archived.", hint_of(ARCHIVED)
-    )

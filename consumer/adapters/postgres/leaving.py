@@ -31,8 +31,8 @@ async def leave(conn: Conn, homes: Sequence[tuple[UUID, int | None]]) -> None:
 async def tell_of_credit(conn: Conn, contacts: Sequence[int]) -> None:
     """A finding for each of these documents of contacts whose customer has credit there.
 
-    It is what Lago says is left of the credit notes that Xero has; a later invoice elsewhere cannot
-    have it allocated. What was told of the same contact before is closed.
+    It is what Lago says is left of the credit notes that Xero has, and what was paid beyond invoices;
+    a later invoice elsewhere cannot have it allocated. What was told of the same contact before is closed.
     """
     if not contacts:
         return

@@ -16,8 +16,11 @@ from consumer.adapters.postgres.members import (
     contacts_of,
     fates_of,
     interval,
+    is_archived,
+    is_looked_up,
     kept_row,
     open_members,
+    turned,
     unsent_row,
 )
 from consumer.adapters.postgres.sql import columns, statements
@@ -26,17 +29,10 @@ from consumer.domain.clocks import Clocks
 from consumer.domain.dependents import settle_dependents
 from consumer.domain.lookup import ALREADY_PAID
 from consumer.domain.merging import Traced
-from consumer.domain.outcomes import Failed, Member
+from consumer.domain.outcomes import Member, changed_in_xero, claimed, taken
 from consumer.domain.pacing import Limits
 from consumer.domain.refusals import ARCHIVED, PAID_ALREADY
-from consumer.domain.settlement import (
-    DRAFT_REFUSED,
-    REMADE,
-    Settlement,
-    changed_in_xero,
-    claimed,
-    taken,
-)
+from consumer.domain.settlement import DRAFT_REFUSED, Settlement
 from consumer.ports import Absent, ByHand, Fate, Other, Sighting, Sink
 
 SQL = statements("ledger")
@@ -179,7 +175,7 @@ class Settler:
                 saved.append((member, element))
             elif settlement.refused_draft(member, element):
                 drafts = True
-            elif element.next == "look" and _is_looked_up(member, element):
+            elif element.next == "look" and is_looked_up(member, element):
                 looked.append((member, element))
             elif element.next == "wait":
                 settlement.wait(member, element)
@@ -302,7 +298,7 @@ class Settler:
                 for f in settlement.failed
             ]
             await conn.execute(SQL["fail_documents"], *columns(rows, 5))
-        useless = [f.member.document_id for f in settlement.failed if _is_archived(f)]
+        useless = [f.member.document_id for f in settlement.failed if is_archived(f)]
         if useless:
             await conn.execute(SQL["hold_customers"], useless)
         unremoved = [one.member for one in settlement.failed if one.member.sent is None]
@@ -327,9 +323,9 @@ class Settler:
         if again := [*settlement.replanned, *settlement.unfinished]:
             ids = sorted(member.document_id for member in again)
             await conn.execute(SQL["plan_again"], ids)
-        turned = _turned(settlement)
-        if turned:
-            await conn.execute(SQL["release_waiting"], turned)
+        moved = turned(settlement)
+        if moved:
+            await conn.execute(SQL["release_waiting"], moved)
         taken_off = [one.member for one in settlement.kept if one.member.sent is None]
         if taken_off:
             await conn.execute(SQL["release_room"], [m.document_id for m in taken_off])
@@ -341,28 +337,3 @@ async def _wake(conn: Conn, tenant_id: UUID, settlement: Settlement) -> None:
     rests = [one.rest for one in settlement.kept] + [one.rest for one in settlement.unsent]
     again = bool(settlement.surpluses) or any(rest.state == "ready" for rest in rests)
     await conn.execute(SQL["wake" if again else "wake_waiting"], tenant_id)
-
-
-def _is_looked_up(member: Member, refusal: Refusal) -> bool:
-    """Not a removal; and of what we may edit nobody else can have the number."""
-    return member.sent is not None and (refusal.code == ARCHIVED or not member.stands.open)
-
-
-def _is_archived(one: Failed) -> bool:
-    """Whether nothing can be sent to the contact any more."""
-    return (one.member.kind, one.refusal.code) == ("contact", ARCHIVED)
-
-
-def _turned(settlement: Settlement) -> list[int]:
-    """The documents of which those that wait for them look again.
-
-    Dependents follow what Xero has, and what is not to be there any more; a void waits for what is on
-    its invoice to be sent, however that ends.
-    """
-    unsent = settlement.unsent
-    turned = [kept.member for kept in settlement.kept]
-    turned += [one.member for one in unsent if one.rest.state == "skipped"]
-    ended = [one.member for one in unsent] + [one.member for one in settlement.failed]
-    ended += settlement.replanned
-    turned += [member for member in ended if member.kind in REMADE]
-    return [member.document_id for member in turned]

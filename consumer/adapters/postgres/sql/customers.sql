@@ -3,15 +3,17 @@ select d.id from document d join unnest($1::uuid[], $2::bigint[]) as h (customer
     on d.kind = 'contact' and d.lago_id = h.customer_id and d.connection_id = h.connection_id;
 
 -- name: credit_left
--- What is left of the credit notes that Xero has of these contacts' customers, by currency, in subunits.
-select d.id as contact, n.currency, sum((o.facts #>> '{balance,1}')::bigint)::bigint as cents
+-- What Lago has left of the credit notes that Xero has of these contacts' customers, and what was posted as
+-- overpayments, by currency, in subunits.
+select d.id as contact, n.currency, sum(c.cents)::bigint as cents
   from document d
-  join document n on n.customer_id = d.lago_id and n.connection_id = d.connection_id and n.kind = 'credit_note'
-                 and n.xero_id is not null and n.wanted is not null
-  join object o on o.kind = 'credit_note' and o.lago_id = n.lago_id
- where d.id = any($1::bigint[]) and n.currency is not null
+  join document n on n.customer_id = d.lago_id and n.connection_id = d.connection_id
+                 and n.kind in ('credit_note', 'overpayment') and n.xero_id is not null and n.wanted is not null
+  left join object o on n.kind = 'credit_note' and o.kind = 'credit_note' and o.lago_id = n.lago_id
+ cross join lateral (select case when n.kind = 'overpayment' then n.amount_cents
+                                 else (o.facts #>> '{balance,1}')::bigint end as cents) as c
+ where d.id = any($1::bigint[]) and n.currency is not null and c.cents > 0
  group by d.id, n.currency
-having sum((o.facts #>> '{balance,1}')::bigint) > 0
  order by d.id, n.currency;
 
 -- name: close_credit_left
