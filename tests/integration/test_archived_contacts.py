@@ -13,6 +13,7 @@ import pytest
 
 from consumer.adapters.postgres.retrying import Which, retry
 from consumer.ports import Wish
+from consumer.sandbox.lago import payment
 from consumer.sandbox.xero import contacts
 from consumer.sandbox.xero.books import Contact
 from tests.integration.notes import a_note, note_told
@@ -103,10 +104,10 @@ class Shop:
         [row] = await self.stage.books.database.fetch("select count(*) as n from request")
         return int(row["n"])
 
-    async def policy(self, linked_contacts: Literal["leave", "update"]) -> None:
+    async def policy(self, **policies: Any) -> None:
         b = self.stage.books
         stored = (await b.connections.stored())["acme"]
-        asked = replace(stored.connection, linked_contacts=linked_contacts)
+        asked = replace(stored.connection, **policies)
         await b.connections.store([Wish(asked, stored.client_id, stored.secret, CHART)], "t", [])
 
 
@@ -237,7 +238,7 @@ async def test_an_update_is_refused_then_follows_the_merge(shop: Shop) -> None:
 
 
 async def test_by_policy_what_ours_was_merged_into_gets_lagos_changes(shop: Shop) -> None:
-    await shop.policy("update")
+    await shop.policy(linked_contacts="update")
     ours, theirs = (await shop.contact())["xero_id"], shop.opened("Ada Ltd")
     shop.archive(ours, theirs)
     await shop.change(name="Ada Lovelace")
@@ -285,6 +286,41 @@ async def test_a_credit_note_follows_the_merge_and_is_allocated(shop: Shop) -> N
     await shop.stage.rest(REST)
     [note] = shop.stage.xero.credit_notes.values()
     assert note.contact_id == str(theirs)
+    assert {d["state"] for d in await b.documents()} == {"synced"}
+
+
+@pytest.mark.parametrize("merged", [True, False])
+async def test_a_draft_of_the_archived_contact_becomes_final(shop: Shop, merged: bool) -> None:
+    b = shop.stage.books
+    draft = b.invoice(shop.who, status="draft", number="A-1")
+    await shop.say(draft)
+    ours, theirs = (await shop.contact())["xero_id"], shop.opened("Ada Ltd")
+    contacts.archive(
+        shop.stage.xero, str(ours), shop.stage.world.at(), str(theirs) if merged else None
+    )
+    at = "2026-05-01T12:30:00Z"
+    await shop.say({**draft, "status": "finalized", "number": "A-1", "updated_at": at})
+    if not merged:
+        [waiting] = await b.documents(kind="invoice")
+        assert waiting["cause"] == f"doc:{(await shop.contact())['id']}"
+        assert await shop.announced() == ["contact_archived"]
+        shop.restore(ours)
+        await shop.retry()
+    [invoice] = shop.stage.xero.invoices.values()
+    assert (invoice.status, invoice.number) == ("AUTHORISED", "A-1")
+    assert invoice.contact_id == str(theirs if merged else ours)
+
+
+async def test_an_overpayment_follows_the_merge(shop: Shop) -> None:
+    [invoice] = await shop.bill()
+    ours, theirs = (await shop.contact())["xero_id"], shop.opened("Ada Ltd")
+    shop.archive(ours, theirs)
+    b = shop.stage.books
+    money = payment(b.choices, [invoice], amount_cents=invoice["total_amount_cents"] + 250)
+    await b.told(b.paid(money))
+    await shop.stage.rest(REST)
+    [beyond] = shop.stage.xero.bank_transactions.values()
+    assert beyond.contact_id == str(theirs)
     assert {d["state"] for d in await b.documents()} == {"synced"}
 
 
@@ -374,7 +410,7 @@ async def test_a_link_to_what_was_merged_is_a_link_to_what_it_became(shop: Shop)
 
 @pytest.mark.parametrize("policy", ["leave", "update"])
 async def test_a_linked_contact_by_policy(shop: Shop, policy: Literal["leave", "update"]) -> None:
-    await shop.policy(policy)
+    await shop.policy(linked_contacts=policy)
     linked = shop.opened("Linked")
     link = {"type": "xero", "integration_code": "acme", "external_customer_id": str(linked)}
     await shop.change(integration_customers=[link])

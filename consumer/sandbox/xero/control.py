@@ -212,6 +212,11 @@ def _move_documents(world: World, books: Books, source: str, target: str) -> Non
             books.credit_notes[note.credit_note_id] = replace(
                 note, contact_id=target, updated=world.at()
             )
+    for money in list(books.bank_transactions.values()):
+        if money.contact_id == source:
+            books.bank_transactions[money.transaction_id] = replace(
+                money, contact_id=target, updated=world.at()
+            )
 
 
 def _edit_invoice(world: World, request: Request, body: Json) -> Json:
