@@ -107,7 +107,8 @@ async def write_objects(
 
 def _row(thing: Object) -> tuple[object, ...]:
     return (*thing.key, thing.organization_id, thing.customer_id, thing.connection_id,
-            thing.event_id, dump_facets(thing.facets), array_of(thing.invoice_ids), _lacking(thing))  # fmt: skip
+            thing.event_id, dump_facets(thing.facets), array_of(thing.invoice_ids),
+            _lacking(thing))  # fmt: skip
 
 
 def _lacking(thing: Object) -> str | None:
