@@ -161,16 +161,18 @@ def match_by_hand(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
 
 
 def match_overpayments(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
-    """The overpayments that the frozen element made, by its marker; as for payments."""
+    """The overpayments that the frozen element made, by its marker; as for payments, but on whatever
+    contact: a person who merges the customer's moves them onto another.
+    """
     sent = parse(frozen)
     lines = [line for line in listed(sent, "LineItems") if isinstance(line, Mapping)]
     total = sum((amount(line.get("LineAmount")) or Decimal(0) for line in lines), Decimal(0))
-    marker, contact_id = marker_of(sent), _id_of(sent, "Contact", "ContactID")
-    same = (marker, contact_id, sent.get("CurrencyCode"), total)
+    marker = marker_of(sent)
+    same = (marker, sent.get("CurrencyCode"), total)
     return [
         one
         for one in found
-        if (one.number, str(one.contact_id), one.currency, one.total) == same
+        if (one.number, one.currency, one.total) == same
         and marker is not None
         and one.status not in GONE
     ]

@@ -324,6 +324,26 @@ async def test_an_overpayment_follows_the_merge(shop: Shop) -> None:
     assert {d["state"] for d in await b.documents()} == {"synced"}
 
 
+async def test_an_overpayment_in_doubt_is_found_on_the_contact_that_a_merge_moved_it_to(
+    shop: Shop,
+) -> None:
+    [invoice] = await shop.bill()
+    ours, theirs = (await shop.contact())["xero_id"], shop.opened("Ada Ltd")
+    b, xero = shop.stage.books, shop.stage.xero
+    where = {"method": "PUT", "path_prefix": "/api.xro/2.0/BankTransactions"}
+    shop.stage.world.faults.order({"kind": "500_after", "match": where})
+    money = payment(b.choices, [invoice], amount_cents=invoice["total_amount_cents"] + 250)
+    await b.told(b.paid(money))
+    await shop.stage.rest(0.0)
+    [made] = xero.bank_transactions.values()
+    xero.bank_transactions[made.transaction_id] = replace(made, contact_id=str(theirs))
+    shop.archive(ours, theirs)
+    await shop.stage.rest(5 * REST)
+    assert list(xero.bank_transactions) == [made.transaction_id]
+    [document] = await b.documents(kind="overpayment")
+    assert (document["state"], str(document["xero_id"])) == ("synced", made.transaction_id)
+
+
 async def test_two_requests_that_meet_the_same_archived_contact_announce_it_once(
     shop: Shop,
 ) -> None:
