@@ -13,8 +13,9 @@ import pytest
 from consumer.domain.answers import Answered, Reply, Saved
 from consumer.domain.operations import Method
 from consumer.ports import Call
-from consumer.sandbox.lago import RandomChoices
+from consumer.sandbox.lago import RandomChoices, payment
 from consumer.sandbox.services import PostgresService
+from consumer.sandbox.xero.idempotency import Keys
 from tests.lives.delivery import as_record
 from tests.lives.lago import REGIMES, Life, Wires
 from tests.lives.stage import Stage, stage
@@ -130,6 +131,39 @@ async def test_what_is_there_once_is_left_alone(theatre: Stage) -> None:
 async def test_without_a_doubt_nothing_is_audited(theatre: Stage) -> None:
     await paid(theatre, None)
     assert await audits(theatre) == 0
+
+
+async def test_what_a_repetition_refuses_leaves_its_batch_to_be_audited(theatre: Stage) -> None:
+    """Xero was at both at the same time: the first paid one invoice in part and another in full, its
+    repetition the one once more, and found the other paid."""
+    await theatre._clean()
+    b = theatre.books
+    bills = [b.invoice(who := b.customer()), b.invoice(who)]
+    await b.told(b.said(who), *map(b.said, bills))
+    await theatre.rest(0.0)
+    where = {"method": "PUT", "path_prefix": "/api.xro/2.0/Payments"}
+    theatre.world.faults.order({"kind": "reply_lost", "match": where})
+    sums = zip(bills, [300, bills[1]["total_amount_cents"]], strict=True)
+    await b.told(*(b.paid(payment(b.choices, [one], amount_cents=sum)) for one, sum in sums))
+    await theatre._work()
+    assert len(standing(theatre)) == 2
+    theatre.world.keys = Keys()
+    await theatre.rest(5_000.0)
+    assert len(standing(theatre)) == 2
+    assert len(theatre.xero.payments) == 3
+    assert await told(theatre) == [("outbox", "surplus"), ("finding", "surplus")]
+
+
+async def test_a_tenant_that_cannot_be_asked_for_hours_is_audited_then(theatre: Stage) -> None:
+    await paid(theatre, "reply_lost")
+    await repeated(theatre, "payment_create")
+    await theatre.books.database.execute("update tenant set blocked_until = now() + '2 h'")
+    await theatre._pass(4_000.0)
+    await theatre._work()  # what is over is pruned
+    await theatre._pass(4_000.0)
+    await theatre.rest(5_000.0)
+    assert len(standing(theatre)) == 1
+    assert await told(theatre) == [("outbox", "surplus"), ("finding", "surplus")]
 
 
 async def test_a_surplus_in_a_locked_period_is_told_and_removed_once_it_is_open(

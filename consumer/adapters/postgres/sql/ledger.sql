@@ -394,16 +394,19 @@ select id, tenant_id
 
 -- name: take_request
 -- Whoever raises look_at looks; a pod that dies meanwhile leaves it to the next.
--- What Xero does not keep apart is looked at once more, at last.
+-- What Xero does not keep apart is looked at once more, at last; also where the answer to its repetition has
+-- told of some of it meanwhile.
 update request
    set look_at = now() + $2::interval,
-       audit_at = case when coalesce(doubt, '') not in ('already_paid', 'contact_archived') and purpose = any($3::text[])
+       audit_at = case when purpose = any($3::text[])
+                        and (audit_at is not null or coalesce(doubt, '') not in ('already_paid', 'contact_archived'))
                        then started_at + $4::interval end
  where id = (select id from request where id = $1 and outcome is null and look_at <= now() for update skip locked)
 returning id;
 
 -- name: take_audit
-update request set audit_at = now() + $1::interval
+-- Whoever cannot look leaves it to the next, each time for half as long again: it is never given up.
+update request set audit_at = now() + greatest($1::interval, (now() - started_at) / 2)
  where id = (select r.id from request r join tenant t on t.id = r.tenant_id
                join authorisation a on a.id = t.authorisation_id and a.parked_at is null
               where r.audit_at <= now() and r.outcome is not null
@@ -464,8 +467,9 @@ update release set page = greatest(1, page / 10) where id = $1;
 delete from release where id = $1;
 
 -- name: prune_bodies
-update request set body = null, audit_at = null
- where id in (select id from request where body is not null and outcome is not null
+-- An audit reads what was sent, however long the tenant cannot be asked.
+update request set body = null
+ where id in (select id from request where body is not null and outcome is not null and audit_at is null
                  and started_at < now() - $1::interval limit 1000);
 
 -- name: lock_tenant_waiting

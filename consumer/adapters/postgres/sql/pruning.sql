@@ -38,7 +38,7 @@ select p.id, not p.old as young,
 with page as materialized (
   select id, tenant_id, started_at, coalesce(answered_at, deadline_at) as ended_at
     from request
-   where look_at is null and (started_at, id) > ($1::timestamptz, $2::uuid) and started_at < now() - $3::interval
+   where look_at is null and audit_at is null and (started_at, id) > ($1::timestamptz, $2::uuid) and started_at < now() - $3::interval
    order by started_at, id limit $4
 ), unknown as materialized (
   select tenant_id, min(started_at) as since from request
