@@ -96,6 +96,8 @@ class Stands:
     """Whether its contact is a person's: linked, or one that ours was merged into."""
     merged: tuple[UUID, ...] = ()
     """The contacts that were merged into it."""
+    by_hand: bool = False
+    """Whether a person's payment in Xero counts as it: there as if it had been sent, and never removed."""
 
     @property
     def draft(self) -> bool:
@@ -158,7 +160,7 @@ def rest(kind: str, now: Stands, planned: Planned | None = None) -> Rest:
     wanted = now.wanted if planned is None else planned.wanted
     hold = now.cause if planned is None else planned.hold
     if wanted is None:
-        posted = now.xero_id is not None and now.synced is not None
+        posted = (now.xero_id is not None or now.by_hand) and now.synced is not None
         # A wait that has ended as a failure is over once there is nothing to wait for any more.
         stuck = posted and not causes.awaits_news(now.cause)
         as_before = now.wanted is None and (stuck or hold == now.cause)
@@ -170,6 +172,8 @@ def rest(kind: str, now: Stands, planned: Planned | None = None) -> Rest:
             return Rest("waiting" if waits else "skipped", hold, until)
         stays = hold if planned is None else planned.stays
         gone = stays is None or stays in causes.REMOVED
+        if gone and now.by_hand:
+            return Rest("skipped", hold)
         if gone or (now.draft and causes.ends_draft(stays)):
             return Rest("ready", hold)
         return Rest("synced", stays)
@@ -179,7 +183,10 @@ def rest(kind: str, now: Stands, planned: Planned | None = None) -> Rest:
         return Rest("failed", now.cause)
     # What is final in Lago and a draft in Xero is still to be approved.
     if wanted == now.synced and not (now.draft and not is_drafted(wanted)):
-        return Rest("synced", now.cause if now.cause in causes.NOTHING_SENT else None)
+        by_hand = causes.PAID_BY_HAND if now.by_hand else None
+        return Rest("synced", now.cause if now.cause in causes.NOTHING_SENT else by_hand)
+    if now.by_hand:
+        return Rest("synced", causes.PAID_BY_HAND, drift=True)
     if now.xero_id is not None and kind in IMMUTABLE and not now.open:
         return Rest("synced", drift=True)
     if now.state == "failed" and planned is not None and wanted == now.wanted:

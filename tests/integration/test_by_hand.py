@@ -14,11 +14,11 @@ import pytest
 
 from consumer.domain.operations import Method
 from consumer.ports import Call
-from consumer.sandbox.lago import RandomChoices
+from consumer.sandbox.lago import RandomChoices, payment, payment_event
 from consumer.sandbox.services import PostgresService
 from consumer.sandbox.xero.books import Invoice, Payment
 from tests.lives.delivery import Batch, Delivery, as_record
-from tests.lives.lago import REGIMES, Bill, Life, Message, Wires
+from tests.lives.lago import ORGANIZATION, REGIMES, Bill, Life, Message, Wires
 from tests.lives.stage import Stage, stage
 
 Row = dict[str, Any]
@@ -210,6 +210,52 @@ async def test_a_persons_payment_stays_when_lago_takes_its_own_back(
     assert (document["state"], document["by_hand"]) == ("skipped", None)
     assert theatre.xero.payments[theirs.payment_id].status == "AUTHORISED"
     assert await announced(theatre) == ["paid_by_hand"]
+
+
+@pytest.mark.parametrize("news", [{"reference": "slip 7"}, {"created_at": "2026-05-20T08:00:00Z"}])
+async def test_what_counts_as_posted_is_not_posted_after_all(
+    theatre: Stage, posted: tuple[Life, Bill], news: Row
+) -> None:
+    """Half is Lago's and half a person's; the invoice has room again once Lago's goes back, and then a
+    message tells more of the payment that the person's counts as."""
+    life, bill = posted
+    half = bill.open // 2
+    first, second = (
+        payment(life.choices, [bill.said], amount_cents=cents, at=life.stamp)
+        for cents in (bill.open - half, half)
+    )
+    theirs = await entered(theatre, Decimal(half) / 100)
+    for said in (first, second, {**first, "payment_status": "refunded"}, {**second, **news}):
+        await theatre.books.told(payment_event(said, ORGANIZATION))
+        await theatre.rest(5_000.0)
+    standing = [one for one in theatre.xero.payments.values() if one.status == "AUTHORISED"]
+    assert standing == [theirs]
+    [document] = [one for one in await payments(theatre) if one["by_hand"]]
+    assert (document["state"], document["cause"]) == ("synced", "paid_by_hand")
+    assert [name for name, _ in await findings(theatre)] == ["paid_by_hand", "drift"]
+
+
+async def test_a_switch_turned_off_and_on_does_not_post_it_either(
+    theatre: Stage, posted: tuple[Life, Bill]
+) -> None:
+    life, bill = posted
+    half = bill.open // 2
+    first, second = (
+        payment(life.choices, [bill.said], amount_cents=cents, at=life.stamp)
+        for cents in (bill.open - half, half)
+    )
+    theirs = await entered(theatre, Decimal(half) / 100)
+    for said in (first, second, {**first, "payment_status": "refunded"}):
+        await theatre.books.told(payment_event(said, ORGANIZATION))
+        await theatre.rest(5_000.0)
+    for on in (False, True):
+        await theatre.books.settings(sync_payments=on)
+        await theatre.books.told(payment_event({**second, "updated_at": f"{on}"}, ORGANIZATION))
+        await theatre.rest(5_000.0)
+    standing = [one for one in theatre.xero.payments.values() if one.status == "AUTHORISED"]
+    assert standing == [theirs]
+    [document] = [one for one in await payments(theatre) if one["by_hand"]]
+    assert (document["state"], document["cause"]) == ("synced", "paid_by_hand")
 
 
 async def test_our_own_payment_is_adopted_by_its_marker(

@@ -316,7 +316,8 @@ def _stands(row: asyncpg.Record | None) -> Stands:
 def stands_of(row: asyncpg.Record) -> Stands:
     """Where the document of a row stands."""
     at = row["state"], row["cause"], row["wanted"], row["synced"], row["xero_id"]
-    return Stands(*at, row["xero_status"], row["code"], row["linked"], tuple(row["merged"]))
+    merged, by_hand = tuple(row["merged"]), row["by_hand"] is not None
+    return Stands(*at, row["xero_status"], row["code"], row["linked"], merged, by_hand)
 
 
 def _goes_on_waiting(stands: Stands, planned: Planned) -> bool:
@@ -330,7 +331,7 @@ def _same(
     """Whether the row says so already; what is ready is not made ready again, or it would lose its
     turn."""
     # What Xero was asked for keeps its amount; once it is known not to be there, Lago's counts.
-    asked_for = stands.state == "sending" or stands.xero_id is not None
+    asked_for = stands.state == "sending" or stands.xero_id is not None or stands.by_hand
     if not asked_for and row["amount_cents"] != planned.amount_cents:
         return False
     if stands.state == "ready" == target.state and planned.wanted == stands.wanted:

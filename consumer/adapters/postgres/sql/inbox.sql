@@ -111,7 +111,8 @@ update document d
        currency = case when d.xero_id is not null then d.currency else u.currency end,
        number = case when d.state = 'sending' or d.xero_id is not null then d.number else u.number end,
        dated = case when d.state = 'sending' or d.xero_id is not null then d.dated else u.dated end, source = u.source,
-       amount_cents = case when d.state = 'sending' or d.xero_id is not null then d.amount_cents else u.amount_cents end,
+       amount_cents = case when d.state = 'sending' or d.xero_id is not null or d.by_hand is not null and u.state = 'synced'
+                           then d.amount_cents else u.amount_cents end,
        state = u.state, cause = u.cause, wait_until = u.wait_until, drift = u.drift,
        by_hand = case when u.state = 'synced' then d.by_hand end,
        linked = u.linked, merged = u.merged::uuid[],

@@ -196,7 +196,7 @@ select r.id, r.tenant_id, r.purpose, r.method, r.path, r.body, r.outcome, r.star
 -- Those without an outcome; all of them if $2.
 select m.position, m.document_id, m.sent, m.notes, m.code as refused_code, m.said as refused_said,
        m.hint as refused_hint, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.xero_status, d.code,
-       d.linked, d.merged, d.attempts,
+       d.linked, d.merged, d.by_hand, d.attempts,
        d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id, d.batch_limit, c.code as connection_code,
        c.settings ->> 'linked_contacts' as linked_contacts, x.id as contact,
        case when d.kind <> 'overpayment' then coalesce(d.target, d.source, case when d.kind = 'invoice' then d.lago_id end)
@@ -225,7 +225,7 @@ select d.id from document d
 -- Documents of contacts, which are locked, as members of no request.
 select -1 as position, d.id as document_id, d.wanted as sent, null as notes, null as refused_code, null as refused_said,
        null as refused_hint, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.xero_status, d.code,
-       d.linked, d.merged, d.attempts, d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id, d.batch_limit,
+       d.linked, d.merged, d.by_hand, d.attempts, d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id, d.batch_limit,
        c.code as connection_code, c.settings ->> 'linked_contacts' as linked_contacts, null::bigint as contact,
        null::uuid as room, k.facts::text as customer_facts
   from document d join connection c on c.id = d.connection_id
