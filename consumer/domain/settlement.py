@@ -11,6 +11,7 @@ from uuid import UUID
 from consumer.domain import causes
 from consumer.domain.answers import Refusal, Saved
 from consumer.domain.documents import Rest, Stands, rest
+from consumer.domain.fingerprints import is_drafted
 from consumer.domain.lookup import ALREADY_PAID
 from consumer.domain.merging import Traced
 from consumer.domain.outcomes import (
@@ -23,7 +24,7 @@ from consumer.domain.outcomes import (
     changed_in_xero,
     taken,
 )
-from consumer.domain.refusals import ARCHIVED
+from consumer.domain.refusals import ARCHIVED, hint_of
 from consumer.domain.translate.contact import name_suffix
 
 REMADE = ("payment", "allocation", "refund", "overpayment")
@@ -77,6 +78,10 @@ class Settlement:
             xero_id, synced = member.link, member.stands.wanted  # made in vain: the link counts
         status = answer.status or member.stands.status
         now = replace(member.stands, state="sending", synced=synced, xero_id=xero_id, status=status)
+        if _stays_draft(member, now):
+            said = "Xero leaves the document a draft, though it was told to approve it."
+            self.refuse(member, Refusal("status_invalid", said, hint_of("status_invalid")))
+            return
         target = rest(member.kind, now)
         self._wait_for_content(member, now, target)
         self.kept.append(Kept(member, xero_id, synced, target, answer, linked=linked))
@@ -330,3 +335,10 @@ class Settlement:
             return
         delay = 0.0 if size > 1 else max((self.backoff(m.attempts) for m in absent), default=0.0)
         self.unsend(absent, doubt, delay=delay, batch_limit=max(1, size // 2))
+
+
+def _stays_draft(member: Member, now: Stands) -> bool:
+    """Whether a draft that had nothing to be told but that it is final is one still: to tell it again would
+    go on for ever. (What a lock date keeps a draft is not sent for that.)"""
+    again = member.sent is not None and member.sent == member.stands.synced
+    return again and member.stands.draft and now.draft and not is_drafted(member.sent)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -410,6 +411,23 @@ async def test_a_lock_date_that_moves_while_the_draft_is_sent_is_not_missed(
         kept = (Kept(d.stage.tenant, status="DRAFT"),)
         await d.books.ledger.settle(frozen.request_id, Answered(kept), None)
         assert (await d.books.freeze()).purpose == "invoice_update"
+
+
+async def test_what_xero_leaves_a_draft_is_not_approved_for_ever(database_url: str) -> None:
+    async with desk(database_url) as d:
+        await d.tell(d.books.invoice(d.who))
+        await d.send(await d.books.freeze())  # the contact
+        await d.books.released()
+        asked: list[str] = []
+        draft = Kept(uuid4(), status="DRAFT")
+        while (frozen := (await d.books.ledger.freeze(d.stage.tenant)).frozen) and len(asked) < 9:
+            asked.append(frozen.purpose)
+            await d.books.ledger.settle(frozen.request_id, Answered((draft,)), None)
+        assert asked == ["invoice_create", "invoice_update"]
+        assert ((await d.document())["state"], await d.announced()) == (
+            "failed",
+            ["status_invalid"],
+        )
 
 
 async def test_what_rests_on_a_locked_draft_follows_it(database_url: str) -> None:
