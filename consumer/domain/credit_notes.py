@@ -177,7 +177,9 @@ def _never(
     if corrected is not None and corrected.connection_id not in (None, connection.id):
         return causes.ELSEWHERE
     hold, waits = _why_not(note, credit_note_of(note), corrected, connection)
-    return None if waits else hold
+    # What an invoice consumes was used before Lago voided the rest: it stays allocated if Xero has the note,
+    # and is left out with it if not.
+    return None if waits or hold == causes.CREDIT_VOIDED else hold
 
 
 def _voided(facts: lago.CreditNote | None) -> bool:

@@ -286,6 +286,37 @@ async def test_a_used_note_whose_credit_is_voided_stays_and_is_told(database_url
         assert [row["class"] for row in rows] == ["credit_voided"]
 
 
+async def test_what_was_consumed_stays_allocated_when_the_rest_is_voided(database_url: str) -> None:
+    """Whatever is told of its invoice afterwards."""
+    async with books(database_url) as b:
+        [first] = await b.posted()
+        note = a_note(first, credit=400)
+        later = consuming(b, first, note, 250)
+        await b.told(note_told(b, note), b.said(later))
+        await b.work()
+        await _credit_voided(b, note)
+        await b.told(b.said({**later, "updated_at": LATER}, "invoice.payment_overdue"))
+        assert await b.work() == []
+        [allocation] = await b.documents(kind="allocation")
+        assert (allocation["state"], allocation["cause"]) == ("synced", None)
+
+
+async def test_what_was_consumed_of_a_note_that_is_not_posted_is_a_line(database_url: str) -> None:
+    """Lago had voided the rest of it before we heard of either."""
+    async with books(database_url) as b:
+        [first] = await b.posted()
+        note = a_note(first, credit=400)
+        await _credit_voided(b, note)
+        await b.told(b.said(consuming(b, first, note, 250)))
+        [frozen] = await b.work()
+        amounts = [
+            line["LineAmount"] for line in json.loads(frozen.body)["Invoices"][0]["LineItems"]
+        ]
+        assert amounts == [50, -2.5]
+        [allocation] = await b.documents(kind="allocation")
+        assert allocation["state"] == "skipped"
+
+
 async def test_a_note_with_a_refund_stays_when_its_credit_is_voided(database_url: str) -> None:
     async with books(database_url) as b:
         [first] = await b.posted()
