@@ -97,7 +97,7 @@ class LookUps:
         if operation.kind == "invoice":
             numbers = [m.number for m in doubtful.members if m.number]
             saved = await self._read(doubtful, invoice_lookup_path(numbers))
-            found = {m.position: sight.numbered(m, saved) for m in doubtful.members}
+            found = await self._numbered(doubtful, saved)
             if doubtful.final:
                 return found
             # Finalized, a draft has another number: it must not arrive under this one after that.
@@ -108,7 +108,7 @@ class LookUps:
         if operation.kind == "credit_note":
             paths = [credit_note_path(m.number) for m in doubtful.members if m.number]
             saved = await self._read(doubtful, paths, single=True)
-            return {m.position: sight.numbered(m, saved) for m in doubtful.members}
+            return await self._numbered(doubtful, saved)
         if doubtful.why == ALREADY_PAID:
             return await self._entered(doubtful)
         if operation.kind in ("payment", "refund"):
@@ -135,6 +135,18 @@ class LookUps:
         step = OPERATIONS[doubtful.frozen.purpose].step
         why = DRAFT_REFUSED if step == "update" else "number_taken"
         return {**traced, **await self.sightings(replace(doubtful, why=why, members=others))}
+
+    async def _numbered(self, doubtful: Doubtful, saved: Sequence[Saved]) -> dict[int, Sighting]:
+        """By their numbers; on another contact where theirs was merged into it meanwhile."""
+        found = {m.position: sight.numbered(m, saved) for m in doubtful.members}
+        moved = {
+            m.position: (id, one)
+            for m in doubtful.members
+            if (one := sight.moved(m, saved)) and (id := sight.contact_id(m))
+        }
+        traced = await self._traced(doubtful, {n: id for n, (id, _) in moved.items()}, {})
+        into = {n: one for n, (_, one) in moved.items() if traced[n].active == one.contact_id}
+        return {**found, **into}
 
     async def _contacts(self, doubtful: Doubtful, saved: Sequence[Saved]) -> dict[int, Sighting]:
         """Contacts by their numbers; of those that are archived by now, what became of them."""

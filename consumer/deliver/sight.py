@@ -27,6 +27,14 @@ def numbered(member: Sent, saved: Sequence[Saved]) -> Sighting:
     return Absent() if match is None else match
 
 
+def moved(member: Sent, saved: Sequence[Saved]) -> Saved | None:
+    """The document of the member's number that differs from what was sent by nothing but its contact."""
+    match = match_numbered(member.element, saved)
+    if isinstance(match, Mismatch) and [one.field for one in match.differences] == ["contact"]:
+        return next(one for one in saved if one.xero_id == match.xero_id)
+    return None
+
+
 def entered(member: Sent, saved: Sequence[Saved]) -> Sighting:
     for ours in match_payments(member.element, saved):
         return ours

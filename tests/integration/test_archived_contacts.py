@@ -344,6 +344,29 @@ async def test_an_overpayment_in_doubt_is_found_on_the_contact_that_a_merge_move
     assert (document["state"], str(document["xero_id"])) == ("synced", made.transaction_id)
 
 
+@pytest.mark.parametrize("merged", [True, False])
+async def test_an_invoice_in_doubt_is_found_on_the_contact_that_a_merge_moved_it_to(
+    shop: Shop, merged: bool
+) -> None:
+    """But on a contact that is another for any other reason it is somebody else's."""
+    ours, theirs = (await shop.contact())["xero_id"], shop.opened("Ada Ltd")
+    b, xero = shop.stage.books, shop.stage.xero
+    where = {"method": "PUT", "path_prefix": "/api.xro/2.0/Invoices"}
+    shop.stage.world.faults.order({"kind": "500_after", "match": where})
+    await b.told(b.said(b.invoice(shop.who)))
+    await shop.stage.rest(0.0)
+    [made] = xero.invoices.values()
+    if merged:
+        shop.archive(ours, theirs)
+    else:
+        xero.keep_invoice(replace(made, contact_id=str(theirs)))
+    await shop.stage.rest(5 * REST)
+    [document] = await b.documents(kind="invoice")
+    assert document["xero_id"] == (UUID(made.invoice_id) if merged else None)
+    assert await shop.announced() == ([] if merged else ["number_taken"])
+    assert len(xero.invoices) == 1
+
+
 async def test_two_requests_that_meet_the_same_archived_contact_announce_it_once(
     shop: Shop,
 ) -> None:
