@@ -120,6 +120,8 @@ class Policies(Part):
     voids: Literal["sync", "report"] = "sync"
     excess: Literal["fail", "overpayment"] = "fail"
     linked_contacts: Literal["leave", "update"] = "leave"
+    consumed_credits: Literal["allocate", "negative_line"] = "allocate"
+    refunds: Literal["at_once", "when_succeeded"] = "at_once"
 
 
 class ItemTarget(Part):
@@ -164,13 +166,14 @@ class EntityMappings(Part):
 
 
 class Mappings(EntityMappings):
-    """The connection's mappings; four are mandatory."""
+    """The connection's mappings; four are mandatory, and the clearing account where a policy uses it."""
 
     fallback_item: ItemTarget
     payment_account: Annotated[dict[CurrencyKey, AccountCode], BeforeValidator(_payment_accounts)]
     refund_account: Annotated[
         dict[CurrencyKey, AccountCode], BeforeValidator(_payment_accounts)
     ] = {}
+    clearing_account: AccountCode | None = None
     no_tax: TaxType
     outside_tax: TaxType
     entities: dict[Text, EntityMappings] = {}
@@ -222,8 +225,14 @@ def parse(text: str) -> File:
         for i, connection in enumerate(file.connections)
         if connection.xero.client_secret is None and not connection.xero.consent
     ]
-    if twice or bare:
-        raise Mistakes([*twice, *bare])
+    unclear = [
+        Mistake(f"connections[{i}].mappings.clearing_account", "is missing", _NEEDED["clearing"])
+        for i, connection in enumerate(file.connections)
+        if connection.policies.consumed_credits == "negative_line"
+        and connection.mappings.clearing_account is None
+    ]
+    if twice or bare or unclear:
+        raise Mistakes([*twice, *bare, *unclear])
     return file
 
 
@@ -243,6 +252,7 @@ def parse_mappings(value: Any) -> Mappings:
 
 _NEEDED = {
     "client_secret": "say where it is, {env: NAME}; only with consent: true may it be left out",
+    "clearing": "consumed_credits: negative_line passes credit notes through it: an account code",
     "fallback_item": 'it takes what no other mapping covers: {item: LAGO, account: "200"}',
     "payment_account": 'payments are booked there: "880", or {default: "880", EUR: "881"}',
     "no_tax": "the Xero tax type of fees that Lago does not tax, such as ZERORATED",

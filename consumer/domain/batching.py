@@ -75,7 +75,7 @@ def assemble(
             break
         on = _settles(candidate)
         if on in settled:
-            candidate = replace(candidate, settled=settled[on])
+            candidate = _after(candidate, settled[on])
         try:
             element, noted = element_of(candidate, operation, connections, charts, names)
         except BelowCent:
@@ -144,7 +144,19 @@ def _settles(candidate: Candidate) -> UUID | None:
     return candidate.source_id
 
 
+def _gives_back(candidate: Candidate) -> bool:
+    """Whether it lowers its credit note, and no invoice."""
+    return candidate.payment is None and candidate.allocation is None
+
+
+def _after(candidate: Candidate, posted: Posted) -> Candidate:
+    """With what those before it in the request make of its document."""
+    if _gives_back(candidate):
+        return replace(candidate, taken=posted)
+    return replace(candidate, settled=posted)
+
+
 def _and(candidate: Candidate, amount: Decimal) -> Posted:
-    """What settles the document with this amount too."""
-    before = candidate.settled
+    """What lowers the document with this amount too."""
+    before = candidate.taken if _gives_back(candidate) else candidate.settled
     return Posted(before.subunits + (candidate.amount_cents or 0), before.cents + int(amount * 100))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -26,7 +26,11 @@ from consumer.domain.translate.credit_note import translate_credit_note
 from consumer.domain.translate.invoice import translate_invoice
 from consumer.domain.translate.locks import LOCK, check_removal, unlocked
 from consumer.domain.translate.overpayment import translate_overpayment
-from consumer.domain.translate.payment import translate_payment, translate_refund
+from consumer.domain.translate.payment import (
+    translate_clearing,
+    translate_payment,
+    translate_refund,
+)
 from consumer.domain.translate.portions import NOTHING
 from consumer.domain.translate.types import Note, Posted, Totals
 from schemas import lago, xero
@@ -60,6 +64,16 @@ class AllocationPart:
 
 
 @dataclass(frozen=True, slots=True)
+class ClearingPart:
+    """A line of an invoice on the clearing account: the credit's Lago id and the amount as it was sent."""
+
+    credit_id: UUID
+    line: Decimal | None
+    note_date: date | None
+    invoice_date: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A ready document and the facts it is to be made of."""
 
@@ -70,9 +84,12 @@ class Candidate:
     invoice: lago.Invoice | None = None
     allocated: frozenset[UUID] = frozenset()
     """The credits of the invoice that are allocated to it and need no line."""
+    cleared: frozenset[UUID] = frozenset()
+    """The credits of the invoice that are lines on the clearing account."""
     note: lago.CreditNote | None = None
     payment: PaymentPart | None = None
     allocation: AllocationPart | None = None
+    clearing: ClearingPart | None = None
     amount_cents: int | None = None
     settled: Posted = NOTHING
     """What settles the same invoice already."""
@@ -111,6 +128,8 @@ class Element:
     totals: Totals | None = None
     allocated: frozenset[UUID] | None = frozenset()
     """The credits that an invoice leaves to allocations; None: that is not decided yet."""
+    cleared: Mapping[UUID, Decimal] = field(default_factory=dict)
+    """Those that it has as lines on the clearing account, and the lines' amounts."""
     dated: date | None = None
     """The day on which Xero takes it out."""
 
@@ -210,9 +229,36 @@ def _refund(candidate: Candidate, connection: Connection, chart: Chart) -> Eleme
     note, amount, source_id = candidate.note, candidate.amount_cents, candidate.source_id
     if note is None or amount is None or source_id is None:
         return None
+    if candidate.clearing is not None:
+        return _clearing(candidate, note, amount, source_id, connection, chart)
     made = translate_refund(
         note,
         amount_cents=amount,
+        connection=connection,
+        credit_note_id=source_id,
+        note_total=candidate.source_total,
+        taken=candidate.taken,
+    )
+    return _of_money(candidate, unlocked(made, chart.organisation, connection))
+
+
+def _clearing(
+    candidate: Candidate,
+    note: lago.CreditNote,
+    amount: int,
+    source_id: UUID,
+    connection: Connection,
+    chart: Chart,
+) -> Element | None:
+    part = candidate.clearing
+    if part is None or part.line is None or part.note_date is None or part.invoice_date is None:
+        return None
+    made = translate_clearing(
+        note,
+        credit_id=part.credit_id,
+        amount_cents=amount,
+        line=part.line,
+        day=max(part.note_date, part.invoice_date),
         connection=connection,
         credit_note_id=source_id,
         note_total=candidate.source_total,
@@ -320,13 +366,18 @@ def _invoice(
     if invoice is None or contact_id is None or fingerprint(invoice) != candidate.wanted:
         return None, ()
     entity = candidate.customer.billing_entity_code if candidate.customer else None
-    left = _left_to_allocations(invoice, candidate) if connection.sync_credit_notes else frozenset()
+    on = connection.sync_credit_notes
+    left = _left_to_allocations(invoice, candidate) if on else frozenset()
+    cleared = candidate.cleared if on and not is_drafted(candidate.wanted) else frozenset()
+    if not is_drafted(candidate.wanted) and (left if connection.clears else cleared):
+        return None, ()  # the policy has changed since it was planned
     made = translate_invoice(
         _without(invoice, left),
         entity=entity or "",
         connection=connection,
         chart=chart,
         contact_id=contact_id,
+        cleared=cleared,
     )
     payload = unlocked(made.payload, chart.organisation, connection)
     payload = payload.model_copy(update={"invoice_id": candidate.xero_id})
@@ -334,7 +385,15 @@ def _invoice(
     number, wanted = payload.invoice_number, candidate.wanted
     decided = None if is_drafted(wanted) else left
     element = Element(
-        candidate.id, wanted, payload.body(), "", number, made.totals, decided, payload.date
+        candidate.id,
+        wanted,
+        payload.body(),
+        "",
+        number,
+        made.totals,
+        decided,
+        made.cleared,
+        payload.date,
     )
     return element, made.notes
 

@@ -4,7 +4,8 @@ answer ends.
 A cause is ``kind``, ``kind:name`` or ``kind:name@connection``; whoever removes one releases what it holds
 by exactly this string, so none is spelt anywhere else but by the SQL that writes or reads causes of rows:
 ``doc:<document>`` and ``contact|invoice|credit_note:<lago_id>@<connection>`` (waits for another),
-``plan:<document>``, ``plan:due:<document>``, ``unplaced:<credit note>``, ``deducted`` and ``below_cent``.
+``plan:<document>``, ``plan:due:<document>``, ``unplaced|uncleared:<credit note>``, ``allocated``,
+``deducted`` and ``below_cent``.
 Errors bring theirs along (``tax:…``, ``lock:…``), as ``ConsumerError.cause``.
 """
 
@@ -32,6 +33,8 @@ ELSEWHERE = "elsewhere"
 """The credit note is in another tenant."""
 DEDUCTED = "deducted"
 """The invoice has the credit as a line."""
+ALLOCATED = "allocated"
+"""The credit is allocated to its invoice."""
 VOID_WITH_MONEY = "void_with_money"
 VOID_REFUSED = "void_refused"
 """Xero keeps the invoice that Lago voided."""
@@ -134,8 +137,8 @@ def before_start(connection: str) -> str:
 
 
 def policy(name: str, connection: str) -> str:
-    """A policy of the connection's says so: ``zero``, ``zero_draft``, ``drafts``, ``voids`` or
-    ``residual``."""
+    """A policy of the connection's says so: ``zero``, ``zero_draft``, ``drafts``, ``voids``, ``residual``,
+    ``consumed_credits`` or ``refunds``."""
     return of_connection(f"policy:{name}", connection)
 
 
@@ -191,7 +194,7 @@ def not_asked_for() -> Inconsistent:
 def unanswered(cause: str) -> Inconsistent:
     """What a document fails with whose wait for ``cause`` has ended without an answer.
 
-    ``payment_split_unknown``, ``credit_unplaced`` or ``missing_dependency``.
+    ``payment_split_unknown``, ``credit_unplaced``, ``credit_uncleared`` or ``missing_dependency``.
     """
     kind, _, name = cause.partition("@")[0].partition(":")
     if kind == "split":
@@ -206,6 +209,13 @@ def unanswered(cause: str) -> Inconsistent:
             f"The invoice was posted without this credit as a line, for credit note {name} was to "
             "be allocated to it; that note will not be in this Xero organisation.",
             "Credit the invoice in Xero by hand.",
+        )
+    if kind == "uncleared":
+        return Inconsistent(
+            "credit_uncleared",
+            "The invoice was posted with this credit as a line on the clearing account, for credit note "
+            f"{name} was to be refunded from there; that note will not be in this Xero organisation.",
+            "Clear the account in Xero by hand.",
         )
     thing = {"lago_invoice": "invoice", "content": "message with the content of"}.get(kind, kind)
     return Inconsistent(

@@ -7,11 +7,11 @@ stays until later invoices consume it, *refund* is paid back.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from consumer.domain import causes
-from consumer.domain.documents import OFFSET, Planned, before_start
+from consumer.domain.documents import CLEARING, OFFSET, Planned, before_start
 from consumer.domain.fingerprints import digest, fingerprint
 from consumer.domain.mapping import Connection
 from consumer.domain.objects import Object, credit_note_of
@@ -52,10 +52,12 @@ def plan_credit_note(
     )
     if facts is None:
         return [document]
-    return [document, *_parts(document, facts)]
+    return [document, *_parts(document, facts, connection)]
 
 
-def _parts(document: Planned, facts: lago.CreditNote) -> Iterator[Planned]:
+def _parts(
+    document: Planned, facts: lago.CreditNote, connection: Connection | None
+) -> Iterator[Planned]:
     """Offset and refund; what a note does not have is no document."""
     if facts.offset_amount_cents and facts.lago_invoice_id is not None:
         yield part_of(
@@ -69,7 +71,10 @@ def _parts(document: Planned, facts: lago.CreditNote) -> Iterator[Planned]:
         )
     if facts.refund_amount_cents:
         failed = causes.REFUND_FAILED if facts.refund_status == "failed" else None
-        pending = None if facts.refund_status else causes.REFUND_NOT_BEGUN
+        pending, waits = (None if facts.refund_status else causes.REFUND_NOT_BEGUN), False
+        unsure = facts.refund_status == "pending"
+        if unsure and connection is not None and connection.refunds == "when_succeeded":
+            pending, waits = causes.policy("refunds", connection.code), True
         yield part_of(
             document,
             kind="refund",
@@ -77,6 +82,7 @@ def _parts(document: Planned, facts: lago.CreditNote) -> Iterator[Planned]:
             source=document.lago_id,
             amount_cents=facts.refund_amount_cents,
             hold=failed or pending,
+            waits=waits,
             stays=pending,
         )
 
@@ -91,12 +97,14 @@ def part_of(
     source: UUID | None = None,
     target: UUID | None = None,
     hold: str | None = None,
+    waits: bool = False,
     stays: str | None = None,
     findings: tuple[str, ...] = (),
+    optional: bool = False,
 ) -> Planned:
     """A document that rests on another: wanted only while that one is."""
     if document.wanted is None:
-        hold, stays = document.hold, document.stays
+        hold, waits, stays = document.hold, document.waits, document.stays
     facts = [kind, part, str(source), str(target), amount_cents, document.currency]
     return Planned(
         kind=kind,
@@ -110,12 +118,22 @@ def part_of(
         tenant_id=document.tenant_id,
         wanted=digest(facts) if hold is None else None,
         hold=hold,
-        waits=document.wanted is None and document.waits,
+        waits=waits,
         stays=stays,
         currency=document.currency,
         dated=document.dated,
         findings=findings,
+        optional=optional,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """How an invoice, as Xero was asked for it, has the credits that it consumes: left to allocations, as
+    lines on the clearing account, or (all others) as plain lines. It stays so."""
+
+    allocated: frozenset[UUID] = frozenset()
+    cleared: frozenset[UUID] = frozenset()
 
 
 def consumed(invoice: Object) -> dict[UUID, lago.Credit]:
@@ -136,11 +154,16 @@ def plan_allocations(
     notes: Mapping[UUID, Object],
     invoices: Mapping[UUID, Object],
     connection: Connection | None,
+    placed: Placed | None = None,
 ) -> list[Planned]:
     """What the invoice consumes of notes: wanted where Xero has the note or will have it.
 
-    The rest are negative lines of an invoice that is still to be sent. ``document`` is the
-    invoice's own.
+    Each credit has an allocation or, by policy, a refund that clears its line. The rest are negative
+    lines of an invoice that is still to be sent.
+
+    Args:
+        document: the invoice's own.
+        placed: as Xero was asked for the invoice; None while it was not.
     """
     if connection is None or invoice.value("status") == "draft":
         return []
@@ -149,19 +172,34 @@ def plan_allocations(
     plans = []
     for note_id, credit in consumed(invoice).items():
         hold = _never(notes.get(note_id), invoices, connection)
-        plans.append(
-            part_of(
-                document,
-                kind="allocation",
-                lago_id=credit.lago_id,
-                source=note_id,
-                target=invoice.key.lago_id,
-                amount_cents=credit.amount_cents,
-                hold=hold,
-                stays=hold,
-                findings=("inter_entity",) if hold == causes.ELSEWHERE else (),
-            )
+        id = credit.lago_id
+        if placed is None:
+            otherwise = causes.policy("consumed_credits", connection.code)
+            allocation, clearing = not connection.clears, connection.clears
+        else:
+            allocation, clearing = id in placed.allocated, id in placed.cleared
+            otherwise = causes.ALLOCATED if allocation else causes.DEDUCTED
+        ways: tuple[tuple[DocumentKind, UUID, str, bool], ...] = (
+            ("allocation", id, "", allocation),
+            ("refund", note_id, f"{CLEARING}{id}", clearing),
         )
+        for kind, lago_id, part, chosen in ways:
+            why = hold if chosen else otherwise
+            plans.append(
+                part_of(
+                    document,
+                    kind=kind,
+                    lago_id=lago_id,
+                    part=part,
+                    source=note_id,
+                    target=invoice.key.lago_id,
+                    amount_cents=credit.amount_cents,
+                    hold=why,
+                    stays=why,
+                    findings=("inter_entity",) if why == causes.ELSEWHERE else (),
+                    optional=not chosen,
+                )
+            )
     return plans
 
 

@@ -26,6 +26,9 @@ DRAFTS = ("DRAFT", "SUBMITTED")
 
 OFFSET = "offset"
 """The part of a document that allocates a credit note to the invoice it corrects."""
+CLEARING = "clearing:"
+"""Begins the parts of refunds that an invoice's consumed credit passes through the clearing account with;
+the rest of the part is the credit's Lago id."""
 SURPLUS_PART = "surplus:"
 """Begins the parts of documents that nothing of Lago's asks for: what Xero has of another one once too
 often, to be removed there; the rest of the part is its id in Xero."""
@@ -56,7 +59,7 @@ class Planned:
     lago_id: UUID
     part: str = field(default="", kw_only=True)
     target: UUID | None = field(default=None, kw_only=True)
-    """The invoice that a payment, its excess or an allocation is for."""
+    """The invoice that a payment, its excess or an allocation is for, or whose credit a refund clears."""
     source: UUID | None = field(default=None, kw_only=True)
     """The credit note that an allocation or a refund takes from."""
     amount_cents: int | None = field(default=None, kw_only=True)
@@ -78,6 +81,8 @@ class Planned:
     dated: date | None = None
     findings: tuple[str, ...] = field(default=(), kw_only=True)
     """What people are to see of it, once each."""
+    optional: bool = field(default=False, kw_only=True)
+    """It only turns off what there may be: no row is made for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +125,16 @@ class Rest:
     drift: bool = False
 
 
+def consumes(kind: str, part: str) -> bool:
+    """Whether a document is how an invoice has a credit that it consumes: an allocation or what clears
+    its line."""
+    return (kind, part) == ("allocation", "") or part.startswith(CLEARING)
+
+
 def object_of(kind: DocumentKind, part: str, lago_id: UUID, target: UUID | None) -> ObjectKey:
     """The object that a document is made of: its news plan the document again."""
-    if (kind, part) in _MADE_OF_INVOICES and target is not None:
+    of_invoice = (kind, part) in _MADE_OF_INVOICES or part.startswith(CLEARING)
+    if of_invoice and target is not None:
         return ObjectKey("invoice", target)
     return ObjectKey(_OBJECT[kind], lago_id)
 

@@ -25,6 +25,7 @@ _HELD = {
     causes.REFUND_NOT_BEGUN: "Lago has not begun the refund",
     causes.ELSEWHERE: "the credit note is in another Xero organisation",
     causes.DEDUCTED: "its invoice has the credit as a negative line",
+    causes.ALLOCATED: "its credit is allocated to the invoice",
     causes.SURPLUS: "Xero had it once too often; that one has been removed",
     causes.NOTHING_CHARGED: "Lago voided it; nothing was due on it, and Xero voids no paid invoice",
     causes.VOID_REFUSED: "Lago voided it, but Xero keeps it; a person must decide",
@@ -147,6 +148,10 @@ def _cause(cause: str | None) -> str:
             return f"Xero has not let our client do that{where}"
         case "unplaced":
             return f"its invoice leaves it to credit note {key}, which is not posted"
+        case "uncleared":
+            return (
+                f"its invoice has it on the clearing account, but credit note {key} is not posted"
+            )
         case "contact":
             return f"the contact of customer {key} is not known{where}"
         case "invoice" | "credit_note":
@@ -171,6 +176,12 @@ def _cause(cause: str | None) -> str:
             return f"no message tells of its payment, and residual_payments says ignore{where}"
         case "policy" if key == "drafts":
             return f"it is a draft in Lago, and the policy for drafts says skip{where}"
+        case "policy" if key == "consumed_credits":
+            return f"consumed_credits has the invoice take its credit in another way{where}"
+        case "policy" if key == "refunds":
+            return (
+                f"the refund has not succeeded in Lago yet, and refunds says when_succeeded{where}"
+            )
         case "policy" if key == "voids":
             return f"Lago voided it, and the policy for voids says report{where}"
         case "policy":

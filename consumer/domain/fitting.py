@@ -9,7 +9,7 @@ from typing import Literal
 
 from consumer.domain.chart import CLASSES, Chart, TaxRate
 from consumer.domain.mapping import (
-    ACCOUNT_KINDS,
+    BY_CURRENCY,
     TAX_KINDS,
     Connection,
     MappingKey,
@@ -23,6 +23,7 @@ _BALANCE_SHEET: tuple[MappingKind, ...] = (
     "prepaid_credit",
     "prepaid_granted_credit",
     "credit_note",
+    "clearing_account",
 )
 """Kinds whose lines always bear ``outside_tax`` (ACCOUNTING.md 3)."""
 
@@ -99,8 +100,11 @@ _HERE = "codes are those of this Xero organisation: add it there, or use another
 
 
 def _wrong(connection: Connection, key: MappingKey, target: Target, chart: Chart) -> _Wrong:
-    if key.kind in ACCOUNT_KINDS:
+    if key.kind in BY_CURRENCY:
         yield from _wrong_payment_account(connection, key, target.account or "", chart)
+        return
+    if key.kind == "clearing_account":
+        yield from _wrong_clearing_account(target.account or "", chart)
         return
     if target.item is not None:
         yield from _wrong_item(target.item, target.account, chart)
@@ -232,4 +236,27 @@ def _wrong_payment_account(
             f"account {code!r} is in {account.currency}",
             f"payments in {key.key or 'other currencies'} need one in {key.key or base}"
             + (f" or {base}" if key.key else f"; name this one under {account.currency}"),
+        )
+
+
+def _wrong_clearing_account(code: str, chart: Chart) -> _Wrong:
+    """It stands on invoice lines, and credit notes are refunded from it."""
+    account = chart.accounts.get(code)
+    if account is None:
+        yield "", f"Xero has no account {code!r}", _HERE
+    elif not account.active:
+        yield "", f"account {code!r} is archived", "restore it in Xero or use another"
+    elif account.type == "BANK":
+        yield "", f"account {code!r} is a bank account", "Xero takes none on an invoice line"
+    elif not account.takes_payments:
+        yield (
+            "",
+            f"account {code!r} takes no payments",
+            "enable payments to this account in Xero: credit notes are refunded from it",
+        )
+    elif account.account_class not in ("ASSET", "LIABILITY"):
+        yield (
+            "",
+            f"account {code!r} is of class {account.account_class or 'unknown'}",
+            "what passes through it is neither revenue nor cost: use an asset or a liability account",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from consumer.domain import causes
+from consumer.domain.credit_notes import Placed, consumed
 from consumer.domain.documents import Planned, before_start
 from consumer.domain.errors import Inconsistent
 from consumer.domain.fingerprints import fingerprint
@@ -24,12 +25,14 @@ def plan_invoice(
     *,
     partners: bool = False,
     unvoided: bool = False,
+    placed: Placed | None = None,
 ) -> Planned:
     """The invoice in the connection it belongs to.
 
     Args:
         partners: its customer is a partner.
         unvoided: voiding it was refused.
+        placed: how it has its credits in Xero; None while it was not sent.
     """
     facts = invoice_of(invoice)
     hold, waits = _why_not(invoice, facts, connection, partners=partners)
@@ -43,7 +46,7 @@ def plan_invoice(
         wanted=fingerprint(facts) if facts is not None and hold is None else None,
         hold=hold,
         waits=waits,
-        stays=causes.VOID_REFUSED if unvoided else _why_left(invoice, hold, connection),
+        stays=causes.VOID_REFUSED if unvoided else _why_left(invoice, hold, connection, placed),
         until=home.until if connection is None and home is not None else None,
         number=f"{connection.number_prefix if connection else ''}{number}" if number else None,
         currency=facts.currency if facts else None,
@@ -52,13 +55,15 @@ def plan_invoice(
     )
 
 
-def _why_left(invoice: Object, hold: str | None, connection: Connection | None) -> str | None:
+def _why_left(
+    invoice: Object, hold: str | None, connection: Connection | None, placed: Placed | None
+) -> str | None:
     """Why a posted invoice that must be absent stays (ACCOUNTING.md 4); None: it is voided."""
     if hold not in causes.TAKEN_BACK:
         return hold  # a switch or a date concerns what is not posted yet
     if invoice.value("paid") or invoice.value("offset"):
         return causes.VOID_WITH_MONEY
-    if not _charges(invoice):
+    if not _charges(invoice, placed):
         return causes.NOTHING_CHARGED
     if connection is not None and connection.voids == "report":
         return causes.policy("voids", connection.code)
@@ -80,14 +85,18 @@ def left_open(invoice: Object) -> Inconsistent | None:
     )
 
 
-def _charges(invoice: Object) -> bool:
+def _charges(invoice: Object, placed: Placed | None) -> bool:
     """Whether the invoice has a total in Xero, in its cents. One without is paid there, and stays as it
-    is: what is paid cannot be voided (xero.md 5). Consumed credit notes lower what is due, not the
+    is: what is paid cannot be voided (xero.md 5). Credits that are allocated lower what is due, not the
     total."""
     facts = invoice_of(invoice)
     if facts is None or facts.total_amount_cents is None:
         return True
-    total = facts.total_amount_cents + facts.credit_notes_amount_cents
+    allocated = facts.credit_notes_amount_cents
+    if placed is not None:
+        credits = consumed(invoice).values()
+        allocated = sum(one.amount_cents for one in credits if one.lago_id in placed.allocated)
+    total = facts.total_amount_cents + allocated
     currency = facts.currency or ""
     return (in_cents(total, currency) if currency in SUBUNITS else total) != 0
 

@@ -26,11 +26,14 @@ MappingKind = Literal[
     "outside_tax",
     "payment_account",
     "refund_account",
+    "clearing_account",
 ]
 TAX_KINDS: frozenset[MappingKind] = frozenset({"tax", "provider_tax", "no_tax", "outside_tax"})
 """Kinds that are nothing but a tax type."""
-ACCOUNT_KINDS: tuple[MappingKind, ...] = ("payment_account", "refund_account")
+BY_CURRENCY: tuple[MappingKind, ...] = ("payment_account", "refund_account")
 """Kinds that are nothing but an account, for each currency."""
+ACCOUNT_KINDS: tuple[MappingKind, ...] = (*BY_CURRENCY, "clearing_account")
+"""Kinds that are nothing but an account."""
 LINE_KINDS: frozenset[MappingKind] = frozenset(get_args(MappingKind)) - {*TAX_KINDS, *ACCOUNT_KINDS}
 """Kinds of what stands on a line: item, account and tax type."""
 SECTIONS = {"tax": "taxes", "billable_metric": "billable_metrics", "add_on": "add_ons"}
@@ -101,6 +104,8 @@ class Connection:
     excess: Literal["fail", "overpayment"] = "fail"
     lookup: Literal["specific", "lago"] = "specific"
     linked_contacts: Literal["leave", "update"] = "leave"
+    consumed_credits: Literal["allocate", "negative_line"] = "allocate"
+    refunds: Literal["at_once", "when_succeeded"] = "at_once"
     mappings: Mapping[MappingKey, Target] = field(default_factory=dict)
 
     @property
@@ -112,6 +117,11 @@ class Connection:
     def overpays(self) -> bool:
         """Whether what a payment has beyond its invoice is posted beside it."""
         return self.excess == "overpayment"
+
+    @property
+    def clears(self) -> bool:
+        """Whether consumed credits pass through the clearing account instead of being allocated."""
+        return self.consumed_credits == "negative_line"
 
     def find(self, kind: MappingKind, keys: tuple[str, ...] = ("",), *, entity: str = "") -> Found:
         """The mapping of the first of ``keys`` (a Lago code, a Lago id) that has one.

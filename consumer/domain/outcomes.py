@@ -40,6 +40,8 @@ class Member:
     connection_code: str = ""
     room: UUID | None = None
     """The Lago id of the invoice or the credit note that it takes from; an invoice's own."""
+    clears: bool = False
+    """Whether it is a refund that clears a line of an invoice."""
     notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What translation noticed, by class of finding."""
     refused: Refusal | None = None

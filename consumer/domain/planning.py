@@ -10,7 +10,7 @@ from uuid import UUID
 
 from consumer.domain import causes
 from consumer.domain.contacts import is_partner, plan_contact
-from consumer.domain.credit_notes import consumed, plan_allocations, plan_credit_note
+from consumer.domain.credit_notes import Placed, consumed, plan_allocations, plan_credit_note
 from consumer.domain.documents import Planned
 from consumer.domain.homes import Home, choose_home, settled
 from consumer.domain.invoices import plan_invoice
@@ -53,6 +53,7 @@ def plan_family(
     due: Collection[UUID] = (),
     unvoided: Collection[UUID] = (),
     in_xero: Mapping[UUID, Mapping[UUID, InXero]] = MappingProxyType({}),
+    placed: Mapping[UUID, Placed] = MappingProxyType({}),
 ) -> Plan:
     """Plan ``changed`` and what depends on them.
 
@@ -64,6 +65,7 @@ def plan_family(
         due: the invoices whose pending residuals have waited long enough.
         unvoided: the invoices that voiding was refused for.
         in_xero: what Xero has of the money on those ``beyond`` named, by invoice, then by payment.
+        placed: how the invoices that Xero was asked for have their credits.
     """
     stored = known.keys()
     known = _told(known)
@@ -94,11 +96,17 @@ def plan_family(
                 objects[key] = thing = replace(thing, connection_id=home.connection_id)
             place = _get(connections, thing.connection_id)
             partners = _is_a_partners(thing, customers)
-            left = key.lago_id in unvoided
-            document = plan_invoice(thing, place, home, partners=partners, unvoided=left)
+            document = plan_invoice(
+                thing,
+                place,
+                home,
+                partners=partners,
+                unvoided=key.lago_id in unvoided,
+                placed=placed.get(key.lago_id),
+            )
             documents.append(document)
     family = {**known, **objects}
-    documents += _plan_notes(family, objects, documents, connections)
+    documents += _plan_notes(family, objects, documents, connections, placed)
     documents += _plan_payments(family, objects, connections, due, in_xero)
     return Plan(tuple(documents), objects, tuple(released))
 
@@ -276,6 +284,7 @@ def _plan_notes(
     planning: Mapping[ObjectKey, Object],
     planned: Sequence[Planned],
     connections: Mapping[int, Connection],
+    placed: Mapping[UUID, Placed],
 ) -> list[Planned]:
     """Notes that changed or whose invoice did, and what the planned invoices consume."""
     invoices = {key.lago_id: o for key, o in known.items() if key.kind == "invoice"}
@@ -292,7 +301,8 @@ def _plan_notes(
         if document.kind == "invoice":
             invoice = invoices[document.lago_id]
             connection = _get(connections, document.connection_id)
-            plans += plan_allocations(document, invoice, notes, invoices, connection)
+            as_sent = placed.get(document.lago_id)
+            plans += plan_allocations(document, invoice, notes, invoices, connection, as_sent)
     return plans
 
 

@@ -12,6 +12,7 @@ from consumer.domain.chart import Chart
 from consumer.domain.fitting import misfits
 from consumer.domain.mapping import (
     ACCOUNT_KINDS,
+    BY_CURRENCY,
     SECTIONS,
     TAX_KINDS,
     Connection,
@@ -27,7 +28,7 @@ _KINDS: Mapping[str, MappingKind] = {
     SECTIONS.get(kind, kind): kind for kind in get_args(MappingKind)
 }
 """Kinds by their keys in the file."""
-_KEYED = frozenset({*SECTIONS, *ACCOUNT_KINDS})
+_KEYED = frozenset({*SECTIONS, *BY_CURRENCY})
 _PARTS = ("item", "account", "tax_type")
 _OF_ENTITY = re.compile(rf"entities\.(.+?)\.((?:{'|'.join(_KINDS)})(?:\..+)?)")
 
@@ -51,7 +52,7 @@ def parse_path(path: str) -> MappingKey:
         raise Mistakes([Mistake(path, "names no code", f"write {section}.CODE with Lago's code")])
     if kind not in _KEYED and key:
         raise Mistakes([Mistake(path, "is no mapping", f"{section} has no parts")])
-    return MappingKey(entity, kind, "" if kind in ACCOUNT_KINDS and key == "default" else key)
+    return MappingKey(entity, kind, "" if kind in BY_CURRENCY and key == "default" else key)
 
 
 def parse_words(key: MappingKey, words: Sequence[str]) -> Target:
@@ -86,6 +87,9 @@ def remapped(
         Mistakes: the file could not say it, or Xero would refuse it.
     """
     mappings = dict(connection.mappings)
+    if target is None and key.kind == "clearing_account" and connection.clears:
+        hint = "set the policy consumed_credits: allocate first, or map another account"
+        raise Mistakes([Mistake(key.path, "is what consumed credits pass through", hint)])
     if target is None:
         del mappings[key]
     else:
@@ -111,13 +115,13 @@ def exported(connection: Connection) -> dict[str, Any]:
         if key.entity:
             scope = made.setdefault("entities", {}).setdefault(key.entity, {})
         section = SECTIONS.get(key.kind, key.kind)
-        if key.kind in ACCOUNT_KINDS:
+        if key.kind in BY_CURRENCY:
             scope.setdefault(section, {})[key.key or "default"] = target.account
         elif key.kind in SECTIONS:
             scope.setdefault(section, {})[key.key] = _value(key, target)
         else:
             scope[section] = _value(key, target)
-    for section in ACCOUNT_KINDS:
+    for section in BY_CURRENCY:
         accounts = made.get(section, {})
         if list(accounts) == ["default"]:
             made[section] = accounts["default"]
@@ -128,5 +132,7 @@ def exported(connection: Connection) -> dict[str, Any]:
 def _value(key: MappingKey, target: Target) -> Any:
     if key.kind in TAX_KINDS:
         return target.tax_type
+    if key.kind in ACCOUNT_KINDS:
+        return target.account
     parts = {name: getattr(target, name) for name in _PARTS}
     return {name: code for name, code in parts.items() if code is not None}

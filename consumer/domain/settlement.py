@@ -93,7 +93,9 @@ class Settlement:
             # Of a draft it is told once it is approved: until then it may be sent any number of times.
             for finding, facts in () if now.draft else member.notes.items():
                 self._notice(member, answer, finding, facts)
-        elif member.kind == "allocation" and member.stands.cause == causes.in_lago("voided"):
+        elif (
+            member.kind == "allocation" or member.clears
+        ) and member.stands.cause == causes.in_lago("voided"):
             amount = {"amount": str(member.expected.get("total"))}
             self._notice(member, answer, "credit_freed_by_void", amount)
 

@@ -48,6 +48,8 @@ def connection_of(asked: file.Connection, tenant_id: UUID, id: int = 0) -> Conne
         excess=asked.policies.excess,
         lookup=asked.policies.lookup,
         linked_contacts=asked.policies.linked_contacts,
+        consumed_credits=asked.policies.consumed_credits,
+        refunds=asked.policies.refunds,
         mappings=dict(mappings_of(asked.mappings)),
     )
 
@@ -62,6 +64,8 @@ def mappings_of(asked: file.Mappings) -> Iterator[tuple[MappingKey, Target]]:
         for currency, account in by_currency.items():
             key = MappingKey("", kind, "" if currency == "default" else currency)
             yield key, Target(account=account)
+    if asked.clearing_account is not None:
+        yield MappingKey("", "clearing_account"), Target(account=asked.clearing_account)
     yield from _scope("", asked)
     for entity, mappings in asked.entities.items():
         yield from _scope(entity, mappings)

@@ -47,4 +47,11 @@ def test_statements_spell_causes_as_planning_does() -> None:
     spelt = set(_in_sql())
     assert spelt >= {causes.DOCUMENT, causes.PLANNING, causes.home(ID).removesuffix(str(ID))}
     known = {cause.partition(":")[0] + ":" for cause in BUILT}
-    assert spelt <= known | {"unplaced:", "again:", "connection:", "tenant:"}
+    assert spelt <= known | {
+        "unplaced:",
+        "uncleared:",
+        "clearing:",
+        "again:",
+        "connection:",
+        "tenant:",
+    }

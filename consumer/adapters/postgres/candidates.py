@@ -7,8 +7,8 @@ from uuid import UUID
 
 import asyncpg
 
-from consumer.adapters.postgres.documents import object_of_row
-from consumer.domain.candidates import AllocationPart, Candidate, PaymentPart
+from consumer.domain.candidates import AllocationPart, Candidate, ClearingPart, PaymentPart
+from consumer.domain.documents import CLEARING
 from consumer.domain.objects import (
     Facts,
     credit_note_of,
@@ -23,11 +23,16 @@ from consumer.domain.translate.types import Posted
 _PAYMENTS = ("payment", "overpayment")
 
 
-def candidate_of(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
-    """The document of a row of the statement ``ready``; ``allocated``: the credits that need no line."""
+def candidate_of(
+    row: asyncpg.Record, allocated: Sequence[UUID] = (), cleared: Sequence[UUID] = ()
+) -> Candidate:
+    """The document of a row of the statement ``ready``.
+
+    Args:
+        allocated, cleared: the credits that need no line, and those whose line is cleared.
+    """
     kind = row["kind"]
     owner, thing = _facts(row["customer_facts"]), _facts(row["facts"])
-    made_of = object_of_row(row).kind
     return Candidate(
         id=row["id"],
         connection_id=row["connection_id"],
@@ -35,9 +40,11 @@ def candidate_of(row: asyncpg.Record, allocated: Sequence[UUID]) -> Candidate:
         customer=customer_of(owner) if owner else None,
         invoice=invoice_of(thing) if thing and kind == "invoice" else None,
         allocated=frozenset(allocated),
-        note=credit_note_of(thing) if thing and made_of == "credit_note" else None,
+        cleared=frozenset(cleared),
+        note=credit_note_of(thing) if thing and kind in ("credit_note", "refund") else None,
         payment=_payment_part(row, thing) if thing and kind in _PAYMENTS else None,
         allocation=_allocation_part(row) if kind == "allocation" else None,
+        clearing=_clearing_part(row),
         amount_cents=row["amount_cents"],
         settled=_posted(row, "settled"),
         taken=_posted(row, "taken"),
@@ -91,6 +98,17 @@ def _allocation_part(row: asyncpg.Record) -> AllocationPart | None:
         note_date=row["source_dated"],
         invoice_date=row["target_dated"],
         invoice_id=row["target_id"],
+    )
+
+
+def _clearing_part(row: asyncpg.Record) -> ClearingPart | None:
+    if not row["part"].startswith(CLEARING):
+        return None
+    return ClearingPart(
+        credit_id=UUID(row["part"].removeprefix(CLEARING)),
+        line=row["cleared_amount"],
+        note_date=row["source_dated"],
+        invoice_date=row["target_dated"],
     )
 
 

@@ -23,7 +23,15 @@ from consumer.domain.causes import (
     is_residual,
 )
 from consumer.domain.clocks import Clocks
-from consumer.domain.documents import Planned, Rest, Stands, as_linked, object_of, rest
+from consumer.domain.documents import (
+    Planned,
+    Rest,
+    Stands,
+    as_linked,
+    consumes,
+    object_of,
+    rest,
+)
 from consumer.domain.objects import Object, ObjectKey
 from consumer.domain.payments import left_by_hand
 from consumer.ports import Sink
@@ -116,6 +124,8 @@ async def write_documents(
         stands = rows_here.get(planned.connection_id) or rows_here.get(None)
         if stands is None and planned.kind == "overpayment" and planned.wanted is None:
             continue  # its payment's document says why
+        if stands is None and planned.optional:
+            continue
         change = _change(stands, planned, event_id, appended_at, now, patience)
         if change is not None:
             changes.append(change)
@@ -243,9 +253,9 @@ async def _insert(conn: Conn, changes: Sequence[Change], patience: timedelta) ->
             for n, c in enumerate(new) for p, rest in [(c.planned, held.get(n, c.rest))]
         ]  # fmt: skip
         stored = await conn.fetch(SQL["insert_documents"], *columns(rows, 21))
-        allocations = [row["id"] for row in stored if row["kind"] == "allocation"]
-        if allocations:
-            await conn.execute(SQL["place_credits"], allocations)
+        credits = [row["id"] for row in stored if consumes(row["kind"], row["part"])]
+        if credits:
+            await conn.execute(SQL["place_credits"], credits)
 
 
 async def _update(conn: Conn, changes: Sequence[Change]) -> list[int]:
@@ -261,7 +271,7 @@ async def _update(conn: Conn, changes: Sequence[Change]) -> list[int]:
     return [
         c.id
         for c in changes
-        if c.id is not None and (_rests_on_others(c) or c.planned.kind == "allocation")
+        if c.id is not None and (_rests_on_others(c) or consumes(c.planned.kind, c.planned.part))
     ]
 
 

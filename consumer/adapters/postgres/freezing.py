@@ -149,14 +149,14 @@ class Freezer:
         self, conn: Conn, operation: Operation, rows: Sequence[asyncpg.Record]
     ) -> tuple[list[Candidate], list[Failure]]:
         """What may be sent, and the documents whose stored facts cannot be read."""
-        allocated: dict[int, Sequence[UUID]] = {}
+        credits: dict[int, tuple[Sequence[UUID], Sequence[UUID]]] = {}
         if operation.kind == "invoice" and operation.step != "remove":
-            credits = await conn.fetch(SQL["allocated"], [row["id"] for row in rows])
-            allocated = {row["id"]: row["credits"] for row in credits}
+            found = await conn.fetch(SQL["allocated"], [row["id"] for row in rows])
+            credits = {row["id"]: (row["allocated"], row["cleared"]) for row in found}
         candidates, broken = [], []
         for row in rows:
             try:
-                candidates.append(candidate_of(row, allocated.get(row["id"], ())))
+                candidates.append(candidate_of(row, *credits.get(row["id"], ())))
             except Exception as error:  # noqa: BLE001 - one document must not stop its tenant
                 broken.append(Failure(row["id"], fault(error)))
         return candidates, broken
@@ -200,6 +200,10 @@ class Freezer:
             [None if e.allocated is None else array_of(e.allocated) for e in elements],
             [e.dated for e in elements],
             [_noticed(batch, e.document_id) for e in elements],
+            [
+                to_json({str(id): f"{a:f}" for id, a in e.cleared.items()}).decode()
+                for e in elements
+            ],
         )
         return Frozen(
             request_id,

@@ -13,6 +13,7 @@ from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.documents import stands_of
 from consumer.adapters.postgres.sql import array_of, statements
 from consumer.domain.answers import Refusal
+from consumer.domain.documents import CLEARING
 from consumer.domain.objects import Facts, customer_of, load_facets
 from consumer.domain.outcomes import Failed, Kept, Member, Unsent
 from consumer.domain.refusals import ARCHIVED
@@ -51,6 +52,7 @@ def _member(row: asyncpg.Record) -> Member:
         customer=customer_of(Facts(load_facets(facts))) if facts else None,
         connection_code=row["connection_code"],
         room=row["room"],
+        clears=row["part"].startswith(CLEARING),
         notes=from_json(row["notes"]) if row["notes"] else {},
         refused=Refusal(code, row["refused_said"], row["refused_hint"]) if code else None,
         contact=row["contact"],

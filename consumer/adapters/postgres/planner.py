@@ -7,12 +7,15 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from pydantic_core import from_json
+
 from consumer.adapters.postgres.configuration import Configuration
 from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.documents import Patience, write_documents
 from consumer.adapters.postgres.leaving import leave
 from consumer.adapters.postgres.objects import lock_objects, write_objects
 from consumer.adapters.postgres.sql import statements
+from consumer.domain.credit_notes import Placed, consumed
 from consumer.domain.documents import Planned
 from consumer.domain.invoices import VOID
 from consumer.domain.objects import Object, ObjectKey
@@ -79,6 +82,7 @@ class Planner:
             due=due,
             unvoided=await _unvoided(conn, objects.values()),
             in_xero=await _in_xero(conn, beyond({**known, **objects}, connections, due)),
+            placed=await _placed(conn, objects.values()),
         )
         objects.update(plan.objects)
         await write_objects(conn, known, objects)
@@ -119,6 +123,21 @@ async def _in_xero(conn: Conn, invoices: Collection[UUID]) -> Mapping[UUID, Mapp
                 replace(before, excess=cents) if beside else replace(before, on_invoice=cents)
             )
     return found
+
+
+async def _placed(conn: Conn, objects: Iterable[Object]) -> dict[UUID, Placed]:
+    """How those invoices among them that consume credits have them, where Xero was asked for them."""
+    invoices = (one for one in objects if one.key.kind == "invoice")
+    ids = [one.key.lago_id for one in invoices if consumed(one)]
+    rows = await conn.fetch(SQL["placed"], ids) if ids else []
+    return {
+        row["lago_id"]: Placed(
+            frozenset(row["allocated"] or ()),
+            frozenset(map(UUID, from_json(row["cleared"] or "{}"))),
+        )
+        for row in rows
+        if row["frozen"]
+    }
 
 
 async def _contacts(conn: Conn, keys: Iterable[ObjectKey]) -> dict[UUID, list[int]]:

@@ -274,7 +274,8 @@ class Settler:
         left = []
         for member, sighting in entered:
             free = (one for one in sighting.payments if one.xero_id not in claimed_ids)
-            theirs = next(free, None)
+            # What a person paid back was no line on the clearing account.
+            theirs = next(free, None) if not member.clears else None
             if theirs is None:
                 left.append(member)
             else:

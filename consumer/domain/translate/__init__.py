@@ -8,6 +8,7 @@ from consumer.domain.translate.overpayment import overpayment_marker, translate_
 from consumer.domain.translate.payment import (
     payment_marker,
     refund_marker,
+    translate_clearing,
     translate_payment,
     translate_refund,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "refund_marker",
     "split_payment",
     "translate_allocation",
+    "translate_clearing",
     "translate_contact",
     "translate_credit_note",
     "translate_invoice",

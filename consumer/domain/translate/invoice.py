@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from decimal import Decimal
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -24,13 +25,20 @@ from schemas import lago, xero
 
 
 def translate_invoice(
-    invoice: lago.Invoice, *, entity: str, connection: Connection, chart: Chart, contact_id: UUID
+    invoice: lago.Invoice,
+    *,
+    entity: str,
+    connection: Connection,
+    chart: Chart,
+    contact_id: UUID,
+    cleared: Set[UUID] = frozenset(),
 ) -> TranslatedInvoice:
     """The sales invoice to create in Xero (ACCOUNTING.md 1 to 3 and 7).
 
     Args:
         entity: the code of the customer's billing entity; its mappings come first.
         contact_id: the Xero contact.
+        cleared: the consumed credits whose lines stand on the clearing account.
 
     Raises:
         Inconsistent: Lago's own figures disagree or are missing.
@@ -50,17 +58,19 @@ def translate_invoice(
         )
     books = Books(connection, chart, entity)
     notes: list[Note] = []
+    amounts: dict[UUID, Decimal] = {}
+    taken = deductions(invoice, cleared)
     tax, total = unit.major(totals.tax), unit.major(totals.total)
     with within_limits("invoice"):
         lines = [
             *_fee_lines(invoice, fees, totals, unit, books, notes),
-            *_deduction_lines(deductions(invoice), totals.deductions, unit, books, notes),
+            *_deduction_lines(taken, totals.deductions, unit, books, notes, amounts),
         ]
         payload = _payload(invoice, connection.number_prefix, contact_id, tuple(lines))
     lost = major(invoice.total_amount_cents or 0, currency) - total
     if lost:
         notes.append(Note("subcent", "total", lost))
-    return TranslatedInvoice(payload, Totals(total - tax, tax, total), tuple(notes))
+    return TranslatedInvoice(payload, Totals(total - tax, tax, total), tuple(notes), amounts)
 
 
 def _fee_lines(
@@ -100,18 +110,30 @@ def _fee_lines(
 
 
 def _deduction_lines(
-    taken: Sequence[Deduction], total: int, unit: Unit, books: Books, notes: list[Note]
+    taken: Sequence[Deduction],
+    total: int,
+    unit: Unit,
+    books: Books,
+    notes: list[Note],
+    cleared: dict[UUID, Decimal],
 ) -> list[xero.LineItem]:
+    """``notes`` and ``cleared`` are added to."""
     if not taken:
         return []
     tax_type = books.mandatory_tax_type("outside_tax")
     lines = []
     units = apportion(total, [deduction.amount_cents for deduction in taken])
     for deduction, part in zip(taken, units, strict=True):
+        amount = unit.major(part)
+        if deduction.clears is not None:
+            cleared[deduction.clears] = amount
         if part == 0:  # less than a cent of Xero's; the total has it
             continue
-        amount = unit.major(part)
-        place = books.collection(deduction.kind, deduction.instead)
+        place = (
+            books.collection(deduction.kind, deduction.instead)
+            if deduction.clears is None
+            else books.clearing()
+        )
         lines.append(deduction_line(deduction.description, amount, place, tax_type))
         notes.extend(place.notes(-amount, prepaid=deduction.prepaid))
         if deduction.unsplit:

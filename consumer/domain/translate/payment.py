@@ -18,7 +18,7 @@ from consumer.domain.mapping import Connection, MappingKey, MappingKind, mapping
 from consumer.domain.translate.descriptions import clip, plain
 from consumer.domain.translate.portions import NOTHING, left_of, next_portion, payable
 from consumer.domain.translate.timezones import local_date
-from consumer.domain.translate.types import Posted
+from consumer.domain.translate.types import Portion, Posted
 from schemas import lago, xero
 
 _OWN = 200
@@ -129,6 +129,47 @@ def translate_refund(
     )
 
 
+def translate_clearing(
+    note: lago.CreditNote,
+    *,
+    credit_id: UUID,
+    amount_cents: int,
+    line: Decimal,
+    day: date,
+    connection: Connection,
+    credit_note_id: UUID,
+    note_total: Decimal | None = None,
+    taken: Posted = NOTHING,
+) -> xero.Payment:
+    """The refund that clears the line which an invoice has for a credit that it consumes (ACCOUNTING.md 3).
+
+    It is of the line's amount, to the cent, so that the clearing account nets to zero; less only where the
+    note has no cent more to give.
+
+    Args:
+        credit_id: the credit's Lago id; with the note's it is the refund's identity.
+        amount_cents: the credit in Lago's subunits.
+        line: what the invoice in Xero has of it.
+        day: when both are there.
+        credit_note_id, note_total, taken: as for a refund.
+
+    Raises:
+        Inconsistent: Lago gives more than the note's total.
+        BelowCent: there is nothing to send.
+        Unmapped: no clearing account.
+    """
+    left = left_of(note_total, amount_cents, note.currency or "", taken)
+    cents = int(line * 100) if left is None else min(int(line * 100), left)
+    number = connection.number_prefix + note.number if note.number else None
+    return xero.Payment(
+        credit_note=xero.CreditNoteRef(credit_note_id=credit_note_id),
+        account=account_of(connection, ("clearing_account",), ""),
+        date=day,
+        amount=payable(Portion(Decimal(cents).scaleb(-2), cents)),
+        reference=marked(number, payment_marker(note.lago_id, credit_id)),
+    )
+
+
 def marked(own: str | None, marker: str) -> str:
     """What people know it by, then the marker."""
     text = clip(plain(own), _OWN)
@@ -147,6 +188,6 @@ def account_of(
     raise Unmapped(
         "payment_account_unmapped",
         "No account is mapped for payments.",
-        "Map payment_account to an account of Xero's that takes payments.",
-        mapping_cause("payment_account"),
+        f"Map {kinds[-1]} to an account of Xero's that takes payments.",
+        mapping_cause(kinds[-1]),
     )

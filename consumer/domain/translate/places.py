@@ -9,7 +9,13 @@ from typing import Literal
 
 from consumer.domain.chart import Chart
 from consumer.domain.errors import Unmapped
-from consumer.domain.mapping import Connection, Found, MappingKind, mapping_cause
+from consumer.domain.mapping import (
+    Connection,
+    Found,
+    MappingKey,
+    MappingKind,
+    mapping_cause,
+)
 from consumer.domain.money import major_text
 from consumer.domain.translate.tax_types import Codes
 from consumer.domain.translate.taxes import fee_rate, is_taxed
@@ -83,6 +89,24 @@ class Books:
         if found.fallback and instead is not None:
             found = self.connection.find(instead, entity=self.entity)
         return self._place(found, mapping_cause(kind))
+
+    def clearing(self) -> Place:
+        """Where a consumed credit goes that a refund of its note clears: the clearing account, with the
+        item of credit notes if they have one of their own.
+
+        Raises:
+            Unmapped: ``account_unmapped``.
+        """
+        target = self.connection.mappings.get(MappingKey("", "clearing_account"))
+        if target is None or target.account is None:
+            raise Unmapped(
+                "account_unmapped",
+                "No account is mapped for consumed credits to pass through.",
+                "Map clearing_account to an account of Xero's that takes payments.",
+                mapping_cause("clearing_account"),
+            )
+        own = self.connection.find("credit_note", entity=self.entity)
+        return Place("clearing_account", None if own.fallback else own.target.item, target.account)
 
     def _place(self, found: Found, subject: str) -> Place:
         account = found.target.account or self._sales_account(found.target.item)

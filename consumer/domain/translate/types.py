@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
+from uuid import UUID
 
 from schemas import xero
 
@@ -44,6 +46,8 @@ class TranslatedInvoice:
     payload: xero.Invoice
     totals: Totals
     notes: tuple[Note, ...] = ()
+    cleared: Mapping[UUID, Decimal] = field(default_factory=dict)
+    """By credit, the amounts of the lines on the clearing account."""
 
 
 @dataclass(frozen=True, slots=True)

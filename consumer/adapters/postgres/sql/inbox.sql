@@ -78,6 +78,22 @@ select d.lago_id, d.target, d.kind, d.amount_cents,
  order by d.id
    for share of d;
 
+-- name: placed
+-- How these invoices have the credits that they consume, as Xero was asked for them; who freezes one leaves
+-- it out until we are done. ``offset 0`` as in ``unmet``.
+select d.lago_id, d.allocated, d.cleared::text as cleared,
+       -- what a draft leaves to allocations is decided once it is sent for good
+       d.allocated is not null
+       and (d.state = 'sending'
+            or d.xero_id is not null and coalesce(d.xero_status, '') not in ('DRAFT', 'SUBMITTED')) as frozen
+  from document d
+ where d.id = any(array(select f.id from unnest($1::uuid[]) as i (id) cross join lateral (
+                          select id from document
+                           where kind = 'invoice' and lago_id = i.id and part = '' and target is null
+                          offset 0) f))
+ order by d.id
+   for share of d;
+
 -- name: lock_documents
 -- ``offset 0`` as in ``unmet``.
 select d.id, d.connection_id, d.kind, d.lago_id, d.part, d.target, d.state, d.cause, d.wait_until, d.wanted,
@@ -99,7 +115,7 @@ select u.*, case when u.state = 'ready' then now() end
               $21::boolean[])
        as u (connection_id, tenant_id, kind, lago_id, customer_id, event_id, appended_at, wanted, synced, state,
              cause, wait_until, xero_id, number, currency, dated, part, target, source, amount_cents, linked)
-returning id, kind;
+returning id, kind, part;
 
 -- name: update_documents
 -- A document that is being sent keeps its state: only what is wanted of it is raised. The number, the day
@@ -180,8 +196,8 @@ update document d
  where d.id = u.id;
 
 -- name: wait_for_parts
--- An invoice is voided only once what is to go with it is not allocated to it in Xero any more, and no payment
--- that Lago took back is on it (ACCOUNTING.md 4). What stays there, such as an offset, is Xero's to refuse.
+-- An invoice is voided only once what is to go with it is not allocated to it in Xero any more, nor cleared of
+-- a line of it, and no payment that Lago took back is on it (ACCOUNTING.md 4). What stays there, such as an offset, is Xero's to refuse.
 with parts as materialized (
   select a.id, a.target, a.connection_id, a.kind, a.wanted, a.xero_id, a.state
     from document a
@@ -195,7 +211,7 @@ update document d
   from parts a
  where d.id = any($1::bigint[]) and d.kind = 'invoice' and d.state = 'ready' and d.wanted is null
    and a.target = d.lago_id and a.connection_id = d.connection_id
-   and (a.kind = 'allocation' and a.wanted is null and a.xero_id is not null
+   and (a.kind in ('allocation', 'refund') and a.wanted is null and a.xero_id is not null
         or a.kind = 'payment' and a.wanted is null and a.state = 'ready'
         or a.state = 'sending');
 
@@ -249,12 +265,15 @@ insert into finding (connection_id, document_id, class)
 select connection_id, id, 'drift' from document where id = any($1::bigint[]);
 
 -- name: place_credits
--- A credit that an invoice consumes is allocated to it or is a line of it, as was decided when the
--- invoice was frozen: whoever changes an allocation holds its invoice's row and reads it again.
+-- A credit that an invoice consumes is allocated to it, or is a line of it that a refund clears, or a plain
+-- line, as was decided when the invoice was frozen: whoever changes what it has of a credit holds its row and
+-- reads it again.
 with told as materialized (
-  select distinct target, connection_id from document where id = any($1::bigint[]) and kind = 'allocation'
+  select id, target, connection_id, kind, case when kind = 'allocation' then lago_id else substring(part from 10)::uuid end as credit
+    from document
+   where id = any($1::bigint[]) and (kind = 'allocation' and part = '' or part like 'clearing:%')
 ), posted as materialized (
-  select i.lago_id, i.connection_id, i.allocated, i.wanted is not null as present,
+  select i.lago_id, i.connection_id, i.allocated, i.cleared, i.wanted is not null as present,
          -- what a draft leaves to allocations is decided once it is sent for good
          i.allocated is not null
          and (i.state = 'sending'
@@ -267,13 +286,17 @@ with told as materialized (
                             offset 0) f))
    order by i.id
      for share of i
+), placed as (
+  select t.id, i.present, case when t.credit = any(i.allocated) then 'allocated' else 'deducted' end as otherwise,
+         case when t.kind = 'allocation' then t.credit = any(i.allocated) else i.cleared ? t.credit::text end as here
+    from told t join posted i on i.lago_id = t.target and i.connection_id = t.connection_id
+   where i.frozen
 )
 update document d
-   set state = case when d.lago_id = any(i.allocated) then 'waiting' else 'skipped' end,
-       cause = case when d.lago_id = any(i.allocated) then 'unplaced:' || d.source else 'deducted' end,
-       wait_until = case when d.lago_id = any(i.allocated) then now() end
-  from posted i
- where d.id = any($1::bigint[]) and d.kind = 'allocation' and d.part = '' and d.xero_id is null
-   and i.lago_id = d.target and i.connection_id = d.connection_id and i.frozen
-   and d.state in ('ready', 'waiting', 'skipped')
-   and (d.state = 'skipped' and i.present or not d.lago_id = any(i.allocated));
+   set state = case when p.here then 'waiting' else 'skipped' end,
+       cause = case when not p.here then p.otherwise
+                    else case d.kind when 'allocation' then 'unplaced:' else 'uncleared:' end || d.source end,
+       wait_until = case when p.here then now() end
+  from placed p
+ where d.id = p.id and d.xero_id is null and d.state in ('ready', 'waiting', 'skipped')
+   and (d.state = 'skipped' and p.present or not p.here);

@@ -61,7 +61,7 @@ select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.synced, d.b
        k.facts::text as customer_facts, c.xero_id as contact_id, i.xero_id as target_id,
        i.currency as target_currency, i.dated as target_dated, n.xero_id as source_id, n.dated as source_dated,
        n.total as source_total, i.number as target_number, t.facts::text as target_facts,
-       s.*
+       (i.cleared ->> substring(d.part from 10))::numeric as cleared_amount, s.*
   from picked p
   join document d on d.id = p.id
   left join object o on o.kind = case when d.kind = 'refund' then 'credit_note'
@@ -78,8 +78,8 @@ select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.synced, d.b
   left join object t on d.kind = 'overpayment' and t.kind = 'invoice' and t.lago_id = d.target
   left join lateral ( -- what settles the same invoice (of an overpayment: what is beyond it), is
                       -- taken from the same note: as Lago tells, as Xero has it
-    select sum(p.amount_cents) filter (where p.target = d.target) as settled_subunits,
-           sum(p.total * 100) filter (where p.target = d.target) as settled_cents,
+    select sum(p.amount_cents) filter (where p.target = d.target and p.kind <> 'refund') as settled_subunits,
+           sum(p.total * 100) filter (where p.target = d.target and p.kind <> 'refund') as settled_cents,
            sum(p.amount_cents) filter (where p.source = d.source) as taken_subunits,
            sum(p.total * 100) filter (where p.source = d.source) as taken_cents
       from document p
@@ -89,12 +89,15 @@ select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.synced, d.b
  order by d.lane, d.ready_at, d.id;
 
 -- name: allocated
--- The credits that these invoices leave to allocations; in a statement after the invoices' lock, so that
--- whoever changed one before us is seen, and who does so after us sees what was decided here.
-select i.id, array_agg(a.lago_id) as credits
+-- The credits that these invoices leave to allocations, and those that are lines on the clearing account; in
+-- a statement after the invoices' lock, so that whoever changed one before us is seen, and who does so after
+-- us sees what was decided here.
+select i.id, coalesce(array_agg(a.lago_id) filter (where a.kind = 'allocation'), '{}') as allocated,
+       coalesce(array_agg(substring(a.part from 10)) filter (where a.kind = 'refund'), '{}')::uuid[] as cleared
   from document i
-  join document a on a.target = i.lago_id and a.connection_id = i.connection_id and a.kind = 'allocation'
-                 and a.part = '' and a.wanted is not null and a.state <> 'skipped'
+  join document a on a.target = i.lago_id and a.connection_id = i.connection_id
+                 and (a.kind = 'allocation' and a.part = '' or a.part like 'clearing:%')
+                 and a.wanted is not null and a.state <> 'skipped'
  where i.id = any($1::bigint[])
  group by i.id;
 
@@ -134,10 +137,11 @@ update document d
        wait_until = null, net = coalesce(u.net, d.net), tax = coalesce(u.tax, d.tax),
        total = coalesce(u.total, d.total), attempts = d.attempts + 1, suffix = u.suffix,
        number = coalesce(u.number, d.number), dated = coalesce(u.dated, d.dated),
-       allocated = case when d.kind = 'invoice' and d.wanted is not null then u.allocated::uuid[] else d.allocated end
+       allocated = case when d.kind = 'invoice' and d.wanted is not null then u.allocated::uuid[] else d.allocated end,
+       cleared = case when d.kind = 'invoice' and d.wanted is not null then u.cleared else d.cleared end
   from unnest($3::bigint[], $5::numeric[], $6::numeric[], $7::numeric[], $8::text[], $9::text[], $10::text[],
-              $11::date[])
-       as u (id, net, tax, total, suffix, number, allocated, dated)
+              $11::date[], $13::jsonb[])
+       as u (id, net, tax, total, suffix, number, allocated, dated, cleared)
  where d.id = u.id;
 
 -- name: fail_documents
@@ -149,11 +153,11 @@ update document d
  where d.id = u.id;
 
 -- name: taken_off
--- What was allocated to these invoices and is not any more.
+-- What was allocated to these invoices, or cleared of lines of theirs, and is not any more.
 select a.id
   from document d
-  join document a on a.target = d.lago_id and a.connection_id = d.connection_id and a.kind = 'allocation'
-                 and a.part = '' and a.state = 'skipped'
+  join document a on a.target = d.lago_id and a.connection_id = d.connection_id
+                 and (a.kind = 'allocation' and a.part = '' or a.part like 'clearing:%') and a.state = 'skipped'
  where d.id = any($1::bigint[]) and d.kind = 'invoice' and d.wanted is null
  order by a.id
    for update of a;
@@ -195,11 +199,12 @@ select r.id, r.tenant_id, r.purpose, r.method, r.path, r.body, r.outcome, r.star
 -- name: open_members
 -- Those without an outcome; all of them if $2.
 select m.position, m.document_id, m.sent, m.notes, m.code as refused_code, m.said as refused_said,
-       m.hint as refused_hint, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.xero_status, d.code,
+       m.hint as refused_hint, d.kind, d.part, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.xero_status, d.code,
        d.linked, d.merged, d.by_hand, d.attempts,
        d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id, d.batch_limit, c.code as connection_code,
        c.settings ->> 'linked_contacts' as linked_contacts, x.id as contact,
-       case when d.kind <> 'overpayment' then coalesce(d.target, d.source, case when d.kind = 'invoice' then d.lago_id end)
+       case d.kind when 'refund' then d.source when 'invoice' then d.lago_id
+                   when 'overpayment' then null else coalesce(d.target, d.source)
        end as room, k.facts::text as customer_facts
   from member m join document d on d.id = m.document_id join connection c on c.id = d.connection_id
   left join object k on d.kind = 'contact' and k.kind = 'customer' and k.lago_id = d.lago_id
@@ -224,7 +229,7 @@ select d.id from document d
 -- name: contacts_of
 -- Documents of contacts, which are locked, as members of no request.
 select -1 as position, d.id as document_id, d.wanted as sent, null as notes, null as refused_code, null as refused_said,
-       null as refused_hint, d.kind, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.xero_status, d.code,
+       null as refused_hint, d.kind, d.part, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.xero_status, d.code,
        d.linked, d.merged, d.by_hand, d.attempts, d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id, d.batch_limit,
        c.code as connection_code, c.settings ->> 'linked_contacts' as linked_contacts, null::bigint as contact,
        null::uuid as room, k.facts::text as customer_facts

@@ -134,10 +134,11 @@ create table document (
   kind text not null,
   lago_id uuid not null,
   part text not null default '',
-  target uuid, -- the invoice that a payment or an allocation is for
+  target uuid, -- the invoice that a payment or an allocation is for, or whose credit a refund clears
   source uuid, -- the credit note that an allocation or a refund takes from
   amount_cents bigint, -- of a payment, an allocation, a refund; Lago's subunits
   allocated uuid[], -- of an invoice: the credits that it, as sent, leaves to allocations; others are lines
+  cleared jsonb, -- of an invoice: the credits that it, as sent, has as lines on the clearing account; their amounts
   customer_id uuid,
   event_id bigint, -- made the wanted version
   appended_at timestamptz,
