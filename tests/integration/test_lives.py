@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 import pytest
 import structlog
 from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
 
 from consumer.sandbox.lago import Choices
 from consumer.sandbox.services import PostgresService
@@ -47,6 +48,27 @@ async def test_the_balance_is_lagos_after_any_life(theatre: Stage, source: Choic
         note(line)
     await theatre.live(delivery)
     result = await balance(theatre, life)
+    for exception in result.exceptions:
+        note(f"named: {exception}")
+    assert result.differences == []
+
+
+@given(source=choices(), switches=st.booleans())
+@settings(max_examples=LIVES, deadline=None, suppress_health_check=SLOW)
+async def test_the_clearing_account_nets_to_zero_and_the_balance_is_lagos(
+    theatre: Stage, source: Choices, switches: bool
+) -> None:
+    """By policy all consumed credits pass through it, or those of some invoices: the policy changes."""
+    life = draw_life(source, consumes=True)
+    delivery = draw_delivery(source, life.messages)
+    lines = ["negative_line" for _ in delivery.batches]
+    drawn = [source.choose(("negative_line", "allocate")) for _ in delivery.batches]
+    policies = drawn if switches else lines
+    for line in (*life.story, *delivery.story, f"faults {delivery.faults}", f"{policies}"):
+        note(line)
+    await theatre.live(delivery, policies)
+    result = await balance(theatre, life, None if switches else True)
+    await theatre.consume("allocate")
     for exception in result.exceptions:
         note(f"named: {exception}")
     assert result.differences == []

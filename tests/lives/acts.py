@@ -13,8 +13,11 @@ MOST_ACTS = 10
 _BILLS = ("subscription", "one_off", "progressive_billing", "advance_charges", "credit")
 
 
-def draw_life(choices: Choices, currencies: tuple[str, ...] = CURRENCIES) -> Life:
-    """A life of some acts; the first is an invoice."""
+def draw_life(
+    choices: Choices, currencies: tuple[str, ...] = CURRENCIES, *, consumes: bool = False
+) -> Life:
+    """A life of some acts; the first is an invoice. ``consumes``: then a credit note of it, which a later
+    one consumes, unless Lago would refuse it."""
     wires = choices.choose(
         (
             Wires(),
@@ -26,6 +29,12 @@ def draw_life(choices: Choices, currencies: tuple[str, ...] = CURRENCIES) -> Lif
     )
     life = Life(choices, choices.choose(currencies), wires)
     _issue(life)
+    if consumes:
+        life.credit(life.bills[0], _whole(life.bills[0]), lambda offset, refund: (0, 0))
+        life.flush()
+        for _ in range(choices.integer(1, 2)):
+            _issue(life, "subscription")
+            life.flush()
     for _ in range(choices.integer(1, MOST_ACTS)):
         life.pass_time(choices.choose((60, 0, 1)))
         possible = _possible(life)
@@ -68,9 +77,14 @@ def _refunded(life: Life) -> list[int]:
     return [i for i, n in enumerate(life.notes) if n.said["refund_status"] == "pending"]
 
 
-def _issue(life: Life) -> None:
+def _whole(bill: Bill) -> dict[str, int]:
+    """All that a note can give back of it, by fee."""
+    return {fee["lago_id"]: fee["amount_cents"] for fee in bill.said["fees"] if fee["amount_cents"]}
+
+
+def _issue(life: Life, kind: str | None = None) -> None:
     choices = life.choices
-    kind = choices.choose(_BILLS)
+    kind = kind or choices.choose(_BILLS)
     notes = [note for note in life.notes if note.balance]
     consume = []
     if kind == "subscription" and notes:

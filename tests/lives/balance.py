@@ -14,7 +14,7 @@ from uuid import UUID
 
 from consumer.sandbox.xero.books import CreditNote, Invoice
 from tests.lives.lago import Bill, Life, Note
-from tests.lives.stage import Stage
+from tests.lives.stage import CLEARING, Stage
 
 ZERO = Decimal(0)
 CENT = Decimal("0.01")
@@ -31,17 +31,22 @@ class Balance:
     differences: list[str] = field(default_factory=list)
 
 
-async def balance(stage: Stage, life: Life) -> Balance:
-    """Compare document by document, then the customer's sums."""
+async def balance(stage: Stage, life: Life, lines: bool | None = False) -> Balance:
+    """Compare document by document, then the customer's sums and the clearing account.
+
+    Args:
+        lines: whether consumed credits are lines on the clearing account; None: of some invoices.
+    """
     documents = await stage.books.documents()
     causes = {row["lago_id"]: row["cause"] for row in documents if row["kind"] == "invoice"}
-    found = _Comparison(stage, life, causes)
+    found = _Comparison(stage, life, causes, lines)
     found.result.differences += _unrest(documents)
     for bill in life.bills:
         found.bill(bill)
     for note in life.notes:
         found.note(note)
     found.payments()
+    found.clearing()
     found.sums()
     return found.result
 
@@ -58,9 +63,12 @@ def _unrest(documents: list[dict[str, Any]]) -> Iterator[str]:
 
 
 class _Comparison:
-    def __init__(self, stage: Stage, life: Life, causes: Mapping[UUID, str | None]) -> None:
+    def __init__(
+        self, stage: Stage, life: Life, causes: Mapping[UUID, str | None], lines: bool | None
+    ) -> None:
         self.life = life
         self.causes = causes
+        self.lines = lines
         self.xero = stage.xero
         self.result = Balance()
         self.notes = {note.number: note for note in self.xero.credit_notes.values()}
@@ -89,7 +97,7 @@ class _Comparison:
             self.expect(f"{name} is open", True, invoice is not None)
         if invoice is None:
             return
-        consumed = sum(cents for _, cents in bill.consumed)
+        consumed = self._allocated(bill, invoice)
         total = bill.said["total_amount_cents"] + consumed
         self.expect(f"{name} total", self.cents(total), invoice.total)
         self.expect(f"{name} tax", self.cents(bill.said["taxes_amount_cents"]), invoice.total_tax)
@@ -101,7 +109,7 @@ class _Comparison:
         lost = invoice.amount_due - over - self.major(bill.open)
         if bill.voided:
             cause = self.causes.get(UUID(bill.said["lago_id"]))
-            self.expect(f"{name} is voided", self._why_left(bill), cause)
+            self.expect(f"{name} is voided", self._why_left(bill, consumed), cause)
             self.result.exceptions.append((str(cause), name, invoice.amount_due - over))
         elif lost:
             self._subcent(name, lost)
@@ -116,11 +124,19 @@ class _Comparison:
             self._near(f"{bill.name} overpaid", beyond, over, 1 + len(bill.consumed))
         return over
 
-    def _why_left(self, bill: Bill) -> str | None:
+    def _allocated(self, bill: Bill, invoice: Invoice) -> int:
+        """What the invoice consumes of notes without a line."""
+        consumed = sum(cents for _, cents in bill.consumed)
+        cleared = any(line.account_code == CLEARING for line in invoice.lines)
+        if self.lines is not None and self.cents(consumed):
+            self.expect(f"{bill.name} has lines of its credits", self.lines, cleared)
+        return 0 if cleared or self.lines else consumed
+
+    def _why_left(self, bill: Bill, allocated: int) -> str | None:
         """Why a voided invoice may stay in Xero: for the money on it, or as nothing was due."""
         if bill.paid or bill.offset:
             return "void_with_money"
-        total = bill.said["total_amount_cents"] + bill.said["credit_notes_amount_cents"]
+        total = bill.said["total_amount_cents"] + allocated
         return None if self.cents(total) else "nothing_charged"
 
     def _slack(self, bill: Bill) -> int:
@@ -170,7 +186,8 @@ class _Comparison:
 
     def _remaining(self, note: Note, made: CreditNote, left: int) -> None:
         """To the cent; where Xero's cent is coarse, each part may have lost or gained less than one."""
-        parts = 1 + len(made.allocations) + bool(note.said["refund_amount_cents"])
+        consumed = sum(one is note for bill in self.life.bills for one, _ in bill.consumed)
+        parts = 1 + len(made.allocations) + consumed + bool(note.said["refund_amount_cents"])
         self._near(f"{note.name} remaining", self.cents(left), made.remaining, parts)
 
     def _subcent(self, name: str, lost: Decimal) -> None:
@@ -186,6 +203,23 @@ class _Comparison:
                 slack = 1 + self._slack(bill)
                 paid = invoice.amount_paid + self.overpaid(bill)
                 self._near(f"{bill.name} paid", self.cents(bill.paid), paid, slack)
+
+    def clearing(self) -> None:
+        """It nets to zero; where Xero's cent is coarse a note may lack the last one of a line."""
+        invoices = filter(None, map(self.invoice, self.life.bills))
+        lines = [
+            line.line_amount
+            for invoice in invoices
+            for line in invoice.lines
+            if line.account_code == CLEARING
+        ]
+        account = self.xero.accounts[CLEARING].account_id
+        refunds = [
+            one.amount
+            for one in self.xero.payments.values()
+            if one.account_id == account and one.status != "DELETED"
+        ]
+        self._near("the clearing account", ZERO, sum(lines, ZERO) + sum(refunds, ZERO), len(lines))
 
     def sums(self) -> None:
         named = sum((amount for _, _, amount in self.result.exceptions), ZERO)

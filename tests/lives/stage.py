@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -46,9 +46,12 @@ from tests.unit.simulator import Ticker
 CURRENCIES = ["EUR", "NZD", "JPY", "KWD", "CLF"]
 XERO = "http://xero"
 MANY = 1_000_000
+CLEARING = "890"
+"""The clearing account."""
 MAPPINGS = {
     MappingKey("", "fallback_item"): Target("LAGO", "200"),
     MappingKey("", "payment_account"): Target(account="090"),
+    MappingKey("", "clearing_account"): Target(account=CLEARING),
     MappingKey("", "coupon"): Target("DISC", "200"),
     MappingKey("", "prepaid_credit"): Target("PREPAID", "825"),
     MappingKey("", "no_tax"): Target(tax_type="ZERORATED"),
@@ -135,6 +138,8 @@ class Stage:
     resolver: Resolver
     auditor: Auditor
     caller: Caller
+    policy: str = "allocate"
+    """Of consumed credits."""
 
     def __repr__(self) -> str:
         return "Stage()"
@@ -148,11 +153,23 @@ class Stage:
         """What Xero has by now."""
         return self.world.books[str(self.tenant)]
 
-    async def live(self, delivery: Delivery) -> None:
-        """Deliver all of it to clean books, and let everything come to rest."""
+    async def consume(self, policy: str) -> None:
+        """From now on consumed credits follow this policy."""
+        if policy != self.policy:
+            await self.books.settings(chart=CHART, consumed_credits=policy)
+            self.policy = policy
+
+    async def live(self, delivery: Delivery, policies: Sequence[str] = ()) -> None:
+        """Deliver all of it to clean books, and let everything come to rest.
+
+        Args:
+            policies: of consumed credits, one for each batch of the delivery; none: as it is.
+        """
         await self._clean()
         self.accounting.faults, self.accounting.calls = dict(delivery.faults), 0
-        for batch in delivery.batches:
+        for n, batch in enumerate(delivery.batches):
+            if policies:
+                await self.consume(policies[n])
             await self.books.ingest.store(list(batch.records))
             if batch.sends:
                 await self.rest(batch.seconds)
