@@ -14,6 +14,7 @@ from consumer.domain.answers import Answered, InDoubt, Refusal, Reply, Saved
 from consumer.domain.mapping import MappingKey, Target
 from consumer.domain.translate import payment_marker
 from consumer.ports import Absent, ByHand, Frozen
+from consumer.sandbox.lago import payment
 from tests.integration.ledger import MAPPINGS, Books, books
 from tests.integration.notes import a_note, consuming, note_told
 
@@ -54,7 +55,7 @@ async def void(b: Books, told: Json) -> None:
     await b.told(b.said({**told, "status": "voided", "updated_at": LATER}, "invoice.voided"))
 
 
-def the_refund(frozen: Frozen) -> Json:
+def the_payment(frozen: Frozen) -> Json:
     [element] = json.loads(frozen.body)["Payments"]
     return dict(element)
 
@@ -93,7 +94,7 @@ async def test_the_line_stands_on_the_clearing_account_and_a_refund_clears_it(
         assert lines(done[0]) == [("200", 50.0), (CLEARING, -4.0)]
         [credit] = later["credits"]
         [posted] = await b.documents(kind="credit_note")
-        refund = the_refund(done[1])
+        refund = the_payment(done[1])
         assert refund["CreditNote"] == {"CreditNoteID": str(posted["xero_id"])}
         assert refund["Account"] == {"Code": CLEARING}
         assert (refund["Amount"], refund["Date"]) == (
@@ -142,6 +143,19 @@ async def test_several_credits_of_one_note_in_one_request_never_take_more_than_i
         assert posted == [[("200", 50.0), (CLEARING, -0.51)]] * 3
         amounts = [one["Amount"] for one in json.loads(done[1].body)["Payments"]]
         assert sorted(amounts) == [0.5, 0.51, 0.51]
+
+
+async def test_what_clears_a_line_settles_no_invoice(database_url: str) -> None:
+    """0.504 are 0.50 on the line: 10.004 paid are 10.00, not what both together round to less 0.50."""
+    async with clearing(database_url) as b:
+        [first] = await b.posted(currency="KWD", amount=10_000)
+        note = a_note(first, credit=504)
+        later = _in_dinars(b, first, note, 504)
+        await b.told(note_told(b, note), b.said(later))
+        assert purposes(await b.work())[-1] == "refund_create"
+        await b.told(b.paid(payment(b.choices, [later], amount_cents=10_004)))
+        [paid] = await b.work()
+        assert the_payment(paid)["Amount"] == 10.0
 
 
 def _in_dinars(b: Books, first: Json, note: Json, cents: int) -> Json:
