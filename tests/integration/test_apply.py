@@ -155,6 +155,20 @@ async def test_one_mistake_stores_nothing_of_the_whole_file(office: Office) -> N
     ]
 
 
+async def test_a_clearing_account_stands_on_lines_and_pays(office: Office) -> None:
+    """825 takes no payments in Xero, 881 is a bank account."""
+    clears = {"consumed_credits": "negative_line"}
+    for account, why in (("825", "takes no payments"), ("881", "is a bank account")):
+        asked = office.acme(policies=clears, mappings={"clearing_account": account})
+        [line] = await office.refused(asked)
+        assert line.startswith("connections[0].mappings.clearing_account: account")
+        assert why in line
+    [line] = await office.refused(office.acme(policies=clears))
+    assert line.startswith("connections[0].mappings.clearing_account: is missing")
+    await office.apply(office.acme(policies=clears, mappings={"clearing_account": "890"}))
+    assert (await office.connection()).clears
+
+
 async def test_a_wrong_secret_of_one_and_a_wrong_code_of_another(office: Office) -> None:
     await office.open_tenant("Other", "client-2")
     wrong = office.acme("two", "client-2", customers="linked")

@@ -247,3 +247,21 @@ def test_what_is_no_connections_file(text: str, said: str) -> None:
 def test_no_python_objects_are_made() -> None:
     [said] = mistakes("connections: !!python/object/apply:os.getcwd []")
     assert "is not YAML" in said
+
+
+CLEARS = "    policies: {consumed_credits: negative_line}\n    mappings:"
+
+
+def test_the_policy_that_clears_needs_its_account() -> None:
+    [line] = mistakes(with_("    mappings:", CLEARS))
+    assert line.startswith(
+        "connections[0].mappings.clearing_account: is missing; consumed_credits:"
+    )
+    text = with_("    mappings:", CLEARS + '\n      clearing_account: "890"')
+    [acme] = parse(text).connections
+    assert (acme.mappings.clearing_account, acme.policies.refunds) == ("890", "at_once")
+
+
+def test_the_clearing_account_is_one_for_all_currencies() -> None:
+    text = with_("    mappings:", '    mappings:\n      clearing_account: {default: "890"}')
+    assert mistakes(text) == ["connections[0].mappings.clearing_account: must be text"]

@@ -22,6 +22,8 @@ CHART = Chart(
         "880": Account("880", "CURRENT", "ASSET", takes_payments=True),
         "881": Account("881", "BANK", "ASSET", currency="EUR"),
         "882": Account("882", "BANK", "ASSET", currency="NZD"),
+        "840": Account("840", "CURRLIAB", "LIABILITY", takes_payments=True),
+        "270": Account("270", "REVENUE", "REVENUE", takes_payments=True),
         "883": Account("883", "BANK", "ASSET", active=False),
     },
     items={
@@ -67,6 +69,8 @@ def said(kind: MappingKind, target: Target, key: str = "", entity: str = "") -> 
         ("payment_account", "EUR", Target(account="881")),
         ("payment_account", "EUR", Target(account="882")),
         ("payment_account", "USD", Target(account="880")),
+        ("clearing_account", "", Target(account="880")),
+        ("clearing_account", "", Target(account="840")),
     ],
 )
 def test_what_fits(kind: MappingKind, key: str, target: Target) -> None:
@@ -76,6 +80,11 @@ def test_what_fits(kind: MappingKind, key: str, target: Target) -> None:
 @pytest.mark.parametrize(
     ("kind", "key", "target", "path", "words"),
     [
+        ("clearing_account", "", Target(account="999"), "clearing_account", "has no account '999'"),
+        ("clearing_account", "", Target(account="299"), "clearing_account", "'299' is archived"),
+        ("clearing_account", "", Target(account="882"), "clearing_account", "is a bank account"),
+        ("clearing_account", "", Target(account="825"), "clearing_account", "takes no payments"),
+        ("clearing_account", "", Target(account="270"), "clearing_account", "is of class REVENUE"),
         ("coupon", "", Target("NO"), "coupon.item", "Xero has no item 'NO'"),
         ("coupon", "", Target("WIDGET"), "coupon.item", "tracked as inventory"),
         ("coupon", "", Target("BARE"), "coupon", "neither the mapping nor item 'BARE' gives"),
@@ -218,3 +227,17 @@ def _rate_misfits(codes: str, tax_type: str) -> tuple[Misfit, ...]:
     mappings = {MappingKey("", "tax", codes): Target(tax_type=tax_type)}
     connection = Connection(1, "acme", UUID(int=1), UUID(int=2), mappings=mappings)
     return rate_misfits(connection, CHART, RATES)
+
+
+def test_lines_outside_tax_may_stand_on_the_clearing_account() -> None:
+    """A tax type for revenue alone would be refused there."""
+    mappings = {
+        MappingKey("", "clearing_account"): Target(account="880"),
+        MappingKey("", "outside_tax"): Target(tax_type="SALES"),
+    }
+    connection = Connection(1, "acme", UUID(int=1), UUID(int=2), mappings=mappings)
+    [misfit] = misfits(connection, CHART)
+    assert (misfit.path, "the account of clearing_account" in misfit.said) == (
+        "mappings.outside_tax",
+        True,
+    )

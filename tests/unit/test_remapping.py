@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.domain.chart import Chart
 from consumer.domain.mapping import Connection, MappingKey, MappingKind, Target
 from consumer.domain.remapping import exported, parse_path, parse_words, remapped
 from consumer.domain.wishes import mappings_of
@@ -42,6 +43,7 @@ ACME = Connection(1, "acme", UUID(int=1), UUID(int=2), mappings=MAPPINGS)
         ("payment_account", MappingKey("", "payment_account")),
         ("payment_account.default", MappingKey("", "payment_account")),
         ("refund_account.EUR", MappingKey("", "refund_account", "EUR")),
+        ("clearing_account", MappingKey("", "clearing_account")),
         ("entities.acme-eu.no_tax", MappingKey("acme-eu", "no_tax")),
         ("entities.acme.eu.taxes.vat.20", MappingKey("acme.eu", "tax", "vat.20")),
     ],
@@ -61,6 +63,10 @@ def test_a_keys_own_path_leads_to_it(key: MappingKey) -> None:
         ("tax.vat_20", "tax.vat_20: is no mapping; did you mean taxes?"),
         ("taxes", "taxes: names no code; write taxes.CODE with Lago's code"),
         ("coupon.item", "coupon.item: is no mapping; coupon has no parts"),
+        (
+            "clearing_account.EUR",
+            "clearing_account.EUR: is no mapping; clearing_account has no parts",
+        ),
         ("entities.acme-eu", "entities.acme-eu: is no mapping; known: fallback_item, "),
     ],
 )
@@ -211,3 +217,22 @@ def test_what_is_exported_is_read_as_the_same(
     connection = replace(ACME, mappings={**MAPPINGS, **others, **taxes})
     text = yaml.safe_dump(exported(connection), sort_keys=False, allow_unicode=True, width=110)
     assert dict(mappings_of(parse_mappings(yaml.safe_load(text)))) == connection.mappings
+
+
+# ── The clearing account ──────────────────────────────────────────────────────────────────────────
+
+CLEARING = MappingKey("", "clearing_account")
+
+
+def test_the_clearing_account_is_a_code_in_the_file() -> None:
+    with_one = remapped(ACME, CLEARING, parse_words(CLEARING, ["880"]), CHART)
+    assert exported(with_one)["clearing_account"] == "880"
+    assert dict(mappings_of(parse_mappings(exported(with_one)))) == with_one.mappings
+
+
+@pytest.mark.parametrize("chart", [CHART, None])
+def test_it_cannot_go_while_the_policy_uses_it(chart: Chart | None) -> None:
+    with_one = remapped(ACME, CLEARING, Target(account="880"), CHART)
+    assert remapped(with_one, CLEARING, None, chart).mappings == ACME.mappings
+    with pytest.raises(Mistakes, match="clearing_account: is what consumed credits pass through"):
+        remapped(replace(with_one, consumed_credits="negative_line"), CLEARING, None, chart)
