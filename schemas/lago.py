@@ -43,19 +43,22 @@ def _utc(value: datetime) -> datetime:
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
-def _or(default: Any) -> BeforeValidator:
-    return BeforeValidator(lambda value: default if value is None else value)
+def _or(default: Any, type: Any) -> BeforeValidator:
+    """Null stands for the default; ``type`` is that of what is not null."""
+    return BeforeValidator(
+        lambda value: default if value is None else value, json_schema_input_type=type | None
+    )
 
 
-Cents = Annotated[int, BeforeValidator(_not_bool), Field(ge=-(10**15), le=10**15)]
+Cents = Annotated[int, Field(ge=-(10**15), le=10**15), BeforeValidator(_not_bool)]
 """An amount in Lago subunits."""
-Sum = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=10**15)]
+Sum = Annotated[int, Field(ge=0, le=10**15), BeforeValidator(_not_bool)]
 """An amount in Lago subunits that is never less than nothing: money received, credit given."""
-SumOrZero = Annotated[Sum, _or(0)]
-OrZero = Annotated[Cents, _or(0)]
+SumOrZero = Annotated[Sum, _or(0, Sum)]
+OrZero = Annotated[Cents, _or(0, Cents)]
 """An amount that Lago leaves out or calls null where there is none."""
-OrFalse = Annotated[bool, _or(False)]
-Version = Annotated[int, BeforeValidator(_not_bool), _or(4)]
+OrFalse = Annotated[bool, _or(False, bool)]
+Version = Annotated[int, BeforeValidator(_not_bool), _or(4, int)]
 """Of Lago's arithmetic: 4 is today's."""
 Moment = Annotated[datetime, AfterValidator(_utc)]
 """An instant; one without a zone is UTC, wherever we run. Absurd years, which cannot be turned into
@@ -293,7 +296,7 @@ class Payment(LagoModel):
 
     lago_id: UUID
     lago_customer_id: UUID | None = None
-    invoice_ids: Annotated[tuple[UUID, ...], _or(())] = ()
+    invoice_ids: Annotated[tuple[UUID, ...], _or((), tuple[UUID, ...])] = ()
     lago_payable_id: UUID | None = None
     payable_type: Text | None = None
     amount_cents: Sum

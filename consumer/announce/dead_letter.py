@@ -6,9 +6,8 @@ import hashlib
 
 from consumer.announce.wording import BOUND, said
 from consumer.ports import Message, Notice
+from schemas.dead_letter import CONNECT, OURS
 
-CONNECT = "__connect.errors."
-OURS = "lago_xero."
 UNSENT = frozenset({"x-lago-signature"})
 """A JSON web token there carries the whole body once more."""
 
