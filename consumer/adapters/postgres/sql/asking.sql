@@ -33,6 +33,7 @@ with page as materialized (
   select l.kind, l.id, o.organization_id, now() + $4::interval
     from lacking l join object o on o.kind = l.of and o.lago_id = l.id
    where o.organization_id = $3
+   order by l.kind, l.id -- for replicas that note the same at once
       on conflict do nothing
 )
 select count(*) as looked, max(id) as last from page;
@@ -48,6 +49,7 @@ with page as materialized (
   select case lacking when 'links' then 'customer' else 'credit' end, lago_id, organization_id,
          now() + case lacking when 'links' then $4::interval else $5::interval end
     from page where organization_id = $3
+   order by 1, lago_id
       on conflict do nothing
 )
 select count(*) as looked, (array_agg(lago_id order by lago_id desc))[1] as last from page;

@@ -240,7 +240,8 @@ select distinct d.cause from document d
 insert into release (cause) select unnest($1::text[]);
 
 -- name: wake_tenants
-with locked as (select id from tenant where id = any($1::uuid[]) order by id for update)
+-- No key is changed: whoever adds documents holds the tenants' keys, and would be waited for in a circle.
+with locked as (select id from tenant where id = any($1::uuid[]) order by id for no key update)
 update tenant t set due_at = least(t.due_at, now()) from locked where t.id = locked.id;
 
 -- name: announce_event

@@ -14,7 +14,7 @@ select t.id, t.authorisation_id, case when t.blocked_until = 'infinity' then 1e9
        greatest(0, extract(epoch from t.foreign_until - now()))::float as foreign_wait,
        t.day_left, t.day_left_at, extract(epoch from now() - t.day_left_at)::float as day_age
   from tenant t join authorisation a on a.id = t.authorisation_id
- where t.id = $1 for update of t skip locked;
+ where t.id = $1 for no key update of t skip locked;
 
 -- name: count_calls
 -- In a statement after the tenant's lock, so that every call counted before us is seen. A call counts
@@ -484,7 +484,7 @@ select t.id, case when t.blocked_until < 'infinity' then extract(epoch from t.bl
        case when t.foreign_until > now() then t.foreign_calls else 0 end as foreign_calls,
        greatest(0, extract(epoch from t.foreign_until - now()))::float as foreign_wait,
        t.day_left, t.day_left_at, extract(epoch from now() - t.day_left_at)::float as day_age
-  from tenant t where t.id = $1 for update;
+  from tenant t where t.id = $1 for no key update;
 
 -- name: answer_call
 update request
