@@ -35,7 +35,7 @@ async def test_a_believable_story_ends_in_the_books_or_announced(make_world: Mak
     nz = Tenant("acme-nz", serves={"billing_entities": ["acme-nz"]})
     eu = Tenant("acme-eu", serves={"billing_entities": ["acme-eu"]})
     async with make_world(tenants=[nz, eu]) as world:
-        await world.start(home_wait=40)
+        await world.start(home_wait=200)  # ten seconds: links come late on a busy machine
         await world.produce(records)
         await world.settled()
         for tenant in (nz, eu):
