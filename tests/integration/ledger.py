@@ -208,6 +208,11 @@ class Books:
         )
         return [dict(row) for row in rows]
 
+    async def announced(self) -> list[str]:
+        """The codes of what people are told, in order."""
+        rows = await self.database.fetch("select code from outbox order by id")
+        return [row["code"] for row in rows]
+
 
 def saved(frozen: Frozen, **changes: Any) -> tuple[Element, ...]:
     """What an honest Xero would answer."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -96,10 +95,6 @@ class Shop:
         )
         return [(row["xero_id"], row["into"]) for row in rows]
 
-    async def announced(self) -> list[str]:
-        rows = await self.stage.books.database.fetch("select code from outbox order by id")
-        return [row["code"] for row in rows]
-
     async def calls(self) -> int:
         [row] = await self.stage.books.database.fetch("select count(*) as n from request")
         return int(row["n"])
@@ -114,7 +109,7 @@ class Shop:
 @pytest.fixture
 async def shop(database_url: str) -> AsyncIterator[Shop]:
     async with stage(database_url) as theatre:
-        await theatre._clean()
+        await theatre.clean()
         made = Shop(theatre, theatre.books.customer(name="Ada"))
         await made.say(made.who)
         assert (await made.contact())["xero_id"] is not None
@@ -132,7 +127,7 @@ async def test_invoices_follow_a_merge(shop: Shop) -> None:
     contact = await shop.contact()
     assert (contact["state"], contact["xero_id"], contact["merged"]) == ("synced", theirs, [ours])
     assert await shop.findings("contact_merged") == [(ours, str(theirs))]
-    assert await shop.announced() == []
+    assert await shop.stage.books.announced() == []
     before = await shop.calls()
     await shop.bill()
     assert await shop.calls() == before + 1
@@ -161,7 +156,7 @@ async def test_merges_without_an_end_fail_after_a_bounded_number_of_reads(
     await shop.bill()
     assert (await shop.contact())["code"] == "contact_archived"
     assert await shop.calls() == before + 1 + (6 if longer else 3)
-    assert await shop.announced() == ["contact_archived"]
+    assert await shop.stage.books.announced() == ["contact_archived"]
 
 
 async def test_an_archived_contact_fails_once_and_goes_on_once_restored(shop: Shop) -> None:
@@ -172,7 +167,7 @@ async def test_an_archived_contact_fails_once_and_goes_on_once_restored(shop: Sh
     await shop.bill(2)
     await shop.say(shop.who)
     assert await shop.calls() == before, "nothing is asked again"
-    assert await shop.announced() == ["contact_archived"]
+    assert await shop.stage.books.announced() == ["contact_archived"]
     contact = await shop.contact()
     assert (contact["state"], contact["code"]) == ("failed", "contact_archived")
     assert "lago-xero link" in contact["hint"]
@@ -180,7 +175,7 @@ async def test_an_archived_contact_fails_once_and_goes_on_once_restored(shop: Sh
     assert {(d["state"], d["cause"]) for d in waiting} == {("waiting", f"doc:{contact['id']}")}
 
     await shop.retry()
-    assert await shop.announced() == ["contact_archived"] * 2, "it is archived still"
+    assert await shop.stage.books.announced() == ["contact_archived"] * 2, "it is archived still"
     shop.restore(ours)
     await shop.retry()
     assert shop.invoiced() == [str(ours)] * 4
@@ -194,7 +189,7 @@ async def test_many_invoices_of_an_archived_contact_cost_few_calls(shop: Shop) -
     before = await shop.calls()
     await shop.bill(120)
     assert await shop.calls() <= before + 2 * 3, "a call and a look for each full batch at most"
-    assert await shop.announced() == ["contact_archived"]
+    assert await shop.stage.books.announced() == ["contact_archived"]
 
 
 async def test_what_is_ready_when_its_contact_fails_is_not_sent(shop: Shop) -> None:
@@ -203,10 +198,8 @@ async def test_what_is_ready_when_its_contact_fails_is_not_sent(shop: Shop) -> N
     b = shop.stage.books
     before = await shop.calls()
     await b.told(b.said(b.invoice(shop.who)))
-    token = await shop.stage.caller.token(shop.stage.tenant, 1)
-    assert token is not None
     frozen = await b.freeze()
-    await shop.stage.sender._send(frozen, token, time.monotonic())
+    await shop.stage.send(frozen)
     await b.told(*(b.said(b.invoice(shop.who)) for _ in range(3)))
     assert len(await b.documents(kind="invoice", state="ready")) == 3
     await shop.stage.resolver._resolve(frozen.request_id)
@@ -274,7 +267,7 @@ async def test_a_taken_number_and_an_archived_contact_in_one_batch(shop: Shop) -
     states = {d["lago_id"]: d for d in await b.documents(kind="invoice")}
     assert states[UUID(again["lago_id"])]["code"] == "number_taken"
     assert shop.invoiced() == [str(theirs)] * 2
-    assert await shop.announced() == ["number_taken"]
+    assert await shop.stage.books.announced() == ["number_taken"]
 
 
 async def test_a_credit_note_follows_the_merge_and_is_allocated(shop: Shop) -> None:
@@ -303,7 +296,7 @@ async def test_a_draft_of_the_archived_contact_becomes_final(shop: Shop, merged:
     if not merged:
         [waiting] = await b.documents(kind="invoice")
         assert waiting["cause"] == f"doc:{(await shop.contact())['id']}"
-        assert await shop.announced() == ["contact_archived"]
+        assert await shop.stage.books.announced() == ["contact_archived"]
         shop.restore(ours)
         await shop.retry()
     [invoice] = shop.stage.xero.invoices.values()
@@ -363,7 +356,7 @@ async def test_an_invoice_in_doubt_is_found_on_the_contact_that_a_merge_moved_it
     await shop.stage.rest(5 * REST)
     [document] = await b.documents(kind="invoice")
     assert document["xero_id"] == (UUID(made.invoice_id) if merged else None)
-    assert await shop.announced() == ([] if merged else ["number_taken"])
+    assert await shop.stage.books.announced() == ([] if merged else ["number_taken"])
     assert len(xero.invoices) == 1
 
 
@@ -376,12 +369,10 @@ async def test_two_requests_that_meet_the_same_archived_contact_announce_it_once
     for _ in range(2):
         await b.told(b.said(b.invoice(shop.who)))
         frozen.append(await b.freeze())
-    token = await shop.stage.caller.token(shop.stage.tenant, 1)
-    assert token is not None
     for one in frozen:
-        await shop.stage.sender._send(one, token, time.monotonic())
+        await shop.stage.send(one)
     await shop.stage.rest(REST)
-    assert await shop.announced() == ["contact_archived"]
+    assert await shop.stage.books.announced() == ["contact_archived"]
     assert {d["state"] for d in await b.documents(kind="invoice")} == {"waiting"}
     shop.restore(ours)
     await shop.retry()
@@ -423,7 +414,7 @@ async def test_a_contact_adopted_by_number_that_is_archived(shop: Shop, merged: 
         assert shop.invoiced() == [str(theirs)]
     else:
         assert (row["state"], row["code"]) == ("failed", "contact_archived")
-        assert await shop.announced() == ["contact_archived"]
+        assert await shop.stage.books.announced() == ["contact_archived"]
         shop.restore(UUID(made.contact_id))
         await shop.retry()
         assert shop.invoiced() == [made.contact_id]
@@ -492,10 +483,8 @@ async def test_a_killed_look_up_is_done_again(shop: Shop) -> None:
     shop.archive(ours, theirs)
     b = shop.stage.books
     await b.told(b.said(b.invoice(shop.who)))
-    token = await shop.stage.caller.token(shop.stage.tenant, 1)
-    assert token is not None
     frozen = await b.freeze()
-    await shop.stage.sender._send(frozen, token, time.monotonic())
+    await shop.stage.send(frozen)
     doubtful = await b.ledger.take_doubt(frozen.request_id)
     assert doubtful is not None
     await shop.stage.resolver.lookups.sightings(doubtful)  # and nothing is written

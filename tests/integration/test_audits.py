@@ -3,56 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from random import Random
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
 from consumer.domain.answers import Answered, Reply, Saved
-from consumer.domain.operations import Method
-from consumer.ports import Call
-from consumer.sandbox.lago import RandomChoices, payment
-from consumer.sandbox.services import PostgresService
+from consumer.sandbox.lago import payment
 from consumer.sandbox.xero.idempotency import Keys
-from tests.lives.delivery import as_record
-from tests.lives.lago import REGIMES, Life, Wires
-from tests.lives.stage import Stage, stage
+from tests.lives.short import batch, begin
+from tests.lives.stage import Stage
 
-Row = dict[str, Any]
 PAYMENT_CALL = 2
 """After the contact's and the invoice's."""
-
-
-class Prompt(RandomChoices):
-    """A Lago that is never late and grants no extras."""
-
-    def chance(self, percent: int) -> bool:
-        return False
-
-
-@pytest.fixture(scope="module")
-async def theatre(
-    postgres_service: PostgresService, database_template: str
-) -> AsyncIterator[Stage]:
-    url = await postgres_service.create_database(template=database_template)
-    async with stage(url) as opened:
-        yield opened
-    await postgres_service.drop_database(url)
 
 
 async def paid(theatre: Stage, fault: str | None) -> None:
     """A paid invoice in Xero; the payment's call suffers ``fault``, and is settled after it. Time stops
     before its audit."""
-    life = Life(Prompt(Random(7)), "EUR", Wires(receipts=True))
-    bill = life.bill("one_off", REGIMES[0])
+    life, bill = begin(receipts=True)
     life.pay(bill, bill.open // 2, "provider")
-    records = tuple(as_record(one, n) for n, one in enumerate(life.messages))
-    await theatre._clean()
+    await theatre.clean()
     theatre.accounting.faults = {PAYMENT_CALL: fault} if fault else {}
     theatre.accounting.calls = 0
-    await theatre.books.ingest.store(list(records))
+    await theatre.books.ingest.store(list(batch(life.messages).records))
     await theatre.rest(470.0)
 
 
@@ -62,25 +35,7 @@ async def repeated(theatre: Stage, purpose: str) -> None:
         "select method, path, body from request where purpose = $1 order by started_at desc limit 1",
         purpose,
     )
-    await written(theatre, row["method"], row["path"], row["body"])
-
-
-async def written(theatre: Stage, method: Method, path: str, body: bytes) -> None:
-    """A call to Xero that the ledger knows nothing of."""
-    token = await theatre.caller.token(theatre.tenant, 1)
-    assert token is not None
-    call = Call(
-        tenant_id=theatre.tenant,
-        token=token,
-        method=method,
-        path=path,
-        body=body,
-        idempotency_key=str(uuid4()),
-        if_modified_since=None,
-        first_byte_by=float("inf"),
-        timeout=60.0,
-    )
-    assert (await theatre.accounting.call(call)).status == 200
+    await theatre.call(row["method"], row["path"], row["body"])
 
 
 def standing(theatre: Stage) -> list[str]:
@@ -89,11 +44,11 @@ def standing(theatre: Stage) -> list[str]:
 
 async def told(theatre: Stage) -> list[tuple[str, str]]:
     """What is announced, and the findings."""
-    codes = await theatre.books.database.fetch("select code from outbox order by id")
     found = await theatre.books.database.fetch(
         "select class from finding where class <> 'fallback_used' order by id"
     )
-    return [("outbox", row["code"]) for row in codes] + [("finding", row["class"]) for row in found]
+    codes = await theatre.books.announced()
+    return [("outbox", code) for code in codes] + [("finding", row["class"]) for row in found]
 
 
 async def audits(theatre: Stage) -> int:
@@ -136,7 +91,7 @@ async def test_without_a_doubt_nothing_is_audited(theatre: Stage) -> None:
 async def test_what_a_repetition_refuses_leaves_its_batch_to_be_audited(theatre: Stage) -> None:
     """Xero was at both at the same time: the first paid one invoice in part and another in full, its
     repetition the one once more, and found the other paid."""
-    await theatre._clean()
+    await theatre.clean()
     b = theatre.books
     bills = [b.invoice(who := b.customer()), b.invoice(who)]
     await b.told(b.said(who), *map(b.said, bills))

@@ -3,51 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from decimal import Decimal
-from random import Random
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from consumer.domain.operations import Method
-from consumer.ports import Call
-from consumer.sandbox.lago import RandomChoices, payment, payment_event
-from consumer.sandbox.services import PostgresService
+from consumer.sandbox.lago import payment, payment_event
 from consumer.sandbox.xero.books import Invoice, Payment
-from tests.lives.delivery import Batch, Delivery, as_record
-from tests.lives.lago import ORGANIZATION, REGIMES, Bill, Life, Message, Wires
-from tests.lives.stage import Stage, stage
+from tests.lives.delivery import Delivery, as_record
+from tests.lives.lago import ORGANIZATION, Bill, Life, Message
+from tests.lives.short import batch, begin
+from tests.lives.stage import Stage
 
 Row = dict[str, Any]
-
-
-class Prompt(RandomChoices):
-    """A Lago that is never late and grants no extras."""
-
-    def chance(self, percent: int) -> bool:
-        return False
-
-
-@pytest.fixture(scope="module")
-async def theatre(
-    postgres_service: PostgresService, database_template: str
-) -> AsyncIterator[Stage]:
-    url = await postgres_service.create_database(template=database_template)
-    async with stage(url) as opened:
-        yield opened
-    await postgres_service.drop_database(url)
 
 
 @pytest.fixture
 async def posted(theatre: Stage) -> tuple[Life, Bill]:
     """An invoice that Xero has."""
-    life = Life(Prompt(Random(7)), "EUR", Wires(receipts=True))
-    bill = life.bill("one_off", REGIMES[0])
-    records = tuple(as_record(one, n) for n, one in enumerate(life.messages))
-    await theatre.live(Delivery((Batch(records, sends=True, seconds=0.0),), {}, ()))
+    life, bill = begin(receipts=True)
+    await theatre.live(Delivery((batch(life.messages),), {}, ()))
     return life, bill
 
 
@@ -74,27 +50,10 @@ async def entered(
         "Amount": float(amount),
         "Reference": "bank",
     }
-    await written(theatre, "PUT", "Payments?summarizeErrors=false", {"Payments": [element]})
+    body = json.dumps({"Payments": [element]}).encode()
+    await theatre.call("PUT", "Payments?summarizeErrors=false", body)
     [new] = set(xero.payments) - before
     return xero.payments[new]
-
-
-async def written(theatre: Stage, method: Method, path: str, body: Row) -> None:
-    """A call of the person's own to Xero."""
-    token = await theatre.caller.token(theatre.tenant, 1)
-    assert token is not None
-    call = Call(
-        tenant_id=theatre.tenant,
-        token=token,
-        method=method,
-        path=path,
-        body=json.dumps(body).encode(),
-        idempotency_key=str(uuid4()),
-        if_modified_since=None,
-        first_byte_by=float("inf"),
-        timeout=60.0,
-    )
-    assert (await theatre.accounting.call(call)).status == 200
 
 
 async def forgotten(theatre: Stage, kind: str) -> None:
@@ -117,11 +76,6 @@ async def payments(theatre: Stage, kind: str = "payment") -> list[Row]:
     return await theatre.books.documents(kind=kind)
 
 
-async def announced(theatre: Stage) -> list[str]:
-    rows = await theatre.books.database.fetch("select code from outbox order by id")
-    return [row["code"] for row in rows]
-
-
 async def findings(theatre: Stage) -> list[tuple[str, str]]:
     rows = await theatre.books.database.fetch(
         "select class, xero_id from finding where class <> 'fallback_used' order by id"
@@ -142,7 +96,7 @@ async def test_a_payment_entered_by_hand_counts_as_the_one_that_lago_tells_of(
     assert (document["state"], document["cause"]) == ("synced", "paid_by_hand")
     assert (document["xero_id"], str(document["by_hand"])) == (None, theirs.payment_id)
     assert len(theatre.xero.payments) == 1
-    assert (await findings(theatre), await announced(theatre)) == (
+    assert (await findings(theatre), await theatre.books.announced()) == (
         [("paid_by_hand", theirs.payment_id)],
         [],
     )
@@ -160,7 +114,7 @@ async def test_one_of_another_week_is_another_payment(
     [document] = await payments(theatre)
     assert (document["state"], document["code"]) == ("failed", "document_not_open")
     assert "Authorised documents" in document["said"], "Xero's own words are kept"
-    assert await announced(theatre) == ["document_not_open"]
+    assert await theatre.books.announced() == ["document_not_open"]
 
 
 async def test_one_of_a_persons_counts_for_one_of_lagos(
@@ -209,7 +163,7 @@ async def test_a_persons_payment_stays_when_lago_takes_its_own_back(
     [document] = await payments(theatre)
     assert (document["state"], document["by_hand"]) == ("skipped", None)
     assert theatre.xero.payments[theirs.payment_id].status == "AUTHORISED"
-    assert await announced(theatre) == ["paid_by_hand"]
+    assert await theatre.books.announced() == ["paid_by_hand"]
 
 
 @pytest.mark.parametrize("news", [{"reference": "slip 7"}, {"created_at": "2026-05-20T08:00:00Z"}])
@@ -284,7 +238,7 @@ async def test_a_refund_entered_by_hand_counts_as_lagos(
     life.credit(bill, {fee["lago_id"]: fee["amount_cents"]}, lambda _, paid: (0, paid))
     await told(theatre, life, told_before)
     [ours] = [one for one in theatre.xero.payments.values() if one.credit_note_id]
-    await written(theatre, "POST", f"Payments/{ours.payment_id}", {"Status": "DELETED"})
+    await theatre.call("POST", f"Payments/{ours.payment_id}", b'{"Status": "DELETED"}')
     theirs = await entered(theatre, ours.amount, on="CreditNote")
     await forgotten(theatre, "refund")
     [refund] = await payments(theatre, "refund")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,6 @@ from consumer.adapters.postgres.charts import PostgresCharts
 from consumer.domain.answers import Answered
 from consumer.domain.answers import Saved as Kept
 from consumer.domain.chart import Organisation
-from consumer.ports import Frozen
 from consumer.sandbox.lago import payment
 from consumer.sandbox.xero.books import Invoice
 from tests.integration.ledger import Books
@@ -44,12 +42,6 @@ class Desk:
     @property
     def charts(self) -> PostgresCharts:
         return PostgresCharts(self.books.database, [])
-
-    async def send(self, frozen: Frozen) -> None:
-        """One request, and whatever comes of it."""
-        token = await self.stage.caller.token(self.stage.tenant, 1)
-        assert token is not None
-        await self.stage.sender._send(frozen, token, time.monotonic())
 
     def draft(self, amount: int = 1000, **facts: Any) -> Json:
         """An invoice that Lago has not finalized."""
@@ -93,10 +85,6 @@ class Desk:
     def by_hand(self, **changed: Any) -> None:
         """A person changes it in Xero."""
         self.stage.xero.keep_invoice(replace(self.invoice, **changed))
-
-    async def announced(self) -> list[str]:
-        """The codes of what people were told."""
-        return [notice.code for notice in await self.books.outbox.claim("dead_letter", 10, 60)]
 
     def writes(self) -> int:
         """Calls that changed invoices in Xero."""
@@ -203,7 +191,7 @@ async def test_what_was_finalized_while_its_draft_was_sent_follows_it(database_u
         frozen = await d.books.freeze()
         assert frozen.purpose == "invoice_update"
         await d.tell(d.final(d.changed(draft, 3000)))
-        await d.send(frozen)
+        await d.stage.send(frozen)
         assert d.shown == (name(draft), "DRAFT", Decimal(20))
         await d.stage.rest(1.0)
         assert d.shown == ("ACM-001", "AUTHORISED", Decimal(30))
@@ -237,7 +225,7 @@ async def test_a_lost_answer_to_the_last_word_is_made_up_for(
         await d.tell(d.final(d.changed(draft, 3000)))
         frozen = await d.books.freeze()
         d.stage.accounting.faults = {d.stage.accounting.calls: fault}
-        await d.send(frozen)
+        await d.stage.send(frozen)
         arrived = d.invoice.status == "AUTHORISED"
         assert arrived == (fault != "500_before")
         assert (await d.document())["state"] == "sending"
@@ -249,7 +237,7 @@ async def test_a_lost_answer_to_the_last_word_is_made_up_for(
         bill = await d.document()
         assert (bill["state"], bill["wanted"]) == ("synced", bill["synced"])
         assert bill["xero_status"] in ("AUTHORISED", "PAID")
-        assert await d.announced() == []
+        assert await d.books.announced() == []
 
 
 async def test_what_a_person_approved_is_followed_while_nothing_is_paid(database_url: str) -> None:
@@ -272,7 +260,7 @@ async def test_what_a_person_approved_and_paid_is_never_forced(database_url: str
         assert (bill["state"], bill["code"]) == ("failed", "draft_changed_in_xero")
         assert "approved" in bill["said"]
         assert f"number {name(draft)}, not ACM-001" in bill["said"]
-        assert await d.announced() == ["draft_changed_in_xero"]
+        assert await d.books.announced() == ["draft_changed_in_xero"]
 
 
 async def test_what_a_person_made_of_it_as_lago_did_is_adopted(database_url: str) -> None:
@@ -284,7 +272,7 @@ async def test_what_a_person_made_of_it_as_lago_did_is_adopted(database_url: str
         await d.hears(d.final(draft))
         bill = await d.document()
         assert (bill["state"], bill["xero_status"]) == ("synced", "PAID")
-        assert await d.announced() == []
+        assert await d.books.announced() == []
 
 
 async def test_what_a_person_deleted_stays_deleted(database_url: str) -> None:
@@ -298,7 +286,7 @@ async def test_what_a_person_deleted_stays_deleted(database_url: str) -> None:
         assert "deleted" in bill["said"]
         await d.hears(d.final(draft))
         assert d.shown[1] == "DELETED"
-        assert await d.announced() == ["draft_changed_in_xero"] * 2
+        assert await d.books.announced() == ["draft_changed_in_xero"] * 2
 
 
 @pytest.mark.parametrize(
@@ -344,13 +332,13 @@ async def test_a_draft_whose_last_content_never_comes_is_announced(
             frozen = await d.books.freeze()
         await d.tell(final, "invoice.generated")
         if meanwhile:
-            await d.send(frozen)
+            await d.stage.send(frozen)
         await d.stage.rest(1.0)
         bill = await d.document()
         assert (bill["state"], bill["cause"]) == ("waiting", f"content:{draft['lago_id']}")
         assert d.invoice.status == "DRAFT"
         await d.stage.rest(100_000.0)
-        assert await d.announced() == ["missing_dependency"]
+        assert await d.books.announced() == ["missing_dependency"]
         await d.hears(final, end)
         assert d.invoice.status == ("AUTHORISED" if end == "invoice.created" else "DELETED")
         assert (await d.document())["state"] == (
@@ -386,7 +374,7 @@ async def test_in_a_locked_period_an_invoice_is_a_draft_until_the_date_moves(
         assert d.shown == ("ACM-001", "PAID", Decimal(10))
         bill = await d.document()
         assert (bill["state"], bill["cause"]) == ("synced", None)
-        assert await d.announced() == []
+        assert await d.books.announced() == []
 
 
 async def test_a_locked_draft_that_lago_voids_is_deleted(database_url: str) -> None:
@@ -416,7 +404,7 @@ async def test_a_lock_date_that_moves_while_the_draft_is_sent_is_not_missed(
 async def test_what_xero_leaves_a_draft_is_not_approved_for_ever(database_url: str) -> None:
     async with desk(database_url) as d:
         await d.tell(d.books.invoice(d.who))
-        await d.send(await d.books.freeze())  # the contact
+        await d.stage.send(await d.books.freeze())  # the contact
         await d.books.released()
         asked: list[str] = []
         draft = Kept(uuid4(), status="DRAFT")
@@ -424,7 +412,7 @@ async def test_what_xero_leaves_a_draft_is_not_approved_for_ever(database_url: s
             asked.append(frozen.purpose)
             await d.books.ledger.settle(frozen.request_id, Answered((draft,)), None)
         assert asked == ["invoice_create", "invoice_update"]
-        assert ((await d.document())["state"], await d.announced()) == (
+        assert ((await d.document())["state"], await d.books.announced()) == (
             "failed",
             ["status_invalid"],
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -15,28 +15,22 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from consumer.sandbox.lago import Choices
-from consumer.sandbox.services import PostgresService
 from tests.lives.acts import draw_life
 from tests.lives.balance import balance
 from tests.lives.delivery import draw_delivery
-from tests.lives.stage import Stage, stage
+from tests.lives.stage import Stage
 from tests.strategies import choices
 
 LIVES = int(os.environ.get("LIVES", "200"))
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
 
-@pytest.fixture(scope="module")
-async def theatre(
-    postgres_service: PostgresService, database_template: str
-) -> AsyncIterator[Stage]:
-    url = await postgres_service.create_database(template=database_template)
-    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
-    structlog.configure(wrapper_class=quiet)  # a story is read more easily without its log
-    async with stage(url) as opened:
-        yield opened
+@pytest.fixture(scope="module", autouse=True)
+def quiet() -> Iterator[None]:
+    """A story is read more easily without its log."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
     structlog.reset_defaults()
-    await postgres_service.drop_database(url)
 
 
 @given(source=choices())

@@ -75,7 +75,7 @@ async def test_a_payment_taken_from_a_residual_and_given_back_leaves_xero(
         await b.told(payment_request_event(failed, str(b.organization_id)))
         await b.told(b.said(back, "invoice.payment_status_updated"))
         await b.work()
-        announced = await b.database.fetch("select code from outbox")
+        announced = await b.announced()
         findings = await b.database.fetch("select class from finding where document_id is not null")
         assert await _in_xero(b, invoice) == 0 or announced or findings
 

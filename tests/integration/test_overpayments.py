@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
-from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -18,31 +16,19 @@ from consumer.adapters.xero_auth import SCOPES, credentials
 from consumer.domain.answers import Answered, Reply, Saved
 from consumer.ports import Frozen
 from consumer.sandbox.lago import payment, payment_request, payment_request_event
-from consumer.sandbox.services import PostgresService
 from tests.integration.ledger import books
-from tests.integration.test_stories import Prompt, batch, lived
 from tests.lives.balance import balance
 from tests.lives.delivery import Delivery
-from tests.lives.lago import REGIMES, Bill, Life, Wires
-from tests.lives.stage import MANY, Stage, stage
+from tests.lives.lago import Bill, Life
+from tests.lives.short import batch, begin, lived
+from tests.lives.stage import MANY, Stage
 
 Json = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-async def theatre(
-    postgres_service: PostgresService, database_template: str
-) -> AsyncIterator[Stage]:
-    url = await postgres_service.create_database(template=database_template)
-    async with stage(url) as opened:
-        yield opened
-    await postgres_service.drop_database(url)
-
-
 def overpaid(currency: str = "EUR", beyond: int = 250) -> tuple[Life, Bill]:
     """A customer who pays his one invoice and more."""
-    life = Life(Prompt(Random(7)), currency, Wires())
-    bill = life.bill("one_off", REGIMES[0])
+    life, bill = begin(currency)
     life.pay(bill, bill.open + beyond, "provider")
     return life, bill
 
@@ -346,8 +332,7 @@ async def test_a_late_answer_to_an_overpayment_that_was_given_up_is_told(
         await b.work()
         late = Answered((Saved(UUID(int=9)),))
         await b.ledger.settle(first.request_id, late, Reply(200, b""))
-        codes = [row["code"] for row in await b.database.fetch("select code from outbox")]
-        assert codes == ["surplus"]
+        assert await b.announced() == ["surplus"]
 
 
 async def test_less_open_in_xero_than_in_lago_stays_a_failure(theatre: Stage) -> None:

@@ -390,7 +390,7 @@ async def test_an_answer_to_a_payment_that_was_given_up_is_told_and_removed(
             await b.ledger.settle(first.request_id, answer, Reply(200, b""))
         document, surplus = await _payments(b)
         assert (document["state"], surplus["state"]) == ("synced", "ready")
-        assert [r["code"] for r in await b.database.fetch("select code from outbox")] == ["surplus"]
+        assert await b.announced() == ["surplus"]
         frozen = await b.freeze()
         assert frozen.path == f"Payments/{late}"
 

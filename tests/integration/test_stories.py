@@ -2,53 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from random import Random
+from collections.abc import Callable
 
-import pytest
-
-from consumer.sandbox.lago import RandomChoices
-from consumer.sandbox.services import PostgresService
-from tests.lives.balance import Balance, balance
-from tests.lives.delivery import Batch, Delivery, as_record
-from tests.lives.lago import REGIMES, Bill, Life, Message, Wires
-from tests.lives.stage import Stage, stage
-
-
-class Prompt(RandomChoices):
-    """A Lago that is never late and grants no extras."""
-
-    def chance(self, percent: int) -> bool:
-        return False
-
-
-@pytest.fixture(scope="module")
-async def theatre(
-    postgres_service: PostgresService, database_template: str
-) -> AsyncIterator[Stage]:
-    url = await postgres_service.create_database(template=database_template)
-    async with stage(url) as opened:
-        yield opened
-    await postgres_service.drop_database(url)
-
-
-def begin(receipts: bool = False) -> tuple[Life, Bill]:
-    """A customer with one invoice."""
-    life = Life(Prompt(Random(7)), "EUR", Wires(receipts=receipts))
-    return life, life.bill("one_off", REGIMES[0])
-
-
-def batch(messages: list[Message], seconds: float = 0.0) -> Batch:
-    """Sent, and then time passes."""
-    records = tuple(as_record(message, offset) for offset, message in enumerate(messages))
-    return Batch(records, sends=True, seconds=seconds)
-
-
-async def lived(
-    theatre: Stage, life: Life, *batches: Batch, faults: dict[int, str] | None = None
-) -> Balance:
-    await theatre.live(Delivery(batches, faults or {}, ()))
-    return await balance(theatre, life)
+from tests.lives.lago import REGIMES, Life, Message
+from tests.lives.short import batch, begin, lived, prompt
+from tests.lives.stage import Stage
 
 
 def of(life: Life, asked: Callable[[str], bool]) -> tuple[list[Message], list[Message]]:
@@ -102,7 +60,7 @@ async def test_what_waits_for_an_invoice_that_is_voided_unsent_waits_no_longer(
 
 
 async def test_a_drafts_content_is_not_posted_for_a_finalized_invoice(theatre: Stage) -> None:
-    life = Life(Prompt(Random(7)), "EUR", Wires())
+    life = prompt()
     bill = life.bill("subscription", REGIMES[0], draft=True)
     life.say(bill, "invoice.generated")
     created, others = of(life, lambda text: "invoice.created" in text)

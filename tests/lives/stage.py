@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 
@@ -29,9 +29,10 @@ from consumer.domain.answers import Reply
 from consumer.domain.chart import Account, Chart, Item, TaxRate
 from consumer.domain.clocks import Clocks
 from consumer.domain.mapping import Connection, MappingKey, Target
+from consumer.domain.operations import Method
 from consumer.domain.pacing import Limits
 from consumer.metrics import Metrics
-from consumer.ports import Call, Wish
+from consumer.ports import Call, Frozen, Wish
 from consumer.sandbox.xero import SimulatorSettings, create_app
 from consumer.sandbox.xero.books import Books as XeroBooks
 from consumer.sandbox.xero.faults import Faults
@@ -165,7 +166,7 @@ class Stage:
         Args:
             policies: of consumed credits, one for each batch of the delivery; none: as it is.
         """
-        await self._clean()
+        await self.clean()
         self.accounting.faults, self.accounting.calls = dict(delivery.faults), 0
         for n, batch in enumerate(delivery.batches):
             if policies:
@@ -175,7 +176,8 @@ class Stage:
                 await self.rest(batch.seconds)
         await self.rest(float(MANY))
 
-    async def _clean(self) -> None:
+    async def clean(self) -> None:
+        """Empty the books, Lago's and Xero's; connections stay."""
         await self.books.database.execute(_FORGET)
         await self.books.database.execute(
             "update tenant set due_at = 'infinity', blocked_until = null, blocked_why = null, "
@@ -185,6 +187,30 @@ class Stage:
         self.world.books[str(self.tenant)] = _organisation(self.tenant)
         self.world.faults, self.world.keys = Faults(), Keys()
         self.world.arrivals.clear()
+
+    async def call(self, method: Method, path: str, body: bytes) -> None:
+        """A person's call to Xero, which the ledger knows nothing of."""
+        call = Call(
+            tenant_id=self.tenant,
+            token=await self._token(),
+            method=method,
+            path=path,
+            body=body,
+            idempotency_key=str(uuid4()),
+            if_modified_since=None,
+            first_byte_by=float("inf"),
+            timeout=60.0,
+        )
+        assert (await self.accounting.call(call)).status == 200
+
+    async def send(self, frozen: Frozen) -> None:
+        """One request, and whatever comes of it."""
+        await self.sender._send(frozen, await self._token(), time.monotonic())
+
+    async def _token(self) -> str:
+        token = await self.caller.token(self.tenant, 1)
+        assert token is not None
+        return token
 
     async def rest(self, patience: float) -> None:
         """Work until nothing moves, for at most ``patience`` seconds of the service's clocks."""
@@ -210,8 +236,7 @@ class Stage:
         """One round of each part of the service; whether any of them did something."""
         ledger = self.books.ledger
         moved = bool(await ledger.release(20))
-        token = await self.caller.token(self.tenant, 1)
-        assert token is not None
+        token = await self._token()
         while True:
             began = time.monotonic()
             freezing = await ledger.freeze(self.tenant)
