@@ -20,10 +20,10 @@ from consumer.adapters.lago_api import HttpLagoApi
 from consumer.adapters.postgres.asking import PostgresQuestions
 from consumer.adapters.postgres.authorisations import PostgresAuthorisations
 from consumer.adapters.postgres.budget import PostgresBudget
+from consumer.adapters.postgres.changing import Patience
 from consumer.adapters.postgres.charts import PostgresCharts
 from consumer.adapters.postgres.configuration import Configuration
 from consumer.adapters.postgres.database import Database, Timeouts, database
-from consumer.adapters.postgres.documents import Patience
 from consumer.adapters.postgres.inbox import PostgresInbox
 from consumer.adapters.postgres.ledger import PostgresLedger
 from consumer.adapters.postgres.migrate import newest

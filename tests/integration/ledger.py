@@ -14,10 +14,10 @@ from uuid import UUID, uuid4
 from pydantic_core import from_json
 
 from consumer.adapters.postgres.budget import PostgresBudget
+from consumer.adapters.postgres.changing import Patience
 from consumer.adapters.postgres.configuration import Configuration
 from consumer.adapters.postgres.connections import PostgresConnections
 from consumer.adapters.postgres.database import Database, Timeouts, database
-from consumer.adapters.postgres.documents import Patience
 from consumer.adapters.postgres.inbox import PostgresInbox
 from consumer.adapters.postgres.ledger import PostgresLedger
 from consumer.adapters.postgres.outbox import PostgresOutbox

@@ -16,10 +16,10 @@ from cryptography.fernet import Fernet
 
 from consumer.adapters.postgres.authorisations import PostgresAuthorisations
 from consumer.adapters.postgres.budget import PostgresBudget
+from consumer.adapters.postgres.changing import Patience
 from consumer.adapters.postgres.configuration import Configuration
 from consumer.adapters.postgres.connections import PostgresConnections
 from consumer.adapters.postgres.database import Database, database
-from consumer.adapters.postgres.documents import Patience
 from consumer.adapters.postgres.ledger import PostgresLedger
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.snapshots import load_snapshot

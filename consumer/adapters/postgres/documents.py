@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,27 +10,20 @@ from uuid import UUID
 import asyncpg
 from pydantic_core import to_json
 
+from consumer.adapters.postgres.changing import (
+    AWAITED,
+    Change,
+    Patience,
+    change_of,
+    is_left,
+    matters,
+    stays_by_hand,
+)
 from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.failing import announce_documents
 from consumer.adapters.postgres.leaving import tell_of_credit, tell_of_left
 from consumer.adapters.postgres.sql import array_of, columns, statements
-from consumer.domain.causes import (
-    TAKEN_BACK,
-    VOID_WITH_MONEY,
-    VOIDS_REPORTED,
-    awaits_news,
-    is_residual,
-)
-from consumer.domain.clocks import Clocks
-from consumer.domain.documents import (
-    Planned,
-    Rest,
-    Stands,
-    as_linked,
-    consumes,
-    object_of,
-    rest,
-)
+from consumer.domain.documents import Planned, Rest, consumes, object_of
 from consumer.domain.objects import Object, ObjectKey
 from consumer.domain.payments import left_by_hand
 from consumer.ports import Sink
@@ -41,54 +33,12 @@ LEDGER = statements("ledger")
 
 Identity = tuple[str, UUID, str, UUID | None]
 """Kind, Lago id, part, target: what a document is known by within its connection."""
-AWAITED = ("contact", "invoice", "credit_note")
-"""Kinds that others wait for."""
 LEVELS = (
     ("contact",),
     ("invoice", "credit_note"),
     ("allocation", "payment", "refund", "overpayment"),
 )
 """Kinds in the order in which documents rest on one another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long documents wait: an unlinked customer of several connections for a link, money without
-    a payment for its message, anything for what Lago has not told of."""
-
-    home: timedelta
-    residual: timedelta
-    dependency: timedelta
-
-    @classmethod
-    def of(cls, clocks: Clocks) -> Patience:
-        """As the clocks say."""
-        return cls(
-            home=timedelta(seconds=clocks.home_wait),
-            residual=timedelta(seconds=clocks.residual_wait),
-            dependency=timedelta(seconds=clocks.missing_dependency_after),
-        )
-
-    def with_(self, cause: str | None) -> timedelta | None:
-        """How long a document waits that ``cause`` holds; None: planning says so, or without end."""
-        if is_residual(cause):
-            return self.residual
-        return self.dependency if awaits_news(cause) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One document's row after planning; ``id`` None where it is new."""
-
-    id: int | None
-    planned: Planned
-    rest: Rest
-    synced: bytes | None
-    xero_id: UUID | None
-    event_id: int | None
-    appended_at: datetime | None
-    linked: bool
-    merged: tuple[UUID, ...]
 
 
 async def write_documents(
@@ -126,7 +76,7 @@ async def write_documents(
             continue  # its payment's document says why
         if stands is None and planned.optional:
             continue
-        change = _change(stands, planned, event_id, appended_at, now, patience)
+        change = change_of(stands, planned, event_id, appended_at, now, patience)
         if change is not None:
             changes.append(change)
             came = stands is None or stands["connection_id"] != planned.connection_id
@@ -137,11 +87,11 @@ async def write_documents(
             if stands is not None and stands["xero_id"] not in (None, change.xero_id):
                 facts = to_json({"linked": str(change.xero_id)}).decode()
                 relinked.append((stands["id"], stands["xero_id"], "linked_elsewhere", facts))
-            if stands is not None and _matters(stands, change):
+            if stands is not None and matters(stands, change):
                 turned.append(stands["id"])
-            if stands is not None and _is_left(stands, change):
+            if stands is not None and is_left(stands, change):
                 left.append((stands["id"], change.rest.cause, objects[made_of]))
-            if stands is not None and _stays_by_hand(stands, change):
+            if stands is not None and stays_by_hand(stands, change):
                 by_hand.append((stands["id"], stands["by_hand"]))
     ids = await _update(conn, [c for c in changes if c.id is not None])
     await _insert(conn, [c for c in changes if c.id is None], patience.dependency)
@@ -205,35 +155,6 @@ async def _unmet(
     return {row["id"]: Rest(row["state"], row["cause"], row["wait_until"]) for row in rows}
 
 
-def _matters(before: asyncpg.Record, change: Change) -> bool:
-    """Whether others that wait for the document, or are left out with it, have to look again."""
-    planned = change.planned
-    if planned.kind not in AWAITED:  # a void waits for what is on its invoice
-        return (before["wanted"] is None) != (planned.wanted is None)
-    # A contact may be of use again, or another one.
-    usable = change.xero_id is not None and (
-        change.xero_id != before["xero_id"] or before["state"] in ("failed", "waiting")
-    )
-    return usable or (before["state"] == "skipped") != (change.rest.state == "skipped")
-
-
-def _is_left(before: asyncpg.Record, change: Change) -> bool:
-    """Whether an invoice that Lago voided stays in Xero from now on, for a reason to tell of."""
-    cause, rest = change.rest.cause, change.rest.state
-    return (
-        (change.planned.kind, rest) == ("invoice", "synced")
-        and cause is not None
-        and cause != before["cause"]
-        and (cause == VOID_WITH_MONEY or cause.startswith(VOIDS_REPORTED))
-    )
-
-
-def _stays_by_hand(before: asyncpg.Record, change: Change) -> bool:
-    """Whether Lago takes a payment back that a person entered in Xero."""
-    gone = change.rest.cause in TAKEN_BACK and change.rest.cause != before["cause"]
-    return before["by_hand"] is not None and change.rest.state == "skipped" and gone
-
-
 async def _insert(conn: Conn, changes: Sequence[Change], patience: timedelta) -> None:
     """Insert new ones, each as it is to stay: what it rests on has its row by then."""
     for kinds in LEVELS:
@@ -277,80 +198,6 @@ async def _update(conn: Conn, changes: Sequence[Change]) -> list[int]:
 
 def _rests_on_others(change: Change) -> bool:
     return change.planned.kind != "contact" and change.rest.state == "ready"
-
-
-def _change(
-    row: asyncpg.Record | None,
-    planned: Planned,
-    event_id: int | None,
-    appended_at: datetime | None,
-    now: datetime,
-    patience: Patience,
-) -> Change | None:
-    """What planning changes of the document; None if nothing."""
-    stands = _stands(row)
-    there = as_linked(stands, planned)
-    target = rest(planned.kind, there, planned)
-    if stands.state == "sending":
-        there, target = stands, Rest("sending", planned.stays or planned.hold)
-    elif row is not None and target.state == "ready" and _goes_on_waiting(stands, planned):
-        target = Rest("waiting", stands.cause, row["wait_until"])
-    wait = patience.with_(target.cause) if target.state == "waiting" else None
-    if wait is not None and planned.kind != "contact":
-        goes_on = row is not None and (stands.state, stands.cause) == ("waiting", target.cause)
-        target = replace(target, until=row["wait_until"] if row and goes_on else now + wait)
-    if row is not None and _same(row, stands, planned, target, there.xero_id):
-        return None
-    if target.state in ("waiting", "skipped") and there.xero_id is None:
-        there = replace(there, synced=None)  # below a cent, it counted; now it does not
-    raised = row is None or planned.wanted != stands.wanted
-    return Change(
-        None if row is None else row["id"],
-        planned,
-        target,
-        there.synced,
-        there.xero_id,
-        event_id if raised else None,
-        appended_at if raised else None,
-        there.linked,
-        there.merged,
-    )
-
-
-def _stands(row: asyncpg.Record | None) -> Stands:
-    if row is None:
-        return Stands("waiting")
-    return stands_of(row)
-
-
-def stands_of(row: asyncpg.Record) -> Stands:
-    """Where the document of a row stands."""
-    at = row["state"], row["cause"], row["wanted"], row["synced"], row["xero_id"]
-    merged, by_hand = tuple(row["merged"]), row["by_hand"] is not None
-    return Stands(*at, row["xero_status"], row["code"], row["linked"], merged, by_hand)
-
-
-def _goes_on_waiting(stands: Stands, planned: Planned) -> bool:
-    """Whether it waits for others, and nothing new is wanted of it."""
-    return stands.state == "waiting" and planned.wanted == stands.wanted is not None
-
-
-def _same(
-    row: asyncpg.Record, stands: Stands, planned: Planned, target: Rest, xero_id: UUID | None
-) -> bool:
-    """Whether the row says so already; what is ready is not made ready again, or it would lose its
-    turn."""
-    # What Xero was asked for keeps its amount; once it is known not to be there, Lago's counts.
-    asked_for = stands.state == "sending" or stands.xero_id is not None or stands.by_hand
-    if not asked_for and row["amount_cents"] != planned.amount_cents:
-        return False
-    if stands.state == "ready" == target.state and planned.wanted == stands.wanted:
-        return True
-    was = (stands.state, stands.cause, stands.wanted, stands.xero_id)
-    return was == (target.state, target.cause, planned.wanted, xero_id) and (
-        (row["connection_id"], row["drift"], row["wait_until"])
-        == (planned.connection_id, target.drift, target.until)
-    )
 
 
 def object_of_row(document: asyncpg.Record) -> ObjectKey:

@@ -9,8 +9,8 @@ from uuid import UUID
 import asyncpg
 from pydantic_core import from_json
 
+from consumer.adapters.postgres.changing import stands_of
 from consumer.adapters.postgres.database import Conn
-from consumer.adapters.postgres.documents import stands_of
 from consumer.adapters.postgres.sql import array_of, statements
 from consumer.domain.answers import Refusal
 from consumer.domain.documents import CLEARING

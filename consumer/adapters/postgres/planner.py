@@ -9,9 +9,10 @@ from uuid import UUID
 
 from pydantic_core import from_json
 
+from consumer.adapters.postgres.changing import Patience
 from consumer.adapters.postgres.configuration import Configuration
 from consumer.adapters.postgres.database import Conn
-from consumer.adapters.postgres.documents import Patience, write_documents
+from consumer.adapters.postgres.documents import write_documents
 from consumer.adapters.postgres.leaving import leave
 from consumer.adapters.postgres.objects import lock_objects, write_objects
 from consumer.adapters.postgres.sql import statements
