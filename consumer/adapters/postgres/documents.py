@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from pydantic_core import to_json
 
 from consumer.adapters.postgres.changing import (
     AWAITED,
@@ -20,7 +19,7 @@ from consumer.adapters.postgres.changing import (
     stays_by_hand,
 )
 from consumer.adapters.postgres.database import Conn
-from consumer.adapters.postgres.failing import announce_documents
+from consumer.adapters.postgres.failing import announce_documents, find
 from consumer.adapters.postgres.leaving import tell_of_credit, tell_of_left
 from consumer.adapters.postgres.sql import array_of, columns, statements
 from consumer.domain.documents import Planned, Rest, consumes, object_of
@@ -85,7 +84,7 @@ async def write_documents(
             if stands is not None and change.rest.drift and not stands["drift"]:
                 drifted.append(stands["id"])
             if stands is not None and stands["xero_id"] not in (None, change.xero_id):
-                facts = to_json({"linked": str(change.xero_id)}).decode()
+                facts = {"linked": str(change.xero_id)}
                 relinked.append((stands["id"], stands["xero_id"], "linked_elsewhere", facts))
             if stands is not None and matters(stands, change):
                 turned.append(stands["id"])
@@ -104,9 +103,8 @@ async def write_documents(
         await conn.execute(SQL["find_once"], *columns(told, 6))
     if drifted:
         await conn.execute(SQL["find_drift"], drifted)
-    if relinked:
-        await conn.execute(LEDGER["find"], *columns(relinked, 4))
-        await tell_of_credit(conn, [id for id, *_ in relinked])
+    await find(conn, relinked)
+    await tell_of_credit(conn, [id for id, *_ in relinked])
     await tell_of_left(conn, left, sinks)
     if by_hand:
         errors = [left_by_hand(xero_id) for _, xero_id in by_hand]

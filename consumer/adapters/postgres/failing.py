@@ -1,8 +1,12 @@
-"""Documents and why they fail in, rows that say so and announcements out."""
+"""Documents and why they fail in, rows that say so, announcements and findings out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from pydantic_core import to_json
 
 from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.sql import columns, statements
@@ -38,3 +42,12 @@ async def announce_documents(
     """Announce an error of each document, whatever its state."""
     said = columns([(type(e).__name__, e.code, e.sentence, e.hint) for e in errors], 4)
     await conn.execute(SQL["announce_documents"], ids, *said, sinks)
+
+
+async def find(
+    conn: Conn, found: Sequence[tuple[int, UUID | None, str, Mapping[str, Any]]]
+) -> None:
+    """Record a finding each: of a document, with Xero's id, its class and facts."""
+    if found:
+        rows = [(*about, to_json(facts).decode()) for *about, facts in found]
+        await conn.execute(SQL["find"], *columns(rows, 4))

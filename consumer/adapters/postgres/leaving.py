@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from pydantic_core import to_json
-
 from consumer.adapters.postgres.database import Conn
-from consumer.adapters.postgres.failing import announce_documents
+from consumer.adapters.postgres.failing import announce_documents, find
 from consumer.adapters.postgres.sql import columns, statements
 from consumer.domain.causes import VOID_WITH_MONEY
 from consumer.domain.invoices import left_open
@@ -17,7 +15,6 @@ from consumer.domain.objects import Object
 from consumer.ports import Sink
 
 SQL = statements("customers")
-LEDGER = statements("ledger")
 
 
 async def leave(conn: Conn, homes: Sequence[tuple[UUID, int | None]]) -> None:
@@ -43,11 +40,7 @@ async def tell_of_credit(conn: Conn, contacts: Sequence[int]) -> None:
         shown = str(cents if cents == amount else amount)
         amounts.setdefault(row["contact"], {})[row["currency"]] = shown
     await conn.execute(SQL["close_credit_left"], list(contacts))
-    if amounts:
-        found = [
-            (id, None, "credit_left_behind", to_json(each).decode()) for id, each in amounts.items()
-        ]
-        await conn.execute(LEDGER["find"], *columns(found, 4))
+    await find(conn, [(id, None, "credit_left_behind", each) for id, each in amounts.items()])
 
 
 async def tell_of_left(
@@ -56,8 +49,7 @@ async def tell_of_left(
     """A finding each; and a person is asked where something is open."""
     if not left:
         return
-    found = [(id, None, (cause or "").partition("@")[0], "{}") for id, cause, _ in left]
-    await conn.execute(LEDGER["find"], *columns(found, 4))
+    await find(conn, [(id, None, (cause or "").partition("@")[0], {}) for id, cause, _ in left])
     asked = [(id, left_open(of)) for id, cause, of in left if cause == VOID_WITH_MONEY]
     errors = [(id, error) for id, error in asked if error is not None]
     if errors:

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from pydantic_core import to_json
-
 from consumer.adapters.postgres.budget import tell_limits
 from consumer.adapters.postgres.database import Conn, Database
-from consumer.adapters.postgres.failing import put_back
+from consumer.adapters.postgres.failing import find, put_back
 from consumer.adapters.postgres.members import (
     announcements,
     contacts_of,
@@ -310,12 +308,8 @@ class Settler:
         announced = announcements(settlement)
         if announced:
             await conn.execute(SQL["announce_documents"], *columns(announced, 5), self.sinks)
-        if settlement.noticed:
-            found = [
-                (n.member.document_id, n.xero_id, n.finding, to_json(n.facts).decode())
-                for n in settlement.noticed
-            ]
-            await conn.execute(SQL["find"], *columns(found, 4))
+        noticed = settlement.noticed
+        await find(conn, [(n.member.document_id, n.xero_id, n.finding, n.facts) for n in noticed])
         if settlement.surpluses:
             extra = [(member.document_id, xero_id) for member, xero_id in settlement.surpluses]
             await conn.execute(SQL["insert_surplus"], *columns(extra, 2))
