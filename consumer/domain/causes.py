@@ -86,6 +86,11 @@ _NEWS = ("lago_invoice:", "content:", "split:")
 """Begin the causes that only a message of Lago's can end."""
 
 
+def document(id: int) -> str:
+    """Another document must be in Xero first."""
+    return f"{DOCUMENT}{id}"
+
+
 def changed(key: ObjectKey) -> str:
     """What releases the planning of an object, without news of Lago's."""
     return f"{CHANGED}{key.kind}:{key.lago_id}"

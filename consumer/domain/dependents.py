@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from consumer.domain.causes import DOCUMENT
+from consumer.domain import causes
 from consumer.domain.merging import Traced
 from consumer.domain.outcomes import Failed, Member, archived
 from consumer.domain.refusals import ARCHIVED
@@ -46,5 +46,5 @@ def settle_dependents(
             known = (stands.state, stands.code) == ("failed", ARCHIVED)
             if not known and id not in settled:
                 settlement.failed.append(Failed(contact, member.refused or archived()))
-            settlement.hold(member, f"{DOCUMENT}{id}")
+            settlement.hold(member, causes.document(id))
         settled.add(id)

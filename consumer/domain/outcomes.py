@@ -59,6 +59,10 @@ class Member:
         linked = linked_contact(self.customer, self.connection_code)
         return None if linked in (self.stands.xero_id, *self.stands.merged) else linked
 
+    def is_looked_up(self, refusal: Refusal) -> bool:
+        """Not a removal; and of what we may edit nobody else can have the number."""
+        return self.sent is not None and (refusal.code == ARCHIVED or not self.stands.open)
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -106,8 +110,13 @@ class Failed:
         if code in OF_THE_ROOM and member.room is not None:
             return causes.room(member.room)
         if code in OF_THE_CONTACT and member.contact is not None:
-            return f"{causes.DOCUMENT}{member.contact}"
+            return causes.document(member.contact)
         return None
+
+    @property
+    def useless(self) -> bool:
+        """Whether it is a contact to which nothing can be sent any more."""
+        return (self.member.kind, self.refusal.code) == ("contact", ARCHIVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +138,25 @@ def claimed(member: Member, answer: Saved, holder: int) -> Refusal:
         f"document {member.document_id} claims it too.",
         "Two Lago documents meet in one Xero document: correct the numbering, then retry.",
     )
+
+
+def differing(member: Member, answer: Saved) -> tuple[Refusal, Mapping[str, Any]] | None:
+    """What is told and recorded where Xero's totals are not those that were sent; None: they are."""
+    theirs = {"net": answer.net, "tax": answer.tax, "total": answer.total}
+    pairs = {
+        name: (ours, theirs[name])
+        for name, ours in member.expected.items()
+        if ours is not None and theirs[name] is not None and ours != theirs[name]
+    }
+    if not pairs:
+        return None
+    differences = ", ".join(f"{name} {b} instead of {a}" for name, (a, b) in pairs.items())
+    refusal = Refusal(
+        "totals_differ",
+        f"Xero saved the document with {differences}.",
+        "Compare both documents; correct the one in Xero by hand or report a translation fault.",
+    )
+    return refusal, {name: [str(a), str(b)] for name, (a, b) in pairs.items()}
 
 
 def changed_in_xero(sentence: str) -> Refusal:

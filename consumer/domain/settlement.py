@@ -22,6 +22,7 @@ from consumer.domain.outcomes import (
     Unsent,
     archived,
     changed_in_xero,
+    differing,
     taken,
 )
 from consumer.domain.refusals import ARCHIVED, hint_of
@@ -60,6 +61,18 @@ class Settlement:
         self.closed: list[tuple[int, str]] = []
         """Positions whose outcome is known, and which it is."""
 
+    @property
+    def turned(self) -> list[Member]:
+        """The documents of which those that wait for them look again.
+
+        Dependents follow what Xero has, and what is not to be there any more; a void waits for what is
+        on its invoice to be sent, however that ends.
+        """
+        turned = [kept.member for kept in self.kept]
+        turned += [one.member for one in self.unsent if one.rest.state == "skipped"]
+        ended = [one.member for one in self.unsent] + [one.member for one in self.failed]
+        return turned + [one for one in ended + self.replanned if one.kind in REMADE]
+
     def keep(self, member: Member, answer: Saved, outcome: str) -> None:
         """Xero has it (``accepted``, ``adopted``, ``found``), or has removed it."""
         # A contact found under our number may be older than this request: it is updated next.
@@ -89,7 +102,9 @@ class Settlement:
         if target.drift:
             self._notice(member, answer, "drift", {})
         if member.sent is not None:
-            self._compare(member, answer)
+            if difference := differing(member, answer):  # synced all the same
+                refusal, amounts = difference
+                self._notice(member, answer, "totals_differ", amounts, refusal)
             # Of a draft it is told once it is approved: until then it may be sent any number of times.
             for finding, facts in () if now.draft else member.notes.items():
                 self._notice(member, answer, finding, facts)
@@ -213,25 +228,6 @@ class Settlement:
             else "Look whether Xero has it twice, and remove the one that is too much.",
         )
         self._notice(member, answer, "surplus", {"removed": True} if ours else {}, refusal)
-
-    def _compare(self, member: Member, answer: Saved) -> None:
-        """Xero's totals against those sent; a difference is synced, recorded and announced."""
-        theirs = {"net": answer.net, "tax": answer.tax, "total": answer.total}
-        pairs = {
-            name: (ours, theirs[name])
-            for name, ours in member.expected.items()
-            if ours is not None and theirs[name] is not None and ours != theirs[name]
-        }
-        if pairs:
-            differences = ", ".join(f"{name} {b} instead of {a}" for name, (a, b) in pairs.items())
-            refusal = Refusal(
-                "totals_differ",
-                f"Xero saved the document with {differences}.",
-                "Compare both documents; correct the one in Xero by hand or report a translation "
-                "fault.",
-            )
-            facts = {name: [str(a), str(b)] for name, (a, b) in pairs.items()}
-            self._notice(member, answer, "totals_differ", facts, refusal)
 
     def refuse(self, member: Member, refusal: Refusal) -> None:
         """Failed and announced, unless Lago has said something newer meanwhile."""

@@ -15,9 +15,8 @@ from consumer.adapters.postgres.sql import array_of, statements
 from consumer.domain.answers import Refusal
 from consumer.domain.documents import CLEARING
 from consumer.domain.objects import Facts, customer_of, load_facets
-from consumer.domain.outcomes import Failed, Kept, Member, Unsent
-from consumer.domain.refusals import ARCHIVED
-from consumer.domain.settlement import REMADE, Settlement
+from consumer.domain.outcomes import Kept, Member, Unsent
+from consumer.domain.settlement import Settlement
 from consumer.ports import Fate
 
 SQL = statements("ledger")
@@ -103,28 +102,3 @@ def fates_of(settlement: Settlement, now: datetime) -> list[Fate]:
     fates += [Fate(member.kind, "dissolved", "linked") for member in settlement.replanned]
     fates += [Fate(f.member.kind, "failed", f.refusal.code) for f in settlement.failed]
     return fates
-
-
-def is_looked_up(member: Member, refusal: Refusal) -> bool:
-    """Not a removal; and of what we may edit nobody else can have the number."""
-    return member.sent is not None and (refusal.code == ARCHIVED or not member.stands.open)
-
-
-def is_archived(one: Failed) -> bool:
-    """Whether nothing can be sent to the contact any more."""
-    return (one.member.kind, one.refusal.code) == ("contact", ARCHIVED)
-
-
-def turned(settlement: Settlement) -> list[int]:
-    """The documents of which those that wait for them look again.
-
-    Dependents follow what Xero has, and what is not to be there any more; a void waits for what is on
-    its invoice to be sent, however that ends.
-    """
-    unsent = settlement.unsent
-    turned = [kept.member for kept in settlement.kept]
-    turned += [one.member for one in unsent if one.rest.state == "skipped"]
-    ended = [one.member for one in unsent] + [one.member for one in settlement.failed]
-    ended += settlement.replanned
-    turned += [member for member in ended if member.kind in REMADE]
-    return [member.document_id for member in turned]

@@ -14,11 +14,8 @@ from consumer.adapters.postgres.members import (
     contacts_of,
     fates_of,
     interval,
-    is_archived,
-    is_looked_up,
     kept_row,
     open_members,
-    turned,
     unsent_row,
 )
 from consumer.adapters.postgres.sql import columns, statements
@@ -173,7 +170,7 @@ class Settler:
                 saved.append((member, element))
             elif settlement.refused_draft(member, element):
                 drafts = True
-            elif element.next == "look" and is_looked_up(member, element):
+            elif element.next == "look" and member.is_looked_up(element):
                 looked.append((member, element))
             elif element.next == "wait":
                 settlement.wait(member, element)
@@ -297,7 +294,7 @@ class Settler:
                 for f in settlement.failed
             ]
             await conn.execute(SQL["fail_documents"], *columns(rows, 5))
-        useless = [f.member.document_id for f in settlement.failed if is_archived(f)]
+        useless = [f.member.document_id for f in settlement.failed if f.useless]
         if useless:
             await conn.execute(SQL["hold_customers"], useless)
         unremoved = [one.member for one in settlement.failed if one.member.sent is None]
@@ -318,9 +315,9 @@ class Settler:
         if again := [*settlement.replanned, *settlement.unfinished]:
             ids = sorted(member.document_id for member in again)
             await conn.execute(SQL["plan_again"], ids)
-        moved = turned(settlement)
-        if moved:
-            await conn.execute(SQL["release_waiting"], moved)
+        turned = [member.document_id for member in settlement.turned]
+        if turned:
+            await conn.execute(SQL["release_waiting"], turned)
         taken_off = [one.member for one in settlement.kept if one.member.sent is None]
         if taken_off:
             await conn.execute(SQL["release_room"], [m.document_id for m in taken_off])
