@@ -1,9 +1,8 @@
-"""Members of requests: rows in, the documents as settling sees them out; and what became of them as rows."""
+"""Members of requests: rows in, the documents as settling sees them out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -11,13 +10,11 @@ from pydantic_core import from_json
 
 from consumer.adapters.postgres.changing import stands_of
 from consumer.adapters.postgres.database import Conn
-from consumer.adapters.postgres.sql import array_of, statements
+from consumer.adapters.postgres.sql import statements
 from consumer.domain.answers import Refusal
 from consumer.domain.documents import CLEARING
 from consumer.domain.objects import Facts, customer_of, load_facets
-from consumer.domain.outcomes import Kept, Member, Unsent
-from consumer.domain.settlement import Settlement
-from consumer.ports import Fate
+from consumer.domain.outcomes import Member
 
 SQL = statements("ledger")
 
@@ -57,48 +54,3 @@ def _member(row: asyncpg.Record) -> Member:
         contact=row["contact"],
         leaves_linked=row["linked_contacts"] != "update",
     )
-
-
-def kept_row(kept: Kept) -> tuple[object, ...]:
-    """As ``settle_documents`` takes it."""
-    answer, target = kept.answer, kept.rest
-    return (kept.member.document_id, kept.xero_id, kept.synced, target.state, target.cause,
-            target.drift, answer.status, answer.net, answer.tax, answer.total, answer.due,
-            kept.by_hand, kept.linked, array_of(kept.merged))  # fmt: skip
-
-
-def unsent_row(one: Unsent) -> tuple[object, ...]:
-    """As ``unsend_documents`` takes it."""
-    return (one.member.document_id, one.rest.state, one.rest.cause, interval(one.delay),
-            one.batch_limit, one.suffix, one.attempts)  # fmt: skip
-
-
-def interval(seconds: float) -> timedelta:
-    """Of a length that Postgres can add to a time."""
-    return timedelta(seconds=min(seconds, 10_000_000))
-
-
-def announcements(settlement: Settlement) -> list[tuple[object, ...]]:
-    """Document, class, code, sentence and hint of what is announced."""
-    told = [(f.member, "Refused", f.refusal) for f in settlement.failed]
-    told += [(n.member, "Inconsistent", n.refusal) for n in settlement.noticed if n.refusal]
-    return [(m.document_id, name, r.code, r.said, r.hint) for m, name, r in told]
-
-
-def fates_of(settlement: Settlement, now: datetime) -> list[Fate]:
-    """What became of each document, for the metrics."""
-    fates = []
-    for member in (kept.member for kept in settlement.kept):
-        if member.sent is None:
-            fates.append(Fate(member.kind, "removed"))
-            continue
-        appended = member.appended_at
-        after = (now - appended).total_seconds() if appended is not None else None
-        fates.append(Fate(member.kind, "synced", None, after))
-    fates += [
-        Fate(n.member.kind, "noticed", n.refusal.code) for n in settlement.noticed if n.refusal
-    ]
-    fates += [Fate(one.member.kind, "dissolved", one.outcome) for one in settlement.unsent]
-    fates += [Fate(member.kind, "dissolved", "linked") for member in settlement.replanned]
-    fates += [Fate(f.member.kind, "failed", f.refusal.code) for f in settlement.failed]
-    return fates

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from uuid import UUID
 
 from consumer.adapters.postgres.budget import tell_limits
 from consumer.adapters.postgres.database import Conn, Database
-from consumer.adapters.postgres.failing import find, put_back
-from consumer.adapters.postgres.members import (
-    announcements,
-    contacts_of,
-    fates_of,
-    interval,
-    kept_row,
-    open_members,
-    unsent_row,
-)
-from consumer.adapters.postgres.sql import columns, statements
+from consumer.adapters.postgres.members import contacts_of, open_members
+from consumer.adapters.postgres.outcomes import wake, write
+from consumer.adapters.postgres.sql import columns, interval, statements
 from consumer.domain.answers import Answered, InDoubt, NotDone, Refusal, Reply, Saved, Verdict
 from consumer.domain.clocks import Clocks
 from consumer.domain.dependents import settle_dependents
@@ -75,9 +66,9 @@ class Settler:
             beyond = [one for one in found.get(member.position, ()) if one.xero_id not in ours]
             # An allocation bears no marker: a person's own may look like it.
             settlement.beyond(member, beyond, ours=member.kind != "allocation")
-        fates = await self._write(conn, request_id, settlement)
+        fates = await write(conn, request_id, settlement, self.sinks)
         await conn.execute(SQL["end_audit"], request_id)
-        await _wake(conn, request["tenant_id"], settlement)
+        await wake(conn, request["tenant_id"], settlement)
         return fates
 
     async def _settle(
@@ -121,7 +112,7 @@ class Settler:
         else:
             doubt = await self._elements(conn, request_id, tenant_id, members, verdict, settlement)
             look = (doubt, 0.0) if doubt else None
-        fates = await self._write(conn, request_id, settlement)
+        fates = await write(conn, request_id, settlement, self.sinks)
         if look is not None:
             said = verdict.said if isinstance(verdict, InDoubt) else ""
             await conn.execute(
@@ -130,7 +121,7 @@ class Settler:
         elif verdict is None or not isinstance(verdict, InDoubt):
             outcome = "answered" if isinstance(verdict, Answered) else "not_executed"
             await conn.execute(SQL["close_request"], request_id, outcome)
-        await _wake(conn, tenant_id, settlement)
+        await wake(conn, tenant_id, settlement)
         return fates
 
     async def _late(
@@ -147,8 +138,8 @@ class Settler:
             answer = verdict.elements[member.position]
             if isinstance(answer, Saved) and answer.xero_id not in told:
                 settlement.late(member, answer)
-        fates = await self._write(conn, request_id, settlement)
-        await _wake(conn, tenant_id, settlement)
+        fates = await write(conn, request_id, settlement, self.sinks)
+        await wake(conn, tenant_id, settlement)
         return fates
 
     async def _elements(
@@ -246,10 +237,10 @@ class Settler:
         absent += await self._by_hand(conn, request["tenant_id"], entered, settlement)
         doubt, said = request["doubt"] or "no_answer", request["said"] or ""
         settlement.dissolve(doubt, absent, len(members), said)
-        fates = await self._write(conn, request_id, settlement)
+        fates = await write(conn, request_id, settlement, self.sinks)
         if len(settlement.closed) == len(members):
             await conn.execute(SQL["close_request"], request_id, "looked_up")
-        await _wake(conn, request["tenant_id"], settlement)
+        await wake(conn, request["tenant_id"], settlement)
         return fates
 
     async def _by_hand(
@@ -277,55 +268,3 @@ class Settler:
                 claimed_ids.add(theirs.xero_id)
                 settlement.by_hand(member, theirs)
         return left
-
-    async def _write(self, conn: Conn, request_id: UUID, settlement: Settlement) -> Sequence[Fate]:
-        """Each table in one statement; the documents' rows are locked already."""
-        if settlement.kept:
-            await conn.execute(
-                SQL["settle_documents"], *columns(map(kept_row, settlement.kept), 14)
-            )
-        if settlement.unsent:
-            await conn.execute(
-                SQL["unsend_documents"], *columns(map(unsent_row, settlement.unsent), 7)
-            )
-        if settlement.failed:
-            rows = [
-                (f.member.document_id, f.refusal.code, f.refusal.said, f.refusal.hint, f.cause)
-                for f in settlement.failed
-            ]
-            await conn.execute(SQL["fail_documents"], *columns(rows, 5))
-        useless = [f.member.document_id for f in settlement.failed if f.useless]
-        if useless:
-            await conn.execute(SQL["hold_customers"], useless)
-        unremoved = [one.member for one in settlement.failed if one.member.sent is None]
-        if unremoved:
-            await put_back(conn, [member.document_id for member in unremoved])
-        if any(one.cause for one in settlement.failed):
-            await conn.execute(SQL["room_meanwhile"], request_id)
-        announced = announcements(settlement)
-        if announced:
-            await conn.execute(SQL["announce_documents"], *columns(announced, 5), self.sinks)
-        noticed = settlement.noticed
-        await find(conn, [(n.member.document_id, n.xero_id, n.finding, n.facts) for n in noticed])
-        if settlement.surpluses:
-            extra = [(member.document_id, xero_id) for member, xero_id in settlement.surpluses]
-            await conn.execute(SQL["insert_surplus"], *columns(extra, 2))
-        if settlement.closed:
-            await conn.execute(SQL["close_members"], request_id, *columns(settlement.closed, 2))
-        if again := [*settlement.replanned, *settlement.unfinished]:
-            ids = sorted(member.document_id for member in again)
-            await conn.execute(SQL["plan_again"], ids)
-        turned = [member.document_id for member in settlement.turned]
-        if turned:
-            await conn.execute(SQL["release_waiting"], turned)
-        taken_off = [one.member for one in settlement.kept if one.member.sent is None]
-        if taken_off:
-            await conn.execute(SQL["release_room"], [m.document_id for m in taken_off])
-        return fates_of(settlement, datetime.now(UTC))
-
-
-async def _wake(conn: Conn, tenant_id: UUID, settlement: Settlement) -> None:
-    """There is something to send again, or at least a slot for what waits for one."""
-    rests = [one.rest for one in settlement.kept] + [one.rest for one in settlement.unsent]
-    again = bool(settlement.surpluses) or any(rest.state == "ready" for rest in rests)
-    await conn.execute(SQL["wake" if again else "wake_waiting"], tenant_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -31,3 +32,8 @@ def columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
 def array_of(values: Iterable[object]) -> str:
     """Postgres' way to write an array of ids: ``unnest`` takes no arrays of arrays."""
     return "{" + ",".join(map(str, values)) + "}"
+
+
+def interval(seconds: float) -> timedelta:
+    """Of a length that Postgres can add to a time."""
+    return timedelta(seconds=min(seconds, 10_000_000))
