@@ -58,6 +58,15 @@ SKEW = timedelta(minutes=5)
 """How far Xero's clock and the database's may be apart when a sweep asks what changed since."""
 
 
+Matches = Callable[[bytes, Iterable[Saved]], Sequence[Saved]]
+MARKED: Mapping[DocumentKind, tuple[Callable[[int], str], Matches]] = {
+    "payment": (payment_sweep_path, match_payments),
+    "refund": (payment_sweep_path, match_payments),
+    "overpayment": (overpayment_sweep_path, match_overpayments),
+}
+"""Kinds that are found by our marker alone: where they are swept up and how they are told."""
+
+
 class Postponed(Exception):
     """The request cannot be looked at now, for a reason that will pass; again after ``seconds``."""
 
@@ -87,7 +96,8 @@ class LookUps:
         if operation.step == "update" or doubtful.why == DRAFT_REFUSED:
             return await self._drafts(doubtful)
         if operation.kind == "allocation":
-            return await self._allocations(doubtful, gone=operation.step == "remove")
+            removed = operation.step == "remove"
+            return await (self._unallocated(doubtful) if removed else self._made(doubtful))
         if operation.step == "remove":
             ids = [m.xero_id for m in doubtful.members if m.xero_id is not None]
             paths = by_id_path(operation.kind, ids)
@@ -111,10 +121,8 @@ class LookUps:
             return await self._numbered(doubtful, saved)
         if doubtful.why == ALREADY_PAID:
             return await self._entered(doubtful)
-        if operation.kind in ("payment", "refund"):
-            return await self._payments(doubtful, payment_sweep_path, match_payments)
-        if operation.kind == "overpayment":
-            return await self._payments(doubtful, overpayment_sweep_path, match_overpayments)
+        if operation.kind in MARKED:
+            return await self._made(doubtful)
         if doubtful.why == "number_taken":
             paths = [contact_by_number_path(str(m.lago_id)) for m in doubtful.members]
             saved = await self._read(doubtful, paths, single=True)
@@ -181,16 +189,10 @@ class LookUps:
         refused = doubtful.why == DRAFT_REFUSED
         return {m.position: sight.draft(m, saved, refused=refused) for m in doubtful.members}
 
-    async def _payments(
-        self,
-        doubtful: Doubtful,
-        path: Callable[[int], str],
-        match: Callable[[bytes, Iterable[Saved]], Sequence[Saved]],
-    ) -> dict[int, Sighting]:
-        """Xero keeps payments apart by nothing, so one may be made twice: it counts as absent only
-        once neither the call nor a repetition under its key can still arrive."""
-        saved = await self._sweep(doubtful, path)
-        matches = {m.position: match(m.element, saved) for m in doubtful.members}
+    async def _made(self, doubtful: Doubtful) -> dict[int, Sighting]:
+        """Xero keeps payments and allocations apart by nothing, so one may be made twice: it counts as
+        absent only once neither the call nor a repetition under its key can still arrive."""
+        matches = await self.all_of(doubtful)
         if doubtful.final:
             return {n: found[0] if found else Absent() for n, found in matches.items()}
         return {n: found[0] for n, found in matches.items() if found}
@@ -207,17 +209,12 @@ class LookUps:
             saved = await self._read(doubtful, [payments_on_path(id) for id in ids])
         return {m.position: sight.entered(m, saved) for m in doubtful.members}
 
-    async def _allocations(self, doubtful: Doubtful, *, gone: bool) -> dict[int, Sighting]:
-        """By their credit note, which names all of its own; ``gone``: were they to be removed?"""
+    async def _unallocated(self, doubtful: Doubtful) -> dict[int, Sighting]:
+        """What was to be taken off, by its credit note, which names all that it has."""
         [member] = doubtful.members
-        saved = await self._of_note(doubtful)
-        if gone:
-            there = any(one.xero_id == member.xero_id for one in saved)
-            removed = None if there or member.xero_id is None else Saved(member.xero_id)
-            return {member.position: removed or Absent()}
-        for match in match_allocations(member.element, saved):
-            return {member.position: match}
-        return {member.position: Absent()} if doubtful.final else {}
+        there = any(one.xero_id == member.xero_id for one in await self._of_note(doubtful))
+        removed = None if there or member.xero_id is None else Saved(member.xero_id)
+        return {member.position: removed or Absent()}
 
     async def _of_note(self, doubtful: Doubtful) -> Sequence[Saved]:
         """The allocations of the credit note that the request takes from."""
@@ -234,9 +231,7 @@ class LookUps:
         if kind == "allocation":
             saved = await self._of_note(doubtful)
             return {m.position: match_allocations(m.element, saved) for m in doubtful.members}
-        beyond = kind == "overpayment"
-        path = overpayment_sweep_path if beyond else payment_sweep_path
-        match = match_overpayments if beyond else match_payments
+        path, match = MARKED[kind]
         swept = await self._sweep(doubtful, path)
         return {m.position: match(m.element, swept) for m in doubtful.members}
 
