@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from pydantic import BaseModel
 
-from schemas.connections import parse
+from schemas.connections import (
+    Connection,
+    Mappings,
+    Policies,
+    SecretSource,
+    Syncs,
+    XeroClient,
+    parse,
+)
 from schemas.mistakes import Mistakes
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "connections.example.yaml"
@@ -48,6 +58,12 @@ def test_the_example_is_read() -> None:
     assert acme.mappings.taxes["vat_20"].tax_type == "OUTPUT2"
     assert acme.mappings.entities["acme-eu"].billable_metrics["storage"].item == "STOR-EU"
     assert acme.mappings.entities["acme-eu"].fallback_item is None
+
+
+@pytest.mark.parametrize("part", [Connection, XeroClient, SecretSource, Syncs, Policies, Mappings])
+def test_the_example_shows_every_key(part: type[BaseModel]) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    assert [key for key in part.model_fields if not re.search(rf"\b{key}:", text)] == []
 
 
 def test_what_may_be_left_out() -> None:
