@@ -68,12 +68,11 @@ class Shop:
 
     def archive(self, contact_id: UUID, into: UUID | None = None) -> None:
         """As an accountant does."""
-        target = None if into is None else str(into)
-        books = self.stage.xero
-        for one in list(books.invoices.values()):
-            if target is not None and one.contact_id == str(contact_id):
-                books.keep_invoice(replace(one, contact_id=target))
-        contacts.archive(self.stage.xero, str(contact_id), self.stage.world.at(), target)
+        books, at = self.stage.xero, self.stage.world.at()
+        if into is None:
+            contacts.archive(books, str(contact_id), at)
+        else:
+            contacts.merge(books, str(contact_id), str(into), at)
 
     def restore(self, contact_id: UUID) -> None:
         contacts.restore(self.stage.xero, str(contact_id), self.stage.world.at())

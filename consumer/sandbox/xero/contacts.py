@@ -245,6 +245,24 @@ def archive(books: Books, contact_id: str, at: int, merged_to: str | None = None
     return contact
 
 
+def merge(books: Books, contact_id: str, into: str, at: int) -> Contact:
+    """Archive it for another, which gets all its documents, as an accountant does. KeyError: no such
+    contact."""
+    target = books.contacts[into].contact_id
+    for one in list(books.invoices.values()):
+        if one.contact_id == contact_id:
+            books.keep_invoice(replace(one, contact_id=target, updated=at))
+    for note in list(books.credit_notes.values()):
+        if note.contact_id == contact_id:
+            moved = replace(note, contact_id=target, updated=at)
+            books.credit_notes[note.credit_note_id] = moved
+    for money in list(books.bank_transactions.values()):
+        if money.contact_id == contact_id:
+            paid = replace(money, contact_id=target, updated=at)
+            books.bank_transactions[money.transaction_id] = paid
+    return archive(books, contact_id, at, into)
+
+
 def restore(books: Books, contact_id: str, at: int) -> Contact:
     """Undo ``archive`` as an accountant does. KeyError: no such contact; ValueError: it was merged, or
     another active contact has its name."""

@@ -195,28 +195,12 @@ def _edit_contact(world: World, request: Request, body: Json) -> Json:
         return _shown(contacts.post(_call(world, books), body["fields"]))
     if action == "restore":
         return rendering.contact(contacts.restore(books, body["contact_id"], world.at()))
-    into = body["into"] if action == "merge" else None
-    if action not in ("archive", "merge"):
+    if action == "merge":
+        merged = contacts.merge(books, body["contact_id"], body["into"], world.at())
+        return rendering.contact(merged)
+    if action != "archive":
         raise ValueError(f"action {action} is not archive, restore, merge or write")
-    if into is not None:
-        _move_documents(world, books, body["contact_id"], books.contacts[into].contact_id)
-    return rendering.contact(contacts.archive(books, body["contact_id"], world.at(), into))
-
-
-def _move_documents(world: World, books: Books, source: str, target: str) -> None:
-    for one in list(books.invoices.values()):
-        if one.contact_id == source:
-            books.keep_invoice(replace(one, contact_id=target, updated=world.at()))
-    for note in list(books.credit_notes.values()):
-        if note.contact_id == source:
-            books.credit_notes[note.credit_note_id] = replace(
-                note, contact_id=target, updated=world.at()
-            )
-    for money in list(books.bank_transactions.values()):
-        if money.contact_id == source:
-            books.bank_transactions[money.transaction_id] = replace(
-                money, contact_id=target, updated=world.at()
-            )
+    return rendering.contact(contacts.archive(books, body["contact_id"], world.at()))
 
 
 def _edit_invoice(world: World, request: Request, body: Json) -> Json:
