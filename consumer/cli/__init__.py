@@ -23,6 +23,7 @@ from consumer.cli import (
     retrying,
     sandbox,
 )
+from consumer.cli.output import DryRun
 
 EPILOG = (
     "Exit codes: 0 done · 1 unexpected error · 2 wrong usage · 3 refused or invalid input · "
@@ -117,9 +118,7 @@ def migrate() -> None:
 @app.command(epilog="Example: lago-xero apply -f connections.yaml --dry-run")
 def apply(
     file: Annotated[Path, typer.Option("--file", "-f", help="The connections and mappings, YAML.")],
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would change; store nothing.")
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Check connections and mappings against Xero and store them, all or nothing.
 

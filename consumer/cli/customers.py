@@ -8,16 +8,14 @@ from uuid import UUID
 
 import typer
 
-from consumer.cli.output import AsJson, ask, print_json
-from consumer.cli.person import person
+from consumer.cli.output import AsJson, DryRun, ask, print_json
+from consumer.cli.person import Reason, person
 
 if TYPE_CHECKING:
     from consumer.adapters.postgres.customers import Linked, Moved
     from consumer.adapters.postgres.database import Database
 
 Customer = Annotated[str, typer.Argument(help="Lago's id of the customer, or his external id.")]
-Reason = Annotated[str | None, typer.Option(help="Why, for the audit.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; store nothing.")]
 
 
 def link(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consumer.cli.output import AsJson, Row, ask, print_rows
+from consumer.cli.output import AsJson, DryRun, Row, ask, print_rows
 from consumer.cli.person import person
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ Path = Annotated[
         "entities.acme-eu.coupon.",
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; store nothing.")]
 
 
 @app.command("list", epilog="Example: lago-xero mappings list acme-nz --history")

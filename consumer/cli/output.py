@@ -13,6 +13,7 @@ T = TypeVar("T")
 Row = dict[str, Any]
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; store nothing.")]
 
 
 def ask(query: Callable[[Any], Awaitable[T]]) -> T:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import getpass
 import os
+from typing import Annotated
+
+import typer
+
+Reason = Annotated[str | None, typer.Option(help="Why, for the audit.")]
 
 
 def person() -> str:

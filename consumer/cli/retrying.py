@@ -11,7 +11,7 @@ import typer
 from consumer.cli.documents import explain_row, not_found, title
 from consumer.cli.mappings import no_connection
 from consumer.cli.output import AsJson, Row, ask, print_json, print_table
-from consumer.cli.person import person
+from consumer.cli.person import Reason, person
 from consumer.domain.operations import DocumentKind
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def retry(
     kind: Annotated[DocumentKind | None, typer.Option(help="Only this kind.")] = None,
     code: Annotated[str | None, typer.Option(help="Only those that failed with this code.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Everything that failed.")] = False,
-    reason: Annotated[str | None, typer.Option(help="Why, for the audit.")] = None,
+    reason: Reason = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell how many.")] = False,
     as_json: AsJson = False,
 ) -> None:
