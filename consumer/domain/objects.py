@@ -120,6 +120,17 @@ class Object:
         found = self.facets.get(facet)
         return None if found is None else found.value
 
+    @property
+    def lacking(self) -> Literal["links", "credit"] | None:
+        """What no message tells of it, and Lago's API may: a customer's links, or whether the credit
+        that is left of a note was voided."""
+        match self.key.kind:
+            case "customer" if "content" in self.facets and "links" not in self.facets:
+                return "links"
+            case "credit_note" if self.value("balance") and self.value("credit") == "available":
+                return "credit"
+        return None
+
 
 def merge(known: Object | None, news: Contribution) -> Object:
     """``known`` with what ``news`` says better; the same instance if it says nothing better."""

@@ -108,14 +108,4 @@ async def write_objects(
 def _row(thing: Object) -> tuple[object, ...]:
     return (*thing.key, thing.organization_id, thing.customer_id, thing.connection_id,
             thing.event_id, dump_facets(thing.facets), array_of(thing.invoice_ids),
-            _lacking(thing))  # fmt: skip
-
-
-def _lacking(thing: Object) -> str | None:
-    """What no message tells of it, and Lago's API may."""
-    match thing.key.kind:
-        case "customer" if "content" in thing.facets and "links" not in thing.facets:
-            return "links"
-        case "credit_note" if thing.value("balance") and thing.value("credit") == "available":
-            return "credit"
-    return None
+            thing.lacking)  # fmt: skip
