@@ -1,4 +1,4 @@
-"""Dependents: invoices and credit notes refused for archived contacts in, what becomes of both out."""
+"""Dependents: documents refused for their archived contacts in, what becomes of both out."""
 
 from __future__ import annotations
 

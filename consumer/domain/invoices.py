@@ -121,9 +121,8 @@ def _why_not(
     drafted = facts.status == "draft"
     if facts.status != "finalized" and not drafted:
         return causes.in_lago(facts.status or "unknown"), False
-    if (
-        not drafted and invoice.facets["content"].stamp.rank < FINAL
-    ):  # the draft's: its number is no number
+    # The content may be the draft's yet, whose number is no number.
+    if not drafted and invoice.facets["content"].stamp.rank < FINAL:
         return causes.content(invoice.key.lago_id), True
     if connection is None:
         return causes.nowhere(invoice.key.lago_id, invoice.customer_id), True

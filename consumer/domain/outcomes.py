@@ -47,7 +47,7 @@ class Member:
     refused: Refusal | None = None
     """What Xero refused it with, if it is looked up since."""
     contact: int | None = None
-    """The document of its contact, of an invoice or a credit note."""
+    """The document of its contact, of an invoice, a credit note or an overpayment."""
     leaves_linked: bool = False
     """Whether a contact that a person made stays as it is."""
 
