@@ -293,15 +293,8 @@ async def stage(url: str) -> AsyncIterator[Stage]:
         store = PostgresAuthorisations(ledger.database, bytes, bytes)
         credentials = ClientCredentials(identity, clock=clock)
         tokens = XeroTokens(identity, credentials, Consented(identity, store), "")
-        caller = Caller(
-            accounting,
-            tokens,
-            store,
-            ledger.ledger,
-            Metrics(),
-            clocks,
-        )
         metrics = Metrics()
+        caller = Caller(accounting, tokens, store, ledger.ledger, metrics, clocks)
         sender = Sender(ledger.ledger, caller, metrics, clocks, on_accepted=lambda: None)
         resolver = Resolver(ledger.ledger, caller, ledger.budget, metrics, clocks, lambda: None)
         auditor = Auditor(ledger.ledger, caller, ledger.budget, metrics, clocks, lambda: None)
