@@ -104,6 +104,7 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
         ),
     ),
     "place_credits": (INBOX["place_credits"], (list(range(500)),)),
+    "unknown": (INBOX["unknown"], (list(range(500)),)),
     "object_documents": (READING["object_documents"], ("INV-1", uuid4(), 7)),
     "failed": (RETRYING["failed"], (None, "acme", None, "locked_period", 0, 500)),
     "failed_of_ids": (RETRYING["failed"], ([1, 2, 3], None, None, None, 0, 500)),
@@ -111,7 +112,7 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", ["family", "lock_documents", "unmet", "place_credits"])
+@pytest.mark.parametrize("name", ["family", "lock_documents", "unmet", "place_credits", "unknown"])
 async def test_nor_many_times_while_nobody_has_counted_it(database_url: str, name: str) -> None:
     """A topic is read from its beginning into empty tables, faster than autovacuum looks at them."""
     query, args = QUERIES[name]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from random import Random
 from uuid import UUID
 
 import pytest
 
+from consumer.adapters.postgres import releasing
+from consumer.adapters.postgres.database import Conn
+from consumer.adapters.postgres.documents import wait_for_others
 from consumer.adapters.postgres.sql import columns, statements
 from consumer.sandbox.lago import payment, payment_event
 from tests.integration.ledger import Books, books
+from tests.integration.notes import a_note, consuming, note_told
 
 ROUNDS = 40
 INBOX = statements("inbox")
@@ -136,3 +141,30 @@ async def test_without_the_contacts_row_the_wake_up_would_be_lost(database_url: 
         await b.released()
         [invoice] = await b.documents(kind="invoice")
         assert invoice["state"] == "waiting"
+
+
+async def test_a_release_and_the_message_that_it_waits_for_meet(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The credit note is told of just when the releaser has written that its allocation waits for it."""
+    async with books(database_url) as b:
+        [first] = await b.posted()
+        note = a_note(first, credit=400)
+        await b.told(b.said(consuming(b, first, note, 400)))
+        await b.accept(await b.freeze())
+        telling: list[asyncio.Task[None]] = []
+
+        async def between(conn: Conn, ids: Sequence[int], patience: timedelta) -> None:
+            await wait_for_others(conn, ids, patience)
+            if not telling:
+                telling.append(asyncio.create_task(b.told(note_told(b, note))))
+                held = asyncio.create_task(blocked(b, 1))
+                await asyncio.wait({held, *telling}, return_when=asyncio.FIRST_COMPLETED)
+                held.cancel()
+
+        monkeypatch.setattr(releasing, "wait_for_others", between)
+        await b.released()
+        await telling[0]
+        await b.work()
+        [allocation] = await b.documents(kind="allocation")
+        assert (allocation["state"], allocation["cause"]) == ("synced", None)

@@ -24,22 +24,23 @@ async def lock_objects(
     others with what paid those. No further: chains of such references may have any length. Who pays
     an invoice is asked for once its row is locked: what came in between is not missed.
     """
-    objects = await _lock(conn, {*told, *named})
+    objects = await lock_rows(conn, {*told, *named})
     names = _named_by(objects[key] for key in told if key in objects)
-    objects |= await _lock(conn, names - objects.keys())
+    objects |= await lock_rows(conn, names - objects.keys())
     notes = (one for one in objects.values() if one.key.kind == "credit_note")
-    objects |= await _lock(conn, _named_by(notes) - objects.keys())
+    objects |= await lock_rows(conn, _named_by(notes) - objects.keys())
     paid = {key for key in {*told, *named, *names} if key.kind == "invoice"}
     relatives = await _family(conn, paid)
-    objects |= await _lock(conn, relatives - objects.keys())
+    objects |= await lock_rows(conn, relatives - objects.keys())
     # Each one's share of a payment over several hangs on what else paid them.
     shared = [objects[key] for key in relatives if len(objects[key].invoice_ids) > 1]
     others = {key for key in _named_by(shared) if key.kind == "invoice"} - paid
-    objects |= await _lock(conn, others - objects.keys())
-    return objects | await _lock(conn, await _family(conn, others) - objects.keys())
+    objects |= await lock_rows(conn, others - objects.keys())
+    return objects | await lock_rows(conn, await _family(conn, others) - objects.keys())
 
 
-async def _lock(conn: Conn, keys: Collection[ObjectKey]) -> dict[ObjectKey, Object]:
+async def lock_rows(conn: Conn, keys: Collection[ObjectKey]) -> dict[ObjectKey, Object]:
+    """Those of the objects that have a row, and nothing else."""
     if not keys:
         return {}
     rows = await conn.fetch(SQL["lock_objects"], *columns(sorted(keys), 2))

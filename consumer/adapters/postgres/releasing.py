@@ -14,6 +14,7 @@ from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.documents import object_of_row, wait_for_others
 from consumer.adapters.postgres.failing import fail_documents
 from consumer.adapters.postgres.mending import AGAIN
+from consumer.adapters.postgres.objects import lock_rows
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.causes import CHANGED, PATIENCE_OVER, PLANNING, not_asked_for, unanswered
@@ -104,6 +105,9 @@ class Releaser:
             await conn.execute(SQL["forget_release"], release["id"])
             return True
         held = await conn.fetch(SQL["held_by"], cause, release["after"], release["page"])
+        waiting = [row["id"] for row in held if not row["unplanned"]]
+        if waiting:  # what is planned again holds what it names
+            await _hold_unknown(conn, waiting)
         unplanned = {object_of_row(row) for row in held if row["unplanned"]}
         over = cause.startswith(PATIENCE_OVER)
         due = {row["target"] for row in held if over and row["part"] == RESIDUAL}
@@ -117,7 +121,7 @@ class Releaser:
                 if row["surplus"] or itemgetter(*_IDENTITY)(row) in planned
             ]
         else:
-            free = [row["id"] for row in held if not row["unplanned"]]
+            free = waiting
             # Planning leaves a removal that failed as it is, but for what waits to be planned.
             unremoved = [row["id"] for row in held if row["unremoved"]]
             if unremoved:
@@ -224,6 +228,13 @@ class Releaser:
             self.sinks,
         )
         return True
+
+
+async def _hold_unknown(conn: Conn, ids: Sequence[int]) -> None:
+    """Hold the objects that these documents would wait for and that have no document yet: whoever is
+    storing one has either made its document by then, or comes after us and finds what waits for it."""
+    rows = await conn.fetch(INBOX["unknown"], ids)
+    await lock_rows(conn, [ObjectKey(row["kind"], row["lago_id"]) for row in rows])
 
 
 async def _still(conn: Conn, release: asyncpg.Record) -> bool:

@@ -189,6 +189,17 @@ select distinct on (n.id) n.id, case when h.state = 'skipped' then 'skipped' els
  where h.draft is true or n.rank < 4 and (h.xero_id is null or h.state = 'skipped' or h.useless)
  order by n.id, h.state = 'skipped' desc nulls last, n.rank;
 
+-- name: unknown
+-- The objects whose documents these would wait for, and which have none yet. ``offset 0`` as in ``unmet``.
+select distinct n.kind, n.lago_id
+  from document d
+ cross join lateral (values ('customer', 'contact', d.customer_id), ('invoice', 'invoice', d.target),
+                            ('credit_note', 'credit_note', d.source)) as n (kind, document, lago_id)
+ where d.id = any($1::bigint[]) and n.lago_id is not null
+   and not exists (select from document x
+                    where x.kind = n.document and x.lago_id = n.lago_id and x.connection_id = d.connection_id
+                      and x.part = '' and x.target is null offset 0);
+
 -- name: hold
 update document d
    set state = u.state, cause = u.cause, wait_until = u.wait_until
