@@ -15,7 +15,7 @@ _PERSONAL = (
 )
 _SHORTEST_PERSONAL = 2
 """A single letter tells of nobody; redacting it would make the text unreadable."""
-_MARKER = re.compile(r"Lago [0-9a-f]{16}$")
+_MARKER = re.compile(r"(?:^|\s)(Lago [0-9a-f]{16})\s*$")
 _DIGITS = 15
 """Digits before the point that a figure of Xero's can have."""
 _PLACES = 30
@@ -74,8 +74,14 @@ def marker_of(element: Mapping[str, object]) -> str | None:
     """Our marker at the end of an element's Reference, or of its only line's Description."""
     lines = [line for line in listed(element, "LineItems") if isinstance(line, Mapping)]
     texts = [element.get("Reference"), *(line.get("Description") for line in lines[:1])]
-    found = (_MARKER.search(text.rstrip()) for text in texts if isinstance(text, str))
-    return next((one[0] for one in found if one is not None), None)
+    found = (marker_in(text) for text in texts if isinstance(text, str))
+    return next((one for one in found if one is not None), None)
+
+
+def marker_in(text: str | None) -> str | None:
+    """Our marker at the end of a text; None where it bears none: a person wrote it."""
+    found = _MARKER.search(text or "")
+    return found[1] if found else None
 
 
 def messages_of(element: Mapping[str, object], name: str) -> list[str]:

@@ -9,8 +9,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
 from consumer.domain.answers import GONE, Saved
-from consumer.domain.elements import amount, listed, marker_of, parse
-from consumer.domain.translate.payment import is_marked
+from consumer.domain.elements import amount, listed, marker_in, marker_of, parse
+from consumer.domain.pairing import target
 
 _APPROVED = ("AUTHORISED", "PAID")
 _CENT = Decimal("0.01")
@@ -121,9 +121,8 @@ def match_contact(contact_number: str, found: Iterable[Saved]) -> Saved | None:
 def match_allocations(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
     """Those that the frozen element may have made: to the same invoice, of the same amount."""
     sent = parse(frozen)
-    target = _id_of(sent, "Invoice", "InvoiceID")
-    same = (target, amount(sent.get("Amount")))
-    return [one for one in found if (str(one.target_id), one.total) == same]
+    on, total = target(sent), amount(sent.get("Amount"))
+    return [one for one in found if on is not None and (one.target_id, one.total) == (on, total)]
 
 
 def match_payments(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
@@ -132,12 +131,14 @@ def match_payments(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
     The amount and the document must agree as well; one that was deleted is none.
     """
     sent = parse(frozen)
-    target = _id_of(sent, "Invoice", "InvoiceID") or _id_of(sent, "CreditNote", "CreditNoteID")
-    same = (sent.get("Reference"), target, amount(sent.get("Amount")))
+    on = target(sent)
+    same = (sent.get("Reference"), on, amount(sent.get("Amount")))
     return [
         one
         for one in found
-        if (one.number, str(one.target_id), one.total) == same and one.status not in GONE
+        if on is not None
+        and (one.number, one.target_id, one.total) == same
+        and one.status not in GONE
     ]
 
 
@@ -147,14 +148,15 @@ def match_by_hand(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
     """
     sent = parse(frozen)
     day = date.fromisoformat(str(sent.get("Date")))
-    target = _id_of(sent, "Invoice", "InvoiceID") or _id_of(sent, "CreditNote", "CreditNoteID")
+    on = target(sent)
     apart = {
         one: abs(one.dated - day)
         for one in found
         if one.dated is not None
-        and (str(one.target_id), one.total) == (target, amount(sent.get("Amount")))
+        and on is not None
+        and (one.target_id, one.total) == (on, amount(sent.get("Amount")))
         and one.status not in GONE
-        and not is_marked(one.number)
+        and marker_in(one.number) is None
     }
     near = [one for one, days in apart.items() if days <= BY_HAND_WITHIN]
     return sorted(near, key=lambda one: apart[one])
@@ -176,12 +178,6 @@ def match_overpayments(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
         and marker is not None
         and one.status not in GONE
     ]
-
-
-def _id_of(element: Mapping[str, object], name: str, id_field: str) -> str | None:
-    named = element.get(name)
-    value = named.get(id_field) if isinstance(named, Mapping) else None
-    return str(value).lower() if value is not None else None
 
 
 def _differences(sent: Mapping[str, object], one: Saved) -> tuple[Difference, ...]:

@@ -11,8 +11,9 @@ from uuid import UUID
 import pytest
 
 from consumer.domain.answers import Saved
+from consumer.domain.elements import marker_in
 from consumer.domain.matching import match_by_hand
-from consumer.domain.translate.payment import is_marked, payment_marker
+from consumer.domain.translate.payment import payment_marker
 
 INVOICE, OTHER = UUID(int=1), UUID(int=2)
 OURS = json.dumps(
@@ -61,4 +62,4 @@ def test_what_differs_in_one_thing_is_something_else(changed: dict[str, Any]) ->
 
 @pytest.mark.parametrize("reference", [None, "", "Lago", "Lago invoice", "MyLago 0123456789abcdef"])
 def test_a_persons_reference_bears_no_marker(reference: str | None) -> None:
-    assert not is_marked(reference)
+    assert marker_in(reference) is None

@@ -6,7 +6,6 @@ Its Reference ends in a marker by which it is found again.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -25,7 +24,6 @@ _OWN = 200
 """Characters of a person's own reference that are kept before the marker."""
 _MARK = 16
 """Hexadecimal digits of a marker: 64 bits, which no two payments of an organisation share."""
-_MARKED = re.compile(r"(?:^|\s)Lago [0-9a-f]{16}\s*$")
 
 
 def payment_marker(lago_id: UUID, target: UUID, part: str = "") -> str:
@@ -39,11 +37,6 @@ def payment_marker(lago_id: UUID, target: UUID, part: str = "") -> str:
 def refund_marker(lago_id: UUID) -> str:
     """The same for the refund of the credit note ``lago_id``."""
     return payment_marker(lago_id, lago_id)
-
-
-def is_marked(reference: str | None) -> bool:
-    """Whether a Reference in Xero ends in a marker of ours."""
-    return _MARKED.search(reference or "") is not None
 
 
 def translate_payment(
