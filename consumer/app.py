@@ -41,6 +41,7 @@ from consumer.asking import MESSAGE_WAIT, Asker
 from consumer.config import Settings
 from consumer.deliver.auditing import Auditor
 from consumer.deliver.calling import Caller, Measured
+from consumer.deliver.looking import LookUps
 from consumer.deliver.resolving import Resolver
 from consumer.deliver.sending import Sender
 from consumer.deliver.tending import Tender
@@ -185,11 +186,12 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
             caller.token, metrics, clocks,
         )  # fmt: skip
         prune = _pruning(Pruner(db, settings.keeping()), metrics) if settings.prune else None
-        auditor = Auditor(ledger, caller, budget, metrics, clocks, on_work)
+        lookups = LookUps(caller, budget, clocks)
+        auditor = Auditor(ledger, lookups, metrics, on_work)
         tender = Tender(
             ledger, caller, metrics, clocks, on_work, charts.run_once, auditor.run_once, prune
         )
-        resolver = Resolver(ledger, caller, budget, metrics, clocks, on_work)
+        resolver = Resolver(ledger, lookups, metrics, clocks, on_work)
         source = KafkaSource(
             settings.cluster(),
             settings.kafka_topics,

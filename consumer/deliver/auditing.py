@@ -6,13 +6,11 @@ from collections.abc import Callable
 
 import structlog
 
-from consumer.deliver.calling import Caller
 from consumer.deliver.looking import LookUps, Postponed
 from consumer.deliver.sending import count_fates
-from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, NotExecuted
 from consumer.metrics import Metrics
-from consumer.ports import Budget, Ledger
+from consumer.ports import Ledger
 
 log = structlog.get_logger()
 
@@ -27,14 +25,12 @@ class Auditor:
     def __init__(
         self,
         ledger: Ledger,
-        caller: Caller,
-        budget: Budget,
+        lookups: LookUps,
         metrics: Metrics,
-        clocks: Clocks,
         on_work: Callable[[], None],
     ) -> None:
         self.ledger = ledger
-        self.lookups = LookUps(caller, budget, clocks)
+        self.lookups = lookups
         self.metrics = metrics
         self.on_work = on_work
 

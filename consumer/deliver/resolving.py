@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from consumer.deliver.calling import Caller, kind_of
+from consumer.deliver.calling import kind_of
 from consumer.deliver.looking import LookUps, Postponed
 from consumer.deliver.sending import count_fates
 from consumer.domain.answers import InDoubt, NotDone, Saved, classify
@@ -18,7 +18,7 @@ from consumer.domain.errors import Doubt, NotExecuted
 from consumer.domain.lookup import UNRESOLVED
 from consumer.domain.operations import elements_of
 from consumer.metrics import Metrics
-from consumer.ports import Absent, Budget, Doubtful, Ledger, Sighting, Unavailable
+from consumer.ports import Absent, Doubtful, Ledger, Sighting, Unavailable
 from consumer.stopping import drain, either
 
 log = structlog.get_logger()
@@ -39,14 +39,13 @@ class Resolver:
     def __init__(
         self,
         ledger: Ledger,
-        caller: Caller,
-        budget: Budget,
+        lookups: LookUps,
         metrics: Metrics,
         clocks: Clocks,
         on_work: Callable[[], None],
     ) -> None:
         self.ledger = ledger
-        self.lookups = LookUps(caller, budget, clocks)
+        self.lookups = lookups
         self.metrics = metrics
         self.clocks = clocks
         self.on_work = on_work

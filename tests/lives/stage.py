@@ -23,6 +23,7 @@ from consumer.adapters.xero_auth import (
 )
 from consumer.deliver.auditing import Auditor
 from consumer.deliver.calling import Caller
+from consumer.deliver.looking import LookUps
 from consumer.deliver.resolving import Resolver
 from consumer.deliver.sending import Sender
 from consumer.domain.answers import Reply
@@ -296,8 +297,9 @@ async def stage(url: str) -> AsyncIterator[Stage]:
         metrics = Metrics()
         caller = Caller(accounting, tokens, store, ledger.ledger, metrics, clocks)
         sender = Sender(ledger.ledger, caller, metrics, clocks, on_accepted=lambda: None)
-        resolver = Resolver(ledger.ledger, caller, ledger.budget, metrics, clocks, lambda: None)
-        auditor = Auditor(ledger.ledger, caller, ledger.budget, metrics, clocks, lambda: None)
+        lookups = LookUps(caller, ledger.budget, clocks)
+        resolver = Resolver(ledger.ledger, lookups, metrics, clocks, lambda: None)
+        auditor = Auditor(ledger.ledger, lookups, metrics, lambda: None)
         yield Stage(ledger, world, clock, accounting, sender, resolver, auditor, caller)
 
 

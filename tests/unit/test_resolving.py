@@ -6,11 +6,12 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
 
+from consumer.deliver.looking import LookUps
 from consumer.deliver.resolving import A_TENANT, Resolver
 from consumer.domain.answers import NotDone, Reply
 from consumer.domain.clocks import Clocks
@@ -109,10 +110,9 @@ class Purse:
 def resolver(
     ledger: Doubts, xero: Xero, purse: Purse | None = None, clocks: Clocks | None = None
 ) -> Resolver:
-    made: Any = Resolver
-    found: Resolver = made(
-        ledger, xero, purse or Purse(), Metrics(), clocks or Clocks(), on_work=lambda: None
-    )
+    made, looks, clocks = cast(Any, Resolver), cast(Any, LookUps), clocks or Clocks()
+    lookups = looks(xero, purse or Purse(), clocks)
+    found: Resolver = made(ledger, lookups, Metrics(), clocks, on_work=lambda: None)
     return found
 
 
