@@ -67,3 +67,15 @@ def consuming(b: Books, of: Json, note: Json, cents: int) -> Json:
         "total_amount_cents": due,
         "total_due_amount_cents": due,
     }
+
+
+async def consumed_note(
+    b: Books, of: Json, cents: int, *, credit: int | None = None
+) -> tuple[Json, Json]:
+    """A note with so much ``credit`` on a posted invoice, and a later one that consumes ``cents``: both in
+    Xero."""
+    note = a_note(of, credit=cents if credit is None else credit)
+    later = consuming(b, of, note, cents)
+    await b.told(note_told(b, note), b.said(later))
+    await b.work()
+    return note, later

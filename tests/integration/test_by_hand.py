@@ -67,6 +67,16 @@ async def forgotten(theatre: Stage, kind: str) -> None:
     await theatre.rest(5_000.0)
 
 
+async def halves(theatre: Stage, life: Life, bill: Bill) -> tuple[Row, Row, Payment]:
+    """Two payments of Lago's that pay the bill, and one in Xero that a person entered for the second."""
+    half = bill.open // 2
+    first, second = (
+        payment(life.choices, [bill.said], amount_cents=cents, at=life.stamp)
+        for cents in (bill.open - half, half)
+    )
+    return first, second, await entered(theatre, Decimal(half) / 100)
+
+
 def the_invoice(theatre: Stage) -> Invoice:
     [invoice] = theatre.xero.invoices.values()
     return invoice
@@ -173,12 +183,7 @@ async def test_what_counts_as_posted_is_not_posted_after_all(
     """Half is Lago's and half a person's; the invoice has room again once Lago's goes back, and then a
     message tells more of the payment that the person's counts as."""
     life, bill = posted
-    half = bill.open // 2
-    first, second = (
-        payment(life.choices, [bill.said], amount_cents=cents, at=life.stamp)
-        for cents in (bill.open - half, half)
-    )
-    theirs = await entered(theatre, Decimal(half) / 100)
+    first, second, theirs = await halves(theatre, life, bill)
     for said in (first, second, {**first, "payment_status": "refunded"}, {**second, **news}):
         await theatre.books.told(payment_event(said, ORGANIZATION))
         await theatre.rest(5_000.0)
@@ -193,12 +198,7 @@ async def test_a_switch_turned_off_and_on_does_not_post_it_either(
     theatre: Stage, posted: tuple[Life, Bill]
 ) -> None:
     life, bill = posted
-    half = bill.open // 2
-    first, second = (
-        payment(life.choices, [bill.said], amount_cents=cents, at=life.stamp)
-        for cents in (bill.open - half, half)
-    )
-    theirs = await entered(theatre, Decimal(half) / 100)
+    first, second, theirs = await halves(theatre, life, bill)
     for said in (first, second, {**first, "payment_status": "refunded"}):
         await theatre.books.told(payment_event(said, ORGANIZATION))
         await theatre.rest(5_000.0)

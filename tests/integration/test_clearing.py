@@ -16,7 +16,7 @@ from consumer.domain.translate import payment_marker
 from consumer.ports import Absent, ByHand, Frozen
 from consumer.sandbox.lago import payment
 from tests.integration.ledger import MAPPINGS, Books, books
-from tests.integration.notes import a_note, consuming, note_told
+from tests.integration.notes import a_note, consumed_note, consuming, note_told
 
 Json = dict[str, Any]
 LATER = "2026-05-01T12:00:09Z"
@@ -413,10 +413,7 @@ async def test_what_was_used_of_a_note_stays_when_lago_voids_the_rest(
         if policy == "negative_line":
             await clears(b)
         [first] = await b.posted()
-        note = a_note(first, credit=400)
-        later = consuming(b, first, note, 300)
-        await b.told(note_told(b, note), b.said(later))
-        await b.work()
+        note, later = await consumed_note(b, first, 300, credit=400)
         voided = {**note, "credit_status": "voided", "updated_at": "2026-05-03T10:00:05Z"}
         await b.told(note_told(b, voided))
         await b.told(b.said({**later, "updated_at": LATER}))

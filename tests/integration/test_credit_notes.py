@@ -12,7 +12,7 @@ from consumer.domain.answers import InDoubt, Reply, Saved
 from consumer.domain.clocks import Clocks
 from consumer.sandbox.lago import envelope
 from tests.integration.ledger import Books, books
-from tests.integration.notes import a_note, consuming, note_told
+from tests.integration.notes import a_note, consumed_note, consuming, note_told
 
 Json = dict[str, Any]
 LATER = "2026-05-01T12:00:09Z"
@@ -272,9 +272,7 @@ async def test_a_note_whose_credit_is_voided_before_it_was_posted_is_not(databas
 async def test_a_used_note_whose_credit_is_voided_stays_and_is_told(database_url: str) -> None:
     async with books(database_url) as b:
         [first] = await b.posted()
-        note = a_note(first, credit=400)
-        await b.told(note_told(b, note), b.said(consuming(b, first, note, 100)))
-        await b.work()
+        note, _ = await consumed_note(b, first, 100, credit=400)
         for _ in range(2):
             await _credit_voided(b, note)
             assert await b.work() == []
@@ -290,10 +288,7 @@ async def test_what_was_consumed_stays_allocated_when_the_rest_is_voided(databas
     """Whatever is told of its invoice afterwards."""
     async with books(database_url) as b:
         [first] = await b.posted()
-        note = a_note(first, credit=400)
-        later = consuming(b, first, note, 250)
-        await b.told(note_told(b, note), b.said(later))
-        await b.work()
+        note, later = await consumed_note(b, first, 250, credit=400)
         await _credit_voided(b, note)
         await b.told(b.said({**later, "updated_at": LATER}, "invoice.payment_overdue"))
         assert await b.work() == []

@@ -13,7 +13,7 @@ from consumer.domain.answers import Answered, Saved
 from consumer.domain.explain import explain_finding
 from consumer.sandbox.lago import envelope
 from tests.integration.ledger import Books, books
-from tests.integration.notes import a_note, consuming, note_told
+from tests.integration.notes import a_note, consumed_note, consuming, note_told
 
 Json = dict[str, Any]
 LATER = "2026-05-05T10:00:00Z"
@@ -70,10 +70,7 @@ async def test_a_dispute_that_was_lost_is_told_and_changes_nothing(
 async def test_credit_that_a_void_frees_is_named(database_url: str) -> None:
     async with books(database_url) as b:
         [first] = await b.posted()
-        note = a_note(first, credit=400)
-        later = consuming(b, first, note, 400)
-        await b.told(note_told(b, note), b.said(later))
-        await b.work()
+        _, later = await consumed_note(b, first, 400)
         gone = {**later, "status": "voided", "updated_at": LATER}
         await b.told(b.said(gone, "invoice.voided"))
         await b.work()
@@ -112,10 +109,7 @@ async def test_a_credit_whose_note_is_in_another_organisation_is_named(database_
 async def test_an_allocation_taken_back_otherwise_frees_nothing(database_url: str) -> None:
     async with books(database_url) as b:
         [first] = await b.posted()
-        note = a_note(first, credit=400)
-        later = consuming(b, first, note, 400)
-        await b.told(note_told(b, note), b.said(later))
-        await b.work()
+        await consumed_note(b, first, 400)
         [allocation] = await b.documents(kind="allocation")
         await b.database.execute(
             "update document set wanted = null, state = 'ready', cause = 'surplus' where id = $1",

@@ -15,7 +15,7 @@ from consumer.domain.answers import Answered, NotDone, Refusal, Reply, Saved
 from consumer.domain.chart import Organisation
 from consumer.sandbox.lago import payment, payment_request, payment_request_event
 from tests.integration.ledger import CHART, Books, books
-from tests.integration.notes import a_note, consuming, note_told
+from tests.integration.notes import a_note, consumed_note, consuming, note_told
 
 Json = dict[str, Any]
 LATER = "2026-05-04T00:00:00Z"
@@ -460,10 +460,7 @@ async def test_a_refused_void_puts_its_allocations_back(database_url: str) -> No
     """DESIGN: a refusal afterwards puts the parts back and is announced."""
     async with books(database_url) as b:
         [first] = await b.posted()
-        note = a_note(first, credit=400)
-        later = consuming(b, first, note, 400)
-        await b.told(note_told(b, note), b.said(later))
-        await b.work()
+        _, later = await consumed_note(b, first, 400)
         gone = {**later, "status": "voided", "updated_at": LATER}
         await b.told(b.said(gone, "invoice.voided"))
         frozen = await b.freeze()

@@ -190,18 +190,9 @@ class Life:
         draft: bool = False,
     ) -> Bill:
         """An invoice is issued; notes are consumed by subscriptions only, up to its total."""
-        said = generate_invoice(
-            self.choices,
-            customer=self.customer,
-            currency=self.currency,
-            invoice_type=kind,
-            regime=regime,
-            most_fees=3,
-            discounts=discounts,
-            deductions=prepaid,
-            notes=False,
-            payments=False,
-            number=f"{self.customer['slug']}-{len(self.bills) + 1:03}",
+        number = f"{self.customer['slug']}-{len(self.bills) + 1:03}"
+        said = self._made(
+            kind, regime, number, most_fees=3, discounts=discounts, deductions=prepaid
         )
         said = {**said, "created_at": self.stamp, "updated_at": self.stamp}
         bill = Bill(f"invoice {len(self.bills) + 1}", said)
@@ -222,20 +213,35 @@ class Life:
         self.say(bill, _ANNOUNCED.get(kind, "invoice.created"))
         return bill
 
-    def _draft(self, bill: Bill, kind: str, regime: Regime) -> None:
-        """What Lago shows of it before it is final: usage still comes, every draft has this number."""
-        usage = generate_invoice(
+    def _made(
+        self,
+        kind: str,
+        regime: Regime,
+        number: str,
+        *,
+        most_fees: int,
+        discounts: bool,
+        deductions: bool,
+    ) -> Json:
+        """As Lago makes it, before anything was consumed or paid."""
+        return generate_invoice(
             self.choices,
             customer=self.customer,
             currency=self.currency,
             invoice_type=kind,
             regime=regime,
-            most_fees=2,
-            discounts=False,
-            deductions=False,
+            most_fees=most_fees,
+            discounts=discounts,
+            deductions=deductions,
             notes=False,
             payments=False,
-            number="ACM-DRAFT",
+            number=number,
+        )
+
+    def _draft(self, bill: Bill, kind: str, regime: Regime) -> None:
+        """What Lago shows of it before it is final: usage still comes, every draft has this number."""
+        usage = self._made(
+            kind, regime, "ACM-DRAFT", most_fees=2, discounts=False, deductions=False
         )
         facts = {"lago_id": bill.said["lago_id"], "status": "draft", "updated_at": self.stamp}
         last = {**bill.said, **facts, "number": "ACM-DRAFT"}
