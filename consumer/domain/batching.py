@@ -10,9 +10,10 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from consumer.domain.candidates import Candidate, Element, element_of
+from consumer.domain.candidates import Candidate, Element
 from consumer.domain.chart import Chart
 from consumer.domain.errors import BelowCent, Refused, Reject, StillDraft, fault
+from consumer.domain.making import element_of
 from consumer.domain.mapping import Connection
 from consumer.domain.money import ZERO
 from consumer.domain.operations import Operation
@@ -109,15 +110,18 @@ def assemble(
     )
 
 
-def findings_of(notes: Iterable[Note]) -> dict[str, dict[str, Any]]:
-    """A document's notes as findings: of each class the amounts together, and what they concern."""
-    found: dict[str, dict[str, Any]] = {}
-    for note in notes:
-        facts = found.setdefault(note.kind, {"amount": ZERO, "of": []})
+def findings_of(notes: Iterable[tuple[int, Note]]) -> dict[int, dict[str, dict[str, Any]]]:
+    """Documents' notes as findings: of each class the amounts together, and what they concern."""
+    found: dict[int, dict[str, dict[str, Any]]] = {}
+    for id, note in notes:
+        facts = found.setdefault(id, {}).setdefault(note.kind, {"amount": ZERO, "of": []})
         facts["amount"] += note.amount or ZERO
         if note.subject not in facts["of"] and len(facts["of"]) < SUBJECTS:
             facts["of"].append(note.subject)
-    return {kind: {**facts, "amount": f"{facts['amount']:f}"} for kind, facts in found.items()}
+    for classes in found.values():
+        for facts in classes.values():
+            facts["amount"] = f"{facts['amount']:f}"
+    return found
 
 
 def _why(error: Exception) -> Reject:

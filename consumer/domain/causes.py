@@ -3,9 +3,9 @@ answer ends.
 
 A cause is ``kind``, ``kind:name`` or ``kind:name@connection``; whoever removes one releases what it holds
 by exactly this string, so none is spelt anywhere else but by the SQL that writes or reads causes of rows:
-``doc:<document>`` and ``contact|invoice|credit_note:<lago_id>@<connection>`` (waits for another),
-``plan:<document>``, ``plan:due:<document>``, ``unplaced|uncleared:<credit note>``, ``allocated``,
-``deducted`` and ``below_cent``.
+``doc:<document>``, ``draft:<document>`` and ``contact|invoice|credit_note:<lago_id>@<connection>`` (waits
+for another), ``plan:<document>``, ``plan:due:<document>``, ``unplaced|uncleared:<credit note>``,
+``allocated``, ``deducted`` and ``below_cent``.
 Errors bring theirs along (``tax:…``, ``lock:…``), as ``ConsumerError.cause``.
 """
 

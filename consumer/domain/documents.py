@@ -29,9 +29,6 @@ OFFSET = "offset"
 CLEARING = "clearing:"
 """Begins the parts of refunds that an invoice's consumed credit passes through the clearing account with;
 the rest of the part is the credit's Lago id."""
-SURPLUS_PART = "surplus:"
-"""Begins the parts of documents that nothing of Lago's asks for: what Xero has of another one once too
-often, to be removed there; the rest of the part is its id in Xero."""
 _OBJECT: Mapping[DocumentKind, ObjectKind] = {
     "contact": "customer",
     "invoice": "invoice",

@@ -16,6 +16,9 @@ Step = Literal["create", "update", "remove"]
 Method = Literal["PUT", "POST", "DELETE"]
 """A posted document is removed by a status (an invoice is voided) or by DELETE."""
 
+REMADE: tuple[DocumentKind, ...] = ("payment", "allocation", "refund", "overpayment")
+"""Kinds that Lago may take back and tell of again (a payment that failed succeeds at last), and that Xero
+does not keep apart."""
 BATCH = "summarizeErrors=false"
 
 

@@ -14,6 +14,7 @@ from consumer.domain.documents import Rest, Stands, rest
 from consumer.domain.fingerprints import is_drafted
 from consumer.domain.lookup import ALREADY_PAID
 from consumer.domain.merging import Traced
+from consumer.domain.operations import REMADE
 from consumer.domain.outcomes import (
     Failed,
     Kept,
@@ -28,8 +29,6 @@ from consumer.domain.outcomes import (
 from consumer.domain.refusals import ARCHIVED, hint_of
 from consumer.domain.translate.contact import name_suffix
 
-REMADE = ("payment", "allocation", "refund", "overpayment")
-"""Kinds that Lago may take back and tell of again: a payment that failed succeeds at last."""
 GIVE_UP_ALONE = 8
 """So often a document is tried in a request of its own that Xero answers without an outcome."""
 DRAFT_REFUSED = "draft_refused"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.domain import candidates
+from consumer.domain import making
 from consumer.domain.batching import Batch, assemble
 from consumer.domain.candidates import Candidate, PaymentPart
 from consumer.domain.fingerprints import fingerprint
@@ -138,7 +138,7 @@ def test_a_fault_of_the_translator_is_that_documents_failure_and_quotes_nothing(
             raise ZeroDivisionError(customer.name)
         return translate_contact(customer, **options)
 
-    monkeypatch.setattr(candidates, "translate_contact", faulty)
+    monkeypatch.setattr(making, "translate_contact", faulty)
     batch = put(contact(1), contact(2, "Anna Secret"), contact(3))
     assert sent(batch) == [1, 3]
     [failure] = batch.failures

@@ -14,8 +14,7 @@ from consumer.adapters.postgres.failing import announce_documents
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.clocks import Clocks
 from consumer.domain.lookup import UNRESOLVED_AFTER, unresolved
-from consumer.domain.operations import OPERATIONS, elements_of
-from consumer.domain.settlement import REMADE
+from consumer.domain.operations import OPERATIONS, REMADE, elements_of
 from consumer.ports import Doubtful, Frozen, Sent, Sink
 
 SQL = statements("ledger")

@@ -171,7 +171,7 @@ class Freezer:
         batch: Batch,
     ) -> Frozen:
         """The request with its members; from now on their documents are being sent."""
-        elements = batch.elements
+        elements, noticed = batch.elements, findings_of(batch.notes)
         request_id = uuid4()
         body = operation.body([element.body for element in elements])
         await insert_request(
@@ -199,7 +199,10 @@ class Freezer:
             [e.number for e in elements],
             [None if e.allocated is None else array_of(e.allocated) for e in elements],
             [e.dated for e in elements],
-            [_noticed(batch, e.document_id) for e in elements],
+            [
+                to_json(noticed[e.document_id]).decode() if e.document_id in noticed else None
+                for e in elements
+            ],
             [
                 to_json({str(id): f"{a:f}" for id, a in e.cleared.items()}).decode()
                 for e in elements
@@ -280,9 +283,3 @@ class Freezer:
         if operation == OPERATIONS["invoice_void"]:
             await put_back(conn, ids)
         return tuple(Fate(operation.kind, "failed", e.code) for e in errors)
-
-
-def _noticed(batch: Batch, document_id: int) -> str | None:
-    """What translation noticed of the document, as JSON."""
-    found = findings_of(note for id, note in batch.notes if id == document_id)
-    return to_json(found).decode() if found else None

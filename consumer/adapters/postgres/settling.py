@@ -15,6 +15,7 @@ from consumer.domain.clocks import Clocks
 from consumer.domain.dependents import settle_dependents
 from consumer.domain.lookup import ALREADY_PAID
 from consumer.domain.merging import Traced
+from consumer.domain.operations import OPERATIONS
 from consumer.domain.outcomes import Member, changed_in_xero, claimed, taken
 from consumer.domain.pacing import Limits
 from consumer.domain.refusals import ARCHIVED, PAID_ALREADY
@@ -59,10 +60,11 @@ class Settler:
         if request is None or any(member.stands.state == "sending" for member in members):
             return ()  # what is under way may have made it: looked at again
         settlement = Settlement(self.clocks.backoff)
+        kind = OPERATIONS[request["purpose"]].kind
+        ids = [one.xero_id for saved in found.values() for one in saved]
+        rows = await conn.fetch(SQL["claimed_ids"], request["tenant_id"], kind, ids, [])
+        ours = {row["xero_id"] for row in rows}
         for member in members:
-            ids = [one.xero_id for one in found.get(member.position, ())]
-            rows = await conn.fetch(SQL["claimed_ids"], request["tenant_id"], member.kind, ids, [])
-            ours = {row["xero_id"] for row in rows}
             beyond = [one for one in found.get(member.position, ()) if one.xero_id not in ours]
             # An allocation bears no marker: a person's own may look like it.
             settlement.beyond(member, beyond, ours=member.kind != "allocation")

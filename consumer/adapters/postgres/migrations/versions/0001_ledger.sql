@@ -133,8 +133,8 @@ create table document (
   tenant_id uuid references tenant,
   kind text not null,
   lago_id uuid not null,
-  part text not null default '',
-  target uuid, -- the invoice that a payment or an allocation is for, or whose credit a refund clears
+  part text not null default '', -- residual, offset, clearing:<credit>; surplus:<Xero's id>: asked for by nobody
+  target uuid, -- the invoice that a payment, what is beyond it or an allocation is for, or whose credit a refund clears
   source uuid, -- the credit note that an allocation or a refund takes from
   amount_cents bigint, -- of a payment, an allocation, a refund; Lago's subunits
   allocated uuid[], -- of an invoice: the credits that it, as sent, leaves to allocations; others are lines
