@@ -75,6 +75,25 @@ async def test_a_payment_that_was_made_twice_is_removed_once(theatre: Stage, fau
     assert await audits(theatre) == 0
 
 
+@pytest.mark.parametrize("died", ["before the look", "after it"])
+async def test_an_audit_whose_process_dies_is_made_by_another(theatre: Stage, died: str) -> None:
+    """What was taken is due again once nobody can be at it any more; and is recorded once."""
+    await paid(theatre, "reply_lost")
+    await repeated(theatre, "payment_create")
+    await theatre.books.database.execute(
+        "update request set audit_at = now() where audit_at > now()"
+    )
+    taken = await theatre.books.ledger.take_audit()
+    assert taken is not None
+    if died == "after it":
+        await theatre.auditor.lookups.all_of(taken)
+    assert await theatre.books.ledger.take_audit() is None, "it has been claimed"
+    await theatre.rest(5_000.0)
+    assert len(standing(theatre)) == 1
+    assert await told(theatre) == [("outbox", "surplus"), ("finding", "surplus")]
+    assert await audits(theatre) == 0
+
+
 async def test_what_is_there_once_is_left_alone(theatre: Stage) -> None:
     await paid(theatre, "reply_lost")
     calls = theatre.accounting.calls
