@@ -420,7 +420,7 @@ class World:
     async def assert_booked(
         self, expected: Mapping[str, Amounts], tenant: Tenant | None = None, *, exact: bool = True
     ) -> None:
-        """Each invoice once, with Lago's figures, and no other; no contact twice."""
+        """Each invoice once, with Lago's figures, and no other but voided ones; no contact twice."""
         books = await self.books(tenant)
         invoices = Counter(one["InvoiceNumber"] for one in books["invoices"])
         contacts = Counter(one["ContactNumber"] for one in books["contacts"])
@@ -428,6 +428,7 @@ class World:
         booked = {
             one["InvoiceNumber"]: Amounts(one["Total"], one["TotalTax"])
             for one in books["invoices"]
+            if one["Status"] != "VOIDED"  # or never posted: whichever message was faster
         }
         if exact:
             assert sorted(booked.keys() - expected.keys()) == []
