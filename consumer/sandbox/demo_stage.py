@@ -103,7 +103,7 @@ async def start(stack: AsyncExitStack, console: Console, organization: Organizat
         "HTTP_PORT": str(free_port()),
     }
     named = {PREFIX + name: value for name, value in settings.items()}
-    sample = await make_sample(xero, organization)
+    sample = await make_sample(xero.control_url, organization)
     named[SECRET] = sample.secret
     sample.write(directory / CONNECTIONS)
     return Place(directory, named, xero, receiver)

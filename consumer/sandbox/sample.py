@@ -1,9 +1,16 @@
 """The sample company: a simulated Xero in; two organisations made in it and the connections file
-that follows the generated Lago events into them out."""
+that follows the generated Lago events into them out.
+
+``python -m consumer.sandbox.sample CONTROL_URL`` prints that file, for a simulated Xero that runs
+elsewhere; the clients' secret comes from SANDBOX_XERO_SECRET.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import secrets
+import sys
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +21,6 @@ import httpx
 import yaml
 
 from consumer.sandbox.lago import UNMAPPED, Organization
-from consumer.sandbox.xero import Simulator
 
 Json = dict[str, Any]
 
@@ -58,13 +64,22 @@ class Sample:
         return file
 
 
-async def make_sample(xero: Simulator, organization: Organization) -> Sample:
-    """Two organisations in the simulated Xero with a client each, connected to ``organization``."""
-    secret = secrets.token_hex(16)
+async def make_sample(
+    control_url: str, organization: Organization, secret: str | None = None
+) -> Sample:
+    """Two organisations in the simulated Xero with a client each, connected to ``organization``.
+
+    What is there already, known by its name, is kept; so it may be repeated with the same ``secret``.
+    Without one it is a new one.
+    """
+    secret = secret or secrets.token_hex(16)
     connections: list[Json] = []
-    async with httpx.AsyncClient(base_url=xero.control_url) as control:
+    async with httpx.AsyncClient(base_url=control_url) as control:
+        there = {
+            one["Name"]: one["OrganisationID"] for one in (await control.get("/tenants")).json()
+        }
         for code, country, currency in TENANTS:
-            tenant_id, client_id = str(uuid4()), f"sandbox-{code}"
+            tenant_id, client_id = there.get(code) or str(uuid4()), f"sandbox-{code}"
             tenant = {
                 "tenant_id": tenant_id,
                 "name": code,
@@ -73,7 +88,8 @@ async def make_sample(xero: Simulator, organization: Organization) -> Sample:
                 "currencies": CURRENCIES,
             }
             client = {"client_id": client_id, "client_secret": secret, "tenant_ids": [tenant_id]}
-            (await control.post("/tenants", json=tenant)).raise_for_status()
+            if code not in there:
+                (await control.post("/tenants", json=tenant)).raise_for_status()
             (await control.post("/clients", json=client)).raise_for_status()
             connections.append(
                 {
@@ -89,3 +105,18 @@ async def make_sample(xero: Simulator, organization: Organization) -> Sample:
                 }
             )
     return Sample(secret, _HEAD + yaml.safe_dump({"connections": connections}, sort_keys=False))
+
+
+def main() -> None:
+    """Make the sample where the argument says and print its connections file."""
+    if len(sys.argv) != 2 or not os.environ.get(SECRET):
+        sys.exit(f"usage: {SECRET}=… python -m consumer.sandbox.sample CONTROL_URL")
+    try:
+        sample = asyncio.run(make_sample(sys.argv[1], Organization(), os.environ[SECRET]))
+    except httpx.HTTPError as error:
+        sys.exit(f"the simulated Xero at {sys.argv[1]} does not answer: {error}")
+    sys.stdout.write(sample.connections)
+
+
+if __name__ == "__main__":
+    main()

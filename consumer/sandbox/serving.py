@@ -1,4 +1,4 @@
-"""Serving: an ASGI application in; it listening on a loopback port of the running event loop out."""
+"""Serving: an ASGI application in; it listening on a port of the running event loop out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+LOOPBACK = "127.0.0.1"
 
 
 class _Server(uvicorn.Server):
@@ -33,12 +35,12 @@ class _Server(uvicorn.Server):
             task.cancel()
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     """asyncio turns off Nagle's algorithm only where the protocol is named: 40 ms an answer."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
+        listener.bind((host, port))
         listener.listen(1024)  # whoever is told the address may connect at once
     except OSError:
         listener.close()
@@ -48,9 +50,16 @@ def _listen(port: int) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: Starlette, *, port: int = 0, protocol: type[H11Protocol] = H11Protocol
+    app: Starlette,
+    *,
+    host: str = LOOPBACK,
+    port: int = 0,
+    protocol: type[H11Protocol] = H11Protocol,
 ) -> AsyncIterator[str]:
-    """Its base address, until the block ends; port 0 chooses a free one. OSError: the port is taken."""
+    """Its base address, until the block ends; port 0 chooses a free one.
+
+    ``host`` is an IPv4 address of this machine. OSError: the port is taken or the address not ours.
+    """
     stopping = asyncio.Event()
 
     async def until_stopped(scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,10 +79,10 @@ async def serving(
         **options,
     )
     server = _Server(config)
-    listener = _listen(port)
+    listener = _listen(host, port)
     running = asyncio.create_task(server.serve([listener]))
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"http://{host}:{listener.getsockname()[1]}"
     finally:
         stopping.set()
         server.stop()

@@ -147,7 +147,7 @@ async def _start(
         settings["LAGO_XERO_XERO_IDENTITY_URL"] = xero.identity_url
         settings["LAGO_XERO_XERO_LOGIN_URL"] = xero.identity_url
         settings["LAGO_XERO_SANDBOX_XERO_CONTROL_URL"] = xero.control_url
-        sample = await make_sample(xero, Organization())
+        sample = await make_sample(xero.control_url, Organization())
         settings[SECRET] = sample.secret
         made = " and ".join(f"{code} ({currency})" for code, _, currency in TENANTS)
         console.print(f"Xero      {xero.api_url} (simulated; organisations {made})", soft_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from consumer.sandbox.xero import Simulator, SimulatorSettings, serve
 
@@ -145,3 +147,36 @@ async def test_a_taken_port_is_one_sentence() -> None:
     assert process.returncode == 1
     assert err.decode().startswith("the simulated Xero cannot start:")
     assert err.count(b"\n") == 1
+
+
+async def test_it_listens_where_it_is_told() -> None:
+    async with serve(host="127.0.0.2") as simulator, httpx.AsyncClient() as http:
+        assert simulator.control_url.startswith("http://127.0.0.2:")
+        assert (await http.get(f"{simulator.control_url}/tenants")).json() == []
+
+
+async def test_the_sample_company_is_made_once() -> None:
+    async with serve() as simulator, httpx.AsyncClient() as http:
+        printed = [await _sample(simulator.control_url) for _ in range(2)]
+        tenants = (await http.get(f"{simulator.control_url}/tenants")).json()
+        assert printed[0] == printed[1]
+        found = [one["xero"] for one in yaml.safe_load(printed[0])["connections"]]
+        assert [one["tenant_id"] for one in found] == [one["OrganisationID"] for one in tenants]
+        for one in found:
+            token = await http.post(
+                f"{simulator.identity_url}/connect/token",
+                data={"grant_type": "client_credentials"},
+                auth=(one["client_id"], "shared"),
+            )
+            assert token.status_code == 200
+
+
+async def _sample(control_url: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "consumer.sandbox.sample", control_url),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "SANDBOX_XERO_SECRET": "shared"},
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    return out.decode()

@@ -14,12 +14,16 @@ import signal
 import sys
 import typing
 
+from consumer.sandbox.serving import LOOPBACK
 from consumer.sandbox.xero.server import serve
 from consumer.sandbox.xero.settings import SimulatorSettings
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m consumer.sandbox.xero", description=__doc__)
+    parser.add_argument(
+        "--host", default=LOOPBACK, help="the address to listen on; 0.0.0.0 in a container"
+    )
     parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
     hints = typing.get_type_hints(SimulatorSettings)
     for field in dataclasses.fields(SimulatorSettings):
@@ -37,12 +41,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _run(settings: SimulatorSettings, port: int) -> None:
+async def _run(settings: SimulatorSettings, host: str, port: int) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    async with serve(settings, port=port) as simulator:
+    async with serve(settings, host=host, port=port) as simulator:
         where = {
             "api_url": simulator.api_url,
             "identity_url": simulator.identity_url,
@@ -56,10 +60,10 @@ async def _run(settings: SimulatorSettings, port: int) -> None:
 def main() -> None:
     """Parse the options and run."""
     options = vars(_parser().parse_args())
-    port = options.pop("port")
+    host, port = options.pop("host"), options.pop("port")
     try:
         settings = SimulatorSettings(**options)
-        asyncio.run(_run(settings, port))
+        asyncio.run(_run(settings, host, port))
     except (ValueError, OSError) as error:
         sys.exit(f"the simulated Xero cannot start: {error}")
 

@@ -1,4 +1,4 @@
-"""The simulated Xero on a loopback port of the running event loop."""
+"""The simulated Xero on a port of the running event loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from consumer.sandbox.serving import serving
+from consumer.sandbox.serving import LOOPBACK, serving
 from consumer.sandbox.xero.app import create_app
 from consumer.sandbox.xero.gateway import TRANSPORT
 from consumer.sandbox.xero.settings import SimulatorSettings
@@ -36,9 +36,9 @@ class _Protocol(H11Protocol):
 
 @contextlib.asynccontextmanager
 async def serve(
-    settings: SimulatorSettings | None = None, *, port: int = 0
+    settings: SimulatorSettings | None = None, *, host: str = LOOPBACK, port: int = 0
 ) -> AsyncIterator[Simulator]:
-    """Run until the block ends. OSError: the port is taken."""
+    """Run until the block ends. OSError: the port is taken or the address not ours."""
     app = create_app(settings)
-    async with serving(app, port=port, protocol=_Protocol) as base:
+    async with serving(app, host=host, port=port, protocol=_Protocol) as base:
         yield Simulator(f"{base}/api.xro/2.0", base, f"{base}/sandbox", app)
