@@ -117,6 +117,11 @@ class Metrics:
             ["reason"],
             registry=r,
         )
+        self.paused = Gauge(
+            "lago_xero_paused_connections",
+            "Connections that a person has paused, sampled.",
+            registry=r,
+        )
         self.outbox = Gauge(
             "lago_xero_outbox",
             "Announcements not yet made, by sink, sampled.",

@@ -18,6 +18,7 @@ from consumer.cli import (
     customers,
     documents,
     mappings,
+    pausing,
     pruning,
     reading,
     retrying,
@@ -148,6 +149,10 @@ app.command(epilog="Example: lago-xero link acme-7 5040915e-8ce7-4177-8d08-fde41
 app.command(epilog="Example: lago-xero move acme-7 --to acme-eu --reason 'sold to the EU company'")(
     customers.move
 )
+app.command(epilog="Example: lago-xero pause acme-nz --reason 'books are being closed'")(
+    pausing.pause
+)
+app.command(epilog="Example: lago-xero resume acme-nz")(pausing.resume)
 app.command(epilog="Example: lago-xero prune --dry-run")(pruning.prune)
 app.command(epilog="Example: lago-xero connect acme-nz --no-browser")(connecting.connect)
 app.command(epilog="Example: lago-xero disconnect acme-nz")(connecting.disconnect)

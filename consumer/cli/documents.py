@@ -10,6 +10,7 @@ import typer
 
 from consumer.cli.mappings import no_connection
 from consumer.cli.output import AsJson, Row, ask, print_json, print_rows
+from consumer.cli.pausing import explain_pause
 from consumer.domain.documents import State
 from consumer.domain.operations import DocumentKind
 
@@ -69,13 +70,15 @@ def show(
 
 
 async def _documents_of(db: Database, ref: str) -> list[Row]:
-    from consumer.adapters.postgres import reading
+    from consumer.adapters.postgres import pausing, reading
 
     rows = await reading.object_documents(db, ref)
     if not rows:
         raise await not_found(db, ref)
     findings = await reading.findings(db, [row["id"] for row in rows])
+    paused = await pausing.paused(db)
     for row in rows:
+        row["paused"] = paused.get(row["connection"])
         row["findings"] = findings.get(row["id"], [])
     return rows
 
@@ -98,12 +101,16 @@ async def not_found(db: Database, ref: str) -> Failure:
 
 def explain_row(row: Row) -> None:
     """Adds the sentence and the link, and makes amounts readable."""
+    from consumer.domain import causes
     from consumer.domain.documents import DRAFTS
     from consumer.domain.explain import explain
 
     draft = row["xero_id"] is not None and row["xero_status"] in DRAFTS
+    state, cause = row["state"], row["cause"]
+    if row.pop("paused_at") is not None and state == "ready":  # the service has not come to it yet
+        state, cause = "waiting", causes.paused(row["connection"])
     row["explanation"] = explain(
-        row["state"], row["cause"], row["code"], row["said"], drift=row["drift"], draft=draft
+        state, cause, row["code"], row["said"], drift=row["drift"], draft=draft
     )
     row["link"] = _link(row)
     for name in ("net", "tax", "total"):
@@ -125,6 +132,7 @@ def _print_document(row: Row) -> None:
         ("connection", row["connection"]),
         ("Lago id", row["lago_id"]),
         ("state", row["state"]),
+        ("paused", explain_pause(row["paused"]) if row["paused"] else None),
         ("failed at", row["failed_at"] if failed else None),
         ("attempts", row["attempts"]),
         ("sent", _totals(row, "")),

@@ -11,13 +11,13 @@ from consumer.cli.output import AsJson, ask, print_json, print_rows, print_table
 
 
 def connections(as_json: AsJson = False) -> None:
-    """List the connections: name, Xero tenant, client."""
+    """List the connections: name, Xero tenant, client, and whether a person has paused them."""
     from consumer.adapters.postgres import reading
 
     rows = ask(reading.connections)
     for row in rows:
         row["settings"] = json.loads(row["settings"])
-    columns = ("code", "name", "tenant_id", "client_id", "mappings", "parked_why")
+    columns = ("code", "name", "tenant_id", "client_id", "mappings", "parked_why", "paused_at")
     print_rows(rows, columns, as_json)
 
 
@@ -48,8 +48,8 @@ def status(as_json: AsJson = False) -> None:
         print_json(found)
         return
     print_table(found["states"], ("connection", "kind", "state", "count"))
-    columns = ("tenant", "connections", "calls_today", "in_doubt", "oldest_ready_seconds", "blocked_why",
-               "blocked_until", "parked_why")  # fmt: skip
+    columns = ("tenant", "connections", "paused", "calls_today", "in_doubt", "oldest_ready_seconds",
+               "blocked_why", "blocked_until", "parked_why")  # fmt: skip
     print_table(found["tenants"], columns)
     waiting = ", ".join(f"{row['count']} for {row['sink']}" for row in found["outbox"])
     dead = found["dead"]

@@ -159,6 +159,11 @@ def ends_draft(cause: str | None) -> bool:
     return cause in over or (cause or "").startswith((VOIDS_REPORTED, "policy:zero@"))
 
 
+def paused(connection: str) -> str:
+    """A person has paused the connection."""
+    return of_connection("paused", connection)
+
+
 def scope(connection: str) -> str:
     """What our client was let in for does not cover it."""
     return of_connection("scope", connection)

@@ -144,6 +144,8 @@ def _cause(cause: str | None) -> str:
             return f"document {key} must be more than a draft in Xero first"
         case "room":
             return "something must be taken off the invoice or credit note in Xero first"
+        case "paused":
+            return f"a person has paused connection {code}"
         case "scope":
             return f"Xero has not let our client do that{where}"
         case "unplaced":

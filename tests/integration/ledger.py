@@ -185,7 +185,10 @@ class Books:
         done: list[Frozen] = []
         while True:
             await self.released()
-            frozen = (await self.ledger.freeze(self.tenants[0])).frozen
+            freezing = await self.ledger.freeze(self.tenants[0])
+            frozen = freezing.frozen
+            if frozen is None and freezing.more:
+                continue
             if frozen is None:
                 return done
             done.append(frozen)

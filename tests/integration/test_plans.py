@@ -74,6 +74,7 @@ def _looked_at(plan: Any) -> float:
 QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "first_ready": (LEDGER["first_ready"], (uuid4(), ["contact", "invoice"], ["create"] * 2)),
     "ready": (LEDGER["ready"], (uuid4(), "invoice", "create", 50)),
+    "hold_paused": (LEDGER["hold_paused"], (uuid4(), "invoice", "create", 500)),
     "sleep": (LEDGER["sleep"], (uuid4(), ["contact", "invoice"], ["create"] * 2, 0.0)),
     "count_calls": (
         LEDGER["count_calls"],

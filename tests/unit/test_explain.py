@@ -19,6 +19,7 @@ CAUSES = {
     "self_billed": "self-billed",
     "partner": "partner account",
     "void_with_money": "money was received",
+    "paused@acme": "a person has paused connection acme",
     "lago:payment_failed": "the payment failed",
     "lago:payment_refunded": "given back",
     "lago:payment_reversed": "reversed",

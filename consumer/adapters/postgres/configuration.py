@@ -13,11 +13,13 @@ from consumer.domain.mapping import Connection
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All connections by id, all charts by tenant, all tenants in use by authorisation."""
+    """All connections by id, all charts by tenant, all tenants in use by authorisation; the ids of the
+    connections that a person has paused."""
 
     connections: Mapping[int, Connection] = field(default_factory=dict)
     charts: Mapping[UUID, Chart] = field(default_factory=dict)
     tenants: Mapping[int, Collection[UUID]] = field(default_factory=dict)
+    paused: Collection[int] = frozenset()
 
 
 class Configuration:

@@ -35,6 +35,8 @@ _STEPS = (
     [operation.step for operation in OPERATIONS.values()],
 )
 """Kinds and steps, as two columns."""
+HELD_AT_ONCE = 500
+"""Documents of a paused connection that one transaction sets aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,11 @@ class Freezer:
             return Freezing()
         most = min(most, operation.most)
         rows = await conn.fetch(SQL["ready"], tenant_id, operation.kind, operation.step, most)
+        if any(row["connection_id"] in snapshot.paused for row in rows):
+            await conn.execute(
+                SQL["hold_paused"], tenant_id, operation.kind, operation.step, HELD_AT_ONCE
+            )
+            return Freezing(more=await self._sleep(conn, tenant_id, 0))
         full = len(rows) >= most
         seconds = gap(counts, self.limits, minute=self.clocks.minute, full=full)
         if seconds <= 0:

@@ -17,5 +17,7 @@ async def sample(database: Database, metrics: Metrics) -> None:
     metrics.oldest_ready_seconds.clear()
     for row in await database.fetch(SQL["oldest_ready"]):
         metrics.oldest_ready_seconds.labels(row["reason"]).set(row["age"])
+    [row] = await database.fetch(SQL["paused"])
+    metrics.paused.set(row["count"])
     for row in await database.fetch(SQL["outbox"]):
         metrics.outbox.labels(row["sink"]).set(row["count"])

@@ -54,7 +54,8 @@ async def load_snapshot(conn: Conn, tenant_id: UUID | None = None) -> Snapshot:
     tenants: dict[int, set[UUID]] = {}
     for row in rows:
         tenants.setdefault(row["authorisation_id"], set()).add(row["tenant_id"])
-    return Snapshot(connections, await _charts(conn, tenant_id), tenants)
+    paused = frozenset(row["id"] for row in rows if row["paused"])
+    return Snapshot(connections, await _charts(conn, tenant_id), tenants, paused)
 
 
 async def _charts(conn: Conn, tenant_id: UUID | None) -> dict[UUID, Chart]:

@@ -1,7 +1,8 @@
 -- name: connections
 select c.id, c.code, c.organization_id, c.tenant_id, c.name, c.settings::text as settings, a.client_id,
        t.authorisation_id,
-       a.parked_at is not null or t.blocked_until = 'infinity' is true as parked
+       a.parked_at is not null or t.blocked_until = 'infinity' is true as parked,
+       c.paused_at is not null as paused
   from connection c
   join tenant t on t.id = c.tenant_id join authorisation a on a.id = t.authorisation_id
  where c.removed_at is null and ($1::uuid is null or c.tenant_id = $1) order by c.code;

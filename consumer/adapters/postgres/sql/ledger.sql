@@ -173,6 +173,19 @@ update document
 update document d set state = 'waiting', cause = u.cause
   from unnest($1::bigint[], $2::text[]) as u (id, cause) where d.id = u.id;
 
+-- name: hold_paused
+-- Of the next documents of one kind and step those whose connections a person has paused: they wait until
+-- he resumes them, and are in nobody's way.
+with page as materialized (
+  select id, connection_id from document
+   where tenant_id = $1 and state = 'ready' and kind = $2 and step = $3 and ready_at <= now()
+   order by lane, ready_at, id
+   limit $4 for update skip locked
+)
+update document d set state = 'waiting', cause = 'paused@' || c.code, wait_until = null
+  from page p join connection c on c.id = p.connection_id and c.paused_at is not null
+ where d.id = p.id;
+
 -- name: plan_again
 with stale as (
   update document set state = 'waiting', cause = 'plan:' || id where id = any($1::bigint[]) returning cause
@@ -505,7 +518,10 @@ returning looks;
 -- name: doubted_request
 -- A call that Xero has refused as a whole is over; any other may still arrive, or its repetition under the key.
 select r.id, r.tenant_id, t.authorisation_id, r.purpose, r.method, r.path, r.body, r.started_at, r.doubt, r.looks,
-       r.resendable and r.answered_at is null and r.started_at + $2::interval > now() as resend,
+       r.resendable and r.answered_at is null and r.started_at + $2::interval > now()
+       and not exists (select from member m join document d on d.id = m.document_id
+                         join connection c on c.id = d.connection_id and c.paused_at is not null
+                        where m.request_id = r.id) as resend,
        case when r.doubt like 'whole\_%' then 0
             else greatest(0, extract(epoch from r.deadline_at + $3::interval - now())) end::float as final_in
   from request r join tenant t on t.id = r.tenant_id

@@ -1,14 +1,14 @@
 -- name: connections
 select c.code, c.name, c.organization_id, c.tenant_id, a.client_id, c.settings::text as settings,
        (select count(*) from mapping m where m.connection_id = c.id and m.unset_at is null) as mappings,
-       a.parked_at, a.parked_why
+       a.parked_at, a.parked_why, c.paused_at
   from connection c join tenant t on t.id = c.tenant_id join authorisation a on a.id = t.authorisation_id
  where c.removed_at is null order by c.code;
 
 -- name: documents
 select d.id, c.code as connection, d.kind, d.part, d.lago_id, d.target, d.number, d.state, d.cause, d.code,
        d.said, d.hint, d.attempts, d.failed_at, d.currency, d.dated, d.net, d.tax, d.total, d.xero_net, d.xero_tax,
-       d.xero_total, d.xero_id, d.xero_status, d.drift, t.organisation ->> 'short_code' as short_code
+       d.xero_total, d.xero_id, d.xero_status, d.drift, c.paused_at, t.organisation ->> 'short_code' as short_code
   from document d
   left join connection c on c.id = d.connection_id left join tenant t on t.id = d.tenant_id
  where ($1::text is null or d.state = $1) and ($2::text is null or d.kind = $2)
@@ -34,7 +34,7 @@ with numbered as materialized (
 )
 select d.id, c.code as connection, d.kind, d.part, d.lago_id, d.target, d.number, d.state, d.cause, d.code,
        d.said, d.hint, d.attempts, d.failed_at, d.currency, d.dated, d.net, d.tax, d.total, d.xero_net, d.xero_tax,
-       d.xero_total, d.xero_id, d.xero_status, d.drift, t.organisation ->> 'short_code' as short_code,
+       d.xero_total, d.xero_id, d.xero_status, d.drift, c.paused_at, t.organisation ->> 'short_code' as short_code,
        d.id = $3 is true and not exists (select from numbered) as by_id
   from document d
   left join connection c on c.id = d.connection_id left join tenant t on t.id = d.tenant_id
@@ -72,6 +72,8 @@ select coalesce(c.code, '(no connection)') as connection, d.kind, d.state, count
 select t.id as tenant,
        (select string_agg(c.code, ', ' order by c.code) from connection c
          where c.tenant_id = t.id and c.removed_at is null) as connections,
+       (select string_agg(c.code, ', ' order by c.code) from connection c
+         where c.tenant_id = t.id and c.removed_at is null and c.paused_at is not null) as paused,
        a.parked_at, a.parked_why, t.blocked_until::text as blocked_until, t.blocked_why,
        (select count(*) from request r where r.tenant_id = t.id and r.started_at > now() - interval '24 h') as calls_today,
        (select count(*) from request r where r.tenant_id = t.id and r.outcome is null and r.doubt is not null) as in_doubt,

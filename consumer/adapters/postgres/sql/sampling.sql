@@ -14,6 +14,9 @@ select case when a.parked_at is not null then 'parked'
  where o.ready_at is not null
  group by 1;
 
+-- name: paused
+select count(*) from connection where paused_at is not null and removed_at is null;
+
 -- name: outbox
 select s.sink, count(o.id) from unnest(array['dead_letter', 'webhook']) as s (sink)
   left join outbox o on o.sink = s.sink and o.done_at is null group by s.sink;
