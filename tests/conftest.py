@@ -4,6 +4,7 @@ import secrets
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from consumer.sandbox.services import (
     KafkaService,
@@ -13,6 +14,12 @@ from consumer.sandbox.services import (
     postgres,
 )
 from consumer.sandbox.xero import Simulator, SimulatorSettings, serve
+
+# How long an example takes says how busy the machine is.
+settings.register_profile(
+    "untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ def quiet() -> Iterator[None]:
 
 
 @given(source=choices())
-@settings(max_examples=LIVES, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=LIVES, suppress_health_check=SLOW)
 async def test_the_balance_is_lagos_after_any_life(theatre: Stage, source: Choices) -> None:
     life = draw_life(source)
     delivery = draw_delivery(source, life.messages)
@@ -48,7 +48,7 @@ async def test_the_balance_is_lagos_after_any_life(theatre: Stage, source: Choic
 
 
 @given(source=choices(), switches=st.booleans())
-@settings(max_examples=LIVES, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=LIVES, suppress_health_check=SLOW)
 async def test_the_clearing_account_nets_to_zero_and_the_balance_is_lagos(
     theatre: Stage, source: Choices, switches: bool
 ) -> None:

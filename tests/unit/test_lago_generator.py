@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from consumer.domain.errors import Undecodable
 from consumer.domain.events import Event, decode
@@ -163,7 +163,7 @@ def test_the_figures_of_thousands_of_invoices_add_up(many: list[Json]) -> None:
 
 
 @given(payload=invoices())
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 def test_drawn_invoices_add_up_too(payload: Json) -> None:
     assert_adds_up(payload)
     assert_taxed_like_lago(payload)

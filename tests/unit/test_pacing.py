@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.domain.pacing import Counts, Limits, Told, gap, wait
@@ -154,7 +154,6 @@ ATTEMPT = st.tuples(
 )
 
 
-@settings(deadline=None)
 @given(
     st.lists(ATTEMPT, min_size=30, max_size=120),
     st.integers(1, 12),

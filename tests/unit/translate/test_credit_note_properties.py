@@ -20,7 +20,7 @@ SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 
 @pytest.mark.parametrize("currency", SUBUNITS)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=60, suppress_health_check=SLOW)
 def test_xero_books_what_lago_credited(currency: str, data: st.DataObject) -> None:
     note = data.draw(credit_notes(currency=currency, regimes=CLEAR))
     result = translate(note)
@@ -35,7 +35,7 @@ def test_xero_books_what_lago_credited(currency: str, data: st.DataObject) -> No
 
 
 @given(data=st.data())
-@settings(max_examples=80, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=80, suppress_health_check=SLOW)
 def test_each_line_is_its_item_but_for_a_cent(data: st.DataObject) -> None:
     note = data.draw(credit_notes(currency="EUR", regimes=CLEAR))
     sent = translate(note).payload.line_items
@@ -50,7 +50,7 @@ def test_each_line_is_its_item_but_for_a_cent(data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=40, suppress_health_check=SLOW)
 def test_translation_is_repeatable_whatever_the_order_of_items(data: st.DataObject) -> None:
     note = data.draw(credit_notes(regimes=CLEAR))
     shuffled = {**note, "items": data.draw(st.permutations(note["items"]))}

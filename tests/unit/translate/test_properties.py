@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.domain.errors import Unmapped
@@ -49,13 +49,13 @@ def test_clear_regimes_are_most_of_them() -> None:
 
 @pytest.mark.parametrize("currency", SUBUNITS)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 def test_xero_books_what_lago_billed(currency: str, data: st.DataObject) -> None:
     assert_booked_as_billed(data.draw(invoices(currency=currency, regimes=CLEAR)))
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100)
 def test_mixed_zero_rates_are_booked_or_said_to_be_ambiguous(data: st.DataObject) -> None:
     mixed = [regime for regime in REGIMES if regime not in CLEAR]
     payload = data.draw(invoices(currency="EUR", regimes=mixed))
@@ -67,7 +67,7 @@ def test_mixed_zero_rates_are_booked_or_said_to_be_ambiguous(data: st.DataObject
 
 
 @given(data=st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 def test_translation_is_repeatable_whatever_the_order_of_fees(data: st.DataObject) -> None:
     payload = data.draw(invoices(regimes=CLEAR))
     shuffled = {**payload, "fees": data.draw(st.permutations(payload["fees"]))}
