@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from importlib.metadata import version
 
 import httpx
 import structlog
+from prometheus_client import ProcessCollector
 
 from consumer.adapters.http import HttpServer, application
 from consumer.adapters.kafka.publisher import KafkaPublisher
@@ -30,7 +32,7 @@ from consumer.adapters.postgres.migrate import newest
 from consumer.adapters.postgres.outbox import PostgresOutbox
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.pruning import Pruner
-from consumer.adapters.postgres.sampling import sample
+from consumer.adapters.postgres.sampling import Sampler
 from consumer.adapters.postgres.snapshots import load_snapshot
 from consumer.adapters.webhook import HttpWebhook
 from consumer.adapters.xero import XeroAccounting, open_client
@@ -59,6 +61,7 @@ DRAIN = 20.0
 LEASE = 120
 """Seconds after which another pod announces what a dead one had begun to."""
 SAMPLE = 15.0
+"""Seconds between two samples of the ledger."""
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -129,6 +132,7 @@ class Service:
     resolver: Resolver
     tender: Tender
     announcer: Announcer
+    sampler: Sampler
     asker: Asker | None
 
 
@@ -137,6 +141,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
     """All parts, connected to one another and to the outside, but not started."""
     async with AsyncExitStack() as stack:
         metrics = Metrics()
+        metrics.build.labels(version("lago-xero")).set(1)
+        ProcessCollector(registry=metrics.registry)
         clocks = settings.clocks()
         limits = limits_of(settings)
         db = await stack.enter_async_context(open_database(settings))
@@ -197,7 +203,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
             settings.kafka_topics,
             settings.kafka_group_id,
             metrics,
-            GroupSettings(max_poll_records=settings.kafka_max_poll_records),
+            GroupSettings(
+                max_poll_records=settings.kafka_max_poll_records,
+                watch_interval=clocks.stretched(10),
+            ),
         )
         ingest = Ingest(source, inbox, metrics, on_work)
         asker: Asker | None = None
@@ -208,8 +217,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
             questions = PostgresQuestions(db, clocks.stretched(MESSAGE_WAIT), day=clocks.day)
             asker = Asker(questions, lago_api, inbox, metrics, clocks, on_work)
         yield Service(
-            source, publisher, db, metrics, ingest, sender, resolver, tender, announcer, asker
-        )
+            source, publisher, db, metrics, ingest, sender, resolver, tender, announcer,
+            Sampler(db, metrics, limits, clocks), asker,
+        )  # fmt: skip
 
 
 def _pruning(pruner: Pruner, metrics: Metrics) -> Callable[[], Awaitable[bool]]:
@@ -263,7 +273,7 @@ async def _run_parts(service: Service, stop: asyncio.Event) -> None:
         "resolver": service.resolver.run(stop, DRAIN),
         "tender": service.tender.run(stop),
         "announcer": service.announcer.run(stop),
-        "sampler": _sample(service, stop),
+        "sampler": _sample(service.sampler, stop),
     }
     if service.asker is not None:
         parts["asker"] = service.asker.run(stop)
@@ -291,15 +301,19 @@ async def _ingest(service: Service, stop: asyncio.Event) -> None:
         await service.ingest.run(stop)
 
 
-async def _sample(service: Service, stop: asyncio.Event) -> None:
-    """Gauges that cost a query, now and then."""
+async def _sample(sampler: Sampler, stop: asyncio.Event) -> None:
+    """Gauges that cost a query, now and then: a twentieth of the time at most."""
     while not stop.is_set():
+        began = time.monotonic()
         try:
-            await sample(service.database, service.metrics)
+            await sampler.sample()
         except Unavailable as error:
             log.warning("ledger_away", why=str(error))
+        except Exception:
+            log.exception("sampling_fault")  # who is not watched must not stand still for it
+        took = time.monotonic() - began
         try:
-            await asyncio.wait_for(stop.wait(), SAMPLE)
+            await asyncio.wait_for(stop.wait(), max(sampler.clocks.stretched(SAMPLE), 19 * took))
         except TimeoutError:
             continue
 

@@ -85,6 +85,8 @@ class Ingest:
         ingested = await self._ingest(batch) if batch else Ingested()
         self._count("merged", ingested.merged)
         self._count("dead", ingested.dead)
+        for code in ingested.codes:
+            self.metrics.failures.labels(code).inc()
         self.metrics.ingest_seconds.observe(time.perf_counter() - started)
         self.on_work()
         return ingested
@@ -123,7 +125,11 @@ class Ingest:
             if len(batch) > 1:
                 half = len(batch) // 2
                 first, second = await self._ingest(batch[:half]), await self._ingest(batch[half:])
-                return Ingested(first.merged + second.merged, first.dead + second.dead)
+                return Ingested(
+                    first.merged + second.merged,
+                    first.dead + second.dead,
+                    first.codes + second.codes,
+                )
             [one] = batch
             self._judge("storing", error)
             dead = Undecodable(

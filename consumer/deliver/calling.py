@@ -19,6 +19,8 @@ log = structlog.get_logger()
 RESTING_DAYS = 30
 """Half of what Xero allows: there is a month left to find out why it does not work."""
 RENEWALS = 20
+PROBLEMS = ("minute", "day", "concurrent", "appminute")
+"""The limits that Xero's X-Rate-Limit-Problem names (xero.md 2)."""
 
 
 def kind_of(purpose: str) -> DocumentKind:
@@ -90,6 +92,9 @@ class Caller:
         try:
             reply = await self.accounting.call(call)
             outcome = "429" if reply.status == 429 else f"{reply.status // 100}xx"
+            if reply.status == 429:
+                problem = (reply.limits.problem or "").lower()
+                self.metrics.throttled.labels(problem if problem in PROBLEMS else "other").inc()
             return reply
         except NotExecuted:
             outcome = "not_executed"

@@ -50,10 +50,11 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """How many events of one batch were merged, and how many are dead."""
+    """How many events of one batch were merged, how many are dead, and with which codes."""
 
     merged: int = 0
     dead: int = 0
+    codes: tuple[str, ...] = ()
 
 
 class Inbox(Protocol):

@@ -38,8 +38,8 @@ class FakeInbox:
             self.stored[incoming.digest] = incoming
             for news in incoming.event.contributions if incoming.event else ():
                 self.objects[news.key] = merge(self.objects.get(news.key), news)
-        dead = sum(incoming.error is not None for incoming in batch)
-        return Ingested(len(batch) - dead, dead)
+        dead = tuple(incoming.error.code for incoming in batch if incoming.error is not None)
+        return Ingested(len(batch) - len(dead), len(dead), dead)
 
     def _answer(self) -> None:
         if self.away:

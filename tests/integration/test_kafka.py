@@ -185,4 +185,37 @@ async def test_the_watch_sees_a_position_that_stands_still(topic: Topic) -> None
 
 
 def test_a_watch_without_knowledge_is_content() -> None:
-    assert Watch(consumer=None).stuck_age() == 0
+    assert Watch(None, Metrics(), {}).stuck_age() == 0
+
+
+async def test_lag_counts_until_it_is_committed(topic: Topic) -> None:
+    await topic.append(b"a", b"b", b"c")
+    source = topic.source(replace(SETTINGS, max_poll_records=2, watch_interval=0.05))
+    partition = {"topic": topic.name, "partition": "0"}
+    value = topic.metrics.registry.get_sample_value
+
+    async def shows(lag: float | None, position: float | None) -> None:
+        async with asyncio.timeout(10):
+            while (
+                value("lago_xero_consumer_lag_records", partition),
+                value("lago_xero_consumer_position", partition),
+            ) != (lag, position):
+                await asyncio.sleep(0.02)
+
+    assert value("lago_xero_assigned_partitions", {"topic": topic.name}) == 0
+    await source.start()
+    try:
+        await read(source, 2)
+        assert value("lago_xero_assigned_partitions", {"topic": topic.name}) == 1
+        assert value("lago_xero_rebalances_total") == 1
+        await shows(3, 0)  # polled is not stored
+        await source.commit()
+        await shows(1, 2)
+        await read(source, 1)
+        await source.commit()
+        await shows(0, 3)
+        source.revoked()
+        assert value("lago_xero_consumer_lag_records", partition) is None
+        assert value("lago_xero_assigned_partitions", {"topic": topic.name}) == 0
+    finally:
+        await source.stop()

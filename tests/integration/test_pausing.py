@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from prometheus_client import CollectorRegistry
-
 from consumer.adapters.postgres import pausing, reading
-from consumer.adapters.postgres.sampling import sample
+from consumer.adapters.postgres.sampling import Sampler
+from consumer.domain.clocks import Clocks
+from consumer.domain.pacing import Limits
 from consumer.metrics import Metrics
 from consumer.ports import Absent, Wish
 from tests.integration.ledger import CHART, Books, books
@@ -166,9 +166,11 @@ async def test_people_and_metrics_are_told(database_url: str) -> None:
         assert tenant["paused"] == "acme"
         told = (await pausing.paused(b.database))["acme"]
         assert (told["who"], told["reason"]) == ("ann", "closing the books")
-        metrics = Metrics(CollectorRegistry())
-        await sample(b.database, metrics)
-        assert metrics.registry.get_sample_value("lago_xero_paused_connections") == 1
+        metrics = Metrics()
+        sampler = Sampler(b.database, metrics, Limits(), Clocks())
+        shown, paused = metrics.registry.get_sample_value, {"state": "paused"}
+        await sampler.sample()
+        assert shown("lago_xero_connections", paused) == 1
         await _resume(b)
-        await sample(b.database, metrics)
-        assert metrics.registry.get_sample_value("lago_xero_paused_connections") == 0
+        await sampler.sample()
+        assert shown("lago_xero_connections", paused) == 0

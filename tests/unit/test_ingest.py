@@ -63,7 +63,7 @@ class Bench:
         return {
             sample.labels["outcome"]: sample.value
             for sample in events.samples
-            if sample.name.endswith("_total")
+            if sample.name.endswith("_total") and sample.value
         }
 
     async def run(self) -> None:
@@ -89,6 +89,9 @@ async def test_a_batch_is_merged_and_the_sender_woken() -> None:
     assert bench.inbox.batches == [2]
     assert bench.woken == 1
     [dead] = [i for i in bench.inbox.stored.values() if i.error]
+    assert dead.error is not None
+    failures = bench.metrics.registry.get_sample_value
+    assert failures("lago_xero_failures_total", {"code": dead.error.code}) == 1
     assert dead.record.value == b"{", "kept as received"
     assert dead.event is None
 

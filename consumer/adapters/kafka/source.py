@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,7 +76,10 @@ class KafkaSource:
         self._joined = False
         self._polled_at = time.monotonic()
         self._offsets: dict[TopicPartition, int] = {}
+        self._begun: dict[TopicPartition, int] = {}
+        """Where what is polled but not committed begins."""
         self._committing: asyncio.Timeout | None = None
+        self._show_assigned(())
 
     async def start(self) -> None:
         """Join the group.
@@ -116,7 +120,7 @@ class KafkaSource:
             await self.stop()
             raise self._cluster.unusable(error) from error
         self._polled_at = time.monotonic()
-        self._watch = Watch(consumer)
+        self._watch = Watch(consumer, self._metrics, self._begun)
         self._watching = asyncio.create_task(self._watch.run(s.watch_interval))
 
     async def poll(self, timeout: float) -> Sequence[Record]:
@@ -129,6 +133,7 @@ class KafkaSource:
         batch = []
         for partition, records in fetched.items():
             self._offsets[partition] = records[-1].offset + 1
+            self._begun.setdefault(partition, records[0].offset)
             batch += [
                 Record(
                     topic=r.topic,
@@ -195,6 +200,7 @@ class KafkaSource:
         for partition, offset in offsets.items():
             if self._offsets.get(partition) == offset:
                 del self._offsets[partition]
+                self._begun.pop(partition, None)
 
     def health(self) -> SourceHealth:
         """What the watchdog and the readiness probe look at."""
@@ -213,6 +219,8 @@ class KafkaSource:
         consumer, self._consumer = self._consumer, None
         self._joined = False
         self._offsets.clear()
+        self._begun.clear()
+        self._show_assigned(())
         if consumer is None:
             return
         try:
@@ -230,6 +238,8 @@ class KafkaSource:
         """
         self._joined = False
         self._offsets.clear()
+        self._begun.clear()
+        self._show_assigned(())
         if self._committing is not None and not self._committing.expired():
             self._committing.reschedule(0)
         if self._watch is not None:
@@ -238,7 +248,15 @@ class KafkaSource:
     def assigned(self, partitions: Iterable[TopicPartition]) -> None:
         """A new assignment begins; it may be empty."""
         self._joined = True
-        log.info("assigned", partitions=sorted(f"{p.topic}/{p.partition}" for p in partitions))
+        mine = list(partitions)
+        self._metrics.rebalances.inc()
+        self._show_assigned(mine)
+        log.info("assigned", partitions=sorted(f"{p.topic}/{p.partition}" for p in mine))
+
+    def _show_assigned(self, partitions: Iterable[TopicPartition]) -> None:
+        held = Counter(partition.topic for partition in partitions)
+        for topic in self._topics:
+            self._metrics.assigned_partitions.labels(topic).set(held[topic])
 
 
 async def _let_go(consumer: Any) -> None:

@@ -57,8 +57,12 @@ class PostgresInbox:
         if news:
             await self._merge(conn, news, events)
         merged = sum(1 for one in told if one.event is not None)
-        dead = sum(1 for one in told if one.event is None and not rows[one.digest]["redriven"])
-        return Ingested(merged=merged, dead=dead)
+        dead = tuple(
+            one.error.code
+            for one in told
+            if one.error is not None and not rows[one.digest]["redriven"]
+        )
+        return Ingested(merged=merged, dead=len(dead), codes=dead)
 
     async def _store_events(
         self, conn: Conn, batch: Sequence[Incoming]
