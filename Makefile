@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help check test demo bench schemas lint clean
+.PHONY: help check test demo bench schemas dashboards lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ bench: $(READY) ## measure on this machine, in five minutes: events a second, la
 
 schemas: $(READY) ## write schemas/json from the models
 	$(BIN)/python -m schemas.export
+
+dashboards: $(READY) ## write deploy/metrics.md and Grafana's dashboards from the code
+	$(BIN)/python -m deploy.generate
 
 lock: ## renew the lock files (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate -q pyproject.toml -o requirements.lock

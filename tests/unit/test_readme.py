@@ -49,7 +49,7 @@ def test_where_a_change_belongs_exists() -> None:
     assert len(named) > 20
     there = [
         f"/{one.relative_to(ROOT)}"
-        for d in ("schemas", "consumer")
+        for d in ("schemas", "consumer", "deploy")
         for one in ROOT.glob(f"{d}/**/*")
     ]
     missing = [name for name in named if not any(f.endswith("/" + name.rstrip("/")) for f in there)]

@@ -1,0 +1,1 @@
+"""What operators deploy with, where it is made from the code."""
