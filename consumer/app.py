@@ -94,6 +94,12 @@ def authorisations_of(settings: Settings, db: Database) -> PostgresAuthorisation
     return PostgresAuthorisations(db, vault.encrypt, vault.decrypt)
 
 
+def inbox_of(settings: Settings, db: Database) -> PostgresInbox:
+    """Where events are stored and planned, with the settings in force."""
+    patience, sinks = Patience.of(settings.clocks()), sinks_of(settings)
+    return PostgresInbox(db, Planner(Configuration(load_snapshot), patience, sinks), sinks=sinks)
+
+
 def xero_tokens(
     settings: Settings, client: httpx.AsyncClient, store: PostgresAuthorisations
 ) -> XeroTokens:

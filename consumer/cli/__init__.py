@@ -16,6 +16,7 @@ from consumer.cli import (
     chart,
     connecting,
     customers,
+    dead_letters,
     documents,
     mappings,
     pausing,
@@ -162,9 +163,12 @@ app.command(epilog="Example: lago-xero documents --state failed --connection acm
     documents.documents
 )
 app.command(epilog="Example: lago-xero show INV-001")(documents.show)
-app.command(epilog="Example: lago-xero dead --limit 10 --json")(reading.dead)
+app.command(epilog="Example: lago-xero ignore INV-001 --reason 'entered by hand'")(
+    dead_letters.ignore
+)
 app.command(epilog="Example: lago-xero status")(reading.status)
 app.command(epilog="Example: lago-xero healthcheck --port 8080")(reading.healthcheck)
 app.add_typer(mappings.app, name="mappings")
 app.add_typer(chart.app, name="chart")
+app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(sandbox.app, name="sandbox")

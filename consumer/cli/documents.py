@@ -10,7 +10,7 @@ import typer
 
 from consumer.cli.mappings import no_connection
 from consumer.cli.output import AsJson, Row, ask, print_json, print_rows
-from consumer.cli.pausing import explain_pause
+from consumer.cli.pausing import explain_word
 from consumer.domain.documents import State
 from consumer.domain.operations import DocumentKind
 
@@ -70,7 +70,7 @@ def show(
 
 
 async def _documents_of(db: Database, ref: str) -> list[Row]:
-    from consumer.adapters.postgres import pausing, reading
+    from consumer.adapters.postgres import dead_letters, pausing, reading
 
     rows = await reading.object_documents(db, ref)
     if not rows:
@@ -79,6 +79,7 @@ async def _documents_of(db: Database, ref: str) -> list[Row]:
     paused = await pausing.paused(db)
     for row in rows:
         row["paused"] = paused.get(row["connection"])
+        row["set_aside"] = await dead_letters.aside(db, row["cause"] or "")
         row["findings"] = findings.get(row["id"], [])
     return rows
 
@@ -94,8 +95,10 @@ async def not_found(db: Database, ref: str) -> Failure:
         what = "no document follows from it" if thing["told"] else "none has told of it itself yet"
         sentences.append(f"Lago's messages name the {thing['kind']}, but {what}.")
     for record in await reading.dead_naming(db, ref):
-        sentences.append(f"Dead record {record['id']} names it: {record['code']}: {record['said']}")
-        hint = record["hint"] or "lago-xero dead lists dead records"
+        sentences.append(
+            f"Dead record event:{record['id']} names it: {record['code']}: {record['said']}"
+        )
+        hint = record["hint"] or "lago-xero dead-letters list --kind event lists dead records"
     return Failure(NOT_FOUND, "\n".join(sentences), hint)
 
 
@@ -132,7 +135,8 @@ def _print_document(row: Row) -> None:
         ("connection", row["connection"]),
         ("Lago id", row["lago_id"]),
         ("state", row["state"]),
-        ("paused", explain_pause(row["paused"]) if row["paused"] else None),
+        ("paused", explain_word(row["paused"]) if row["paused"] else None),
+        ("set aside", explain_word(row["set_aside"]) if row["set_aside"] else None),
         ("failed at", row["failed_at"] if failed else None),
         ("attempts", row["attempts"]),
         ("sent", _totals(row, "")),

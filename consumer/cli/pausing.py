@@ -58,8 +58,8 @@ def _tell(code: str, changed: bool, as_json: bool, done: str) -> None:
 _ALREADY: dict[str, Any] = {"paused": "is paused already", "resumed": "is not paused"}
 
 
-def explain_pause(paused: dict[str, Any]) -> str:
-    """Who has paused a connection since when, and why."""
-    since = paused["since"].strftime("%Y-%m-%d %H:%M UTC")
-    why = f": {paused['reason']}" if paused["reason"] else ""
-    return f"by {paused['who'] or 'a person'} since {since}{why}"
+def explain_word(word: dict[str, Any]) -> str:
+    """Whose word it is, ``since`` when, and why."""
+    since = word["since"].strftime("%Y-%m-%d %H:%M UTC")
+    why = f": {word['reason']}" if word["reason"] else ""
+    return f"by {word['who'] or 'a person'} since {since}{why}"

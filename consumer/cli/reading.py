@@ -21,24 +21,6 @@ def connections(as_json: AsJson = False) -> None:
     print_rows(rows, columns, as_json)
 
 
-def dead(
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
-    before: Annotated[
-        int | None, typer.Option(help="Only those older than this id: the next page.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the records that could not be read, the newest first: where they lie, why, what to do.
-
-    One that is produced again is read again, by this version of the program.
-    """
-    from consumer.adapters.postgres import reading
-
-    rows = ask(lambda db: reading.dead(db, before=before, limit=limit))
-    columns = ("id", "received_at", "topic", "partition", "offset", "code", "said", "hint")
-    print_rows(rows, columns, as_json)
-
-
 def status(as_json: AsJson = False) -> None:
     """Tell how things stand: documents by state, tenants, calls, dead records, announcements."""
     from consumer.adapters.postgres import reading
@@ -53,7 +35,8 @@ def status(as_json: AsJson = False) -> None:
     print_table(found["tenants"], columns)
     waiting = ", ".join(f"{row['count']} for {row['sink']}" for row in found["outbox"])
     dead = found["dead"]
-    typer.echo(f"dead records: {dead}{' (lago-xero dead lists them)' if dead else ''}")
+    where = " (lago-xero dead-letters list --kind event)" if dead else ""
+    typer.echo(f"dead records: {dead}{where}")
     typer.echo(f"announcements not yet made: {waiting or 'none'}")
 
 

@@ -12,6 +12,7 @@ from consumer.cli.documents import explain_row, not_found, title
 from consumer.cli.mappings import no_connection
 from consumer.cli.output import AsJson, Row, ask, print_json, print_table
 from consumer.cli.person import Reason, person
+from consumer.domain.causes import is_ignored
 from consumer.domain.operations import DocumentKind
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def retry(
     """Try failed documents again: the running service plans and sends them with today's settings.
 
     Takes those that every filter lets through. A REF means what failed of all that show lists for it;
-    a document's id means that one. What has not failed is left alone: it is safe to repeat.
+    a document's id means that one; of those that are named, also what a person has set aside. What has
+    not failed is left alone: it is safe to repeat.
     """
     from consumer.adapters.postgres import retrying
     from consumer.cli.errors import USAGE, Failure
@@ -49,7 +51,7 @@ def retry(
     async def work(db: Database) -> tuple[Counter[str], list[Row]]:
         if connection is not None and not await retrying.known_connection(db, connection):
             raise no_connection(connection)
-        named = await _named(db, refs or [])
+        named = await named_by(db, refs or [], aside=True)
         which = retrying.Which(named.failed if refs else None, connection, kind, code)
         if dry_run:
             return Counter(await retrying.count(db, which)), named.others
@@ -64,24 +66,29 @@ def retry(
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
+class Named:
     """What the REFs mean: failed documents, and of REFs of which nothing failed all documents."""
 
     failed: list[int]
     others: list[Row]
 
 
-async def _named(db: Database, refs: list[str]) -> _Named:
-    """Raises ``Failure`` where there is no such document: nothing is released then."""
+async def named_by(db: Database, refs: list[str], *, aside: bool = False) -> Named:
+    """Raises ``Failure`` where there is no such document: nothing is released then. ``aside``: what a
+    person has set aside is meant too."""
     from consumer.adapters.postgres import reading
 
-    named = _Named([], [])
+    named = Named([], [])
     for ref in dict.fromkeys(refs):
         found = await reading.object_documents(db, ref)
         if not found:
             raise await not_found(db, ref)
         meant = [row for row in found if row["by_id"]] or found
-        failed = [row["id"] for row in meant if row["state"] == "failed"]
+        failed = [
+            row["id"]
+            for row in meant
+            if row["state"] == "failed" or (aside and is_ignored(row["cause"]))
+        ]
         named.failed.extend(failed)
         named.others.extend([] if failed else ({"ref": ref, **_other(row)} for row in meant))
     return named

@@ -81,6 +81,8 @@ DRAFT = "draft:"
 """Begins those of what waits for another document to be more than a draft in Xero."""
 CHANGED = "object:"
 """Begins the releases of objects that a person has said something of: no document waits with it."""
+IGNORED = "ignored:"
+"""Begins the causes of what a person has set aside: ``ignored:<audit>``, where he says why."""
 _RESIDUAL = "residual:"
 _NEWS = ("lago_invoice:", "content:", "split:")
 """Begin the causes that only a message of Lago's can end."""
@@ -172,6 +174,16 @@ def scope(connection: str) -> str:
 def room(lago_id: UUID) -> str:
     """Something must be taken off the invoice or credit note in Xero first."""
     return f"room:{lago_id}"
+
+
+def ignored(audit: int) -> str:
+    """A person has set it aside."""
+    return f"{IGNORED}{audit}"
+
+
+def is_ignored(cause: str | None) -> bool:
+    """Whether a person has set it aside."""
+    return cause is not None and cause.startswith(IGNORED)
 
 
 def is_residual(cause: str | None) -> bool:

@@ -168,6 +168,8 @@ def rest(kind: str, now: Stands, planned: Planned | None = None) -> Rest:
     """
     wanted = now.wanted if planned is None else planned.wanted
     hold = now.cause if planned is None else planned.hold
+    if planned is not None and wanted == now.wanted and causes.is_ignored(now.cause):
+        return Rest(now.state, now.cause)  # until Lago asks for something else
     if wanted is None:
         posted = (now.xero_id is not None or now.by_hand) and now.synced is not None
         # A wait that has ended as a failure is over once there is nothing to wait for any more.

@@ -144,6 +144,8 @@ def _cause(cause: str | None) -> str:
             return f"document {key} must be more than a draft in Xero first"
         case "room":
             return "something must be taken off the invoice or credit note in Xero first"
+        case "ignored":
+            return "a person has set it aside"
         case "paused":
             return f"a person has paused connection {code}"
         case "scope":

@@ -83,7 +83,7 @@ def service() -> Dashboard:
                       about="lago-xero documents --state failed lists them."),
                 lines("Records that could not be read, by code", "none",
                       {"{{code}}": sampled(f"{M}dead_records", "code")}, stacked=True,
-                      about="lago-xero dead lists them."),
+                      about="lago-xero dead-letters list --kind event lists them."),
                 lines("Announcements", "ops",
                       {"{{sink}} {{outcome}}": rate(f"{M}announcements_total", "sink, outcome")}),
                 lines("Announcements not yet made", "none", {"{{sink}}": sampled(f"{M}outbox", "sink")}),

@@ -28,7 +28,7 @@ from tests.acceptance.harness import MAPPINGS
 from tests.integration.ledger import books
 
 COMMAND = str(Path(sys.executable).with_name("lago-xero"))
-READING = ("connections", "documents", "dead", "status")
+READING = ("connections", "documents", "dead-letters list", "status")
 OK, UNEXPECTED, USAGE, REFUSED, UNREACHABLE, NOT_FOUND = range(6)
 
 
@@ -186,7 +186,7 @@ async def test_a_database_that_is_not_migrated(
     url = await postgres_service.create_database()
     try:
         fresh = shell.having(DATABASE_URL=url)
-        asked = [[command] for command in (*READING, "run", "prune")]
+        asked = [command.split() for command in (*READING, "run", "prune")]
         asked += [["show", "INV-1"], ["retry", "--all"], ["apply", "-f", str(file)]]
         for arguments in asked:
             ended = await fresh(*arguments)
@@ -392,10 +392,11 @@ async def test_json_has_these_keys(shell: Shell, ledger: Filled) -> None:
     )
     assert all(row.keys() == DOCUMENT for row in (await shell("documents", "--json")).json)
     [shown] = (await shell("show", "INV-1", "--json")).json
-    assert shown.keys() == DOCUMENT | {"findings"}
+    assert shown.keys() == DOCUMENT | {"findings", "paused", "set_aside"}
     assert shown["findings"][0].keys() == {"class", "facts", "xero_id", "first_seen"}
     [connection] = (await shell("connections", "--json")).json
     assert connection.keys() == {
+        "paused_at",
         "code", "name", "organization_id", "tenant_id", "client_id", "settings", "mappings", "parked_at",
         "parked_why",
     }  # fmt: skip
@@ -403,6 +404,7 @@ async def test_json_has_these_keys(shell: Shell, ledger: Filled) -> None:
     assert found["states"][0].keys() == {"connection", "kind", "state", "count"}
     assert found["outbox"] == [{"sink": "webhook", "count": 1}]
     assert found["tenants"][0].keys() == {
+        "paused",
         "tenant", "connections", "parked_at", "parked_why", "blocked_until", "blocked_why", "calls_today",
         "in_doubt", "oldest_ready_seconds",
     }  # fmt: skip
@@ -464,7 +466,7 @@ async def test_show_of_what_only_a_dead_record_names(shell: Shell, ledger: Fille
     await ledger.die(f'{{"invoice": {{"lago_id": "{lost}"}}}}')
     ended = await shell("show", str(lost).upper())
     assert ended.code == NOT_FOUND
-    assert "Dead record 1000 names it: undecodable: No." in ended.err
+    assert "Dead record event:1000 names it: undecodable: No." in ended.err
     assert "hint: Mend it." in ended.err
     assert "Dead record" not in (await shell("show", str(lost)[:8])).err
 
@@ -479,27 +481,6 @@ async def test_show_of_what_messages_only_name(shell: Shell, ledger: Filled) -> 
     ended = await shell("show", str(named))
     assert "name the invoice, but none has told of it itself yet" in ended.err
     assert "name the payment, but no document follows from it" in ended.err
-
-
-# ── dead ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_dead_records_are_listed_by_pages(shell: Shell, ledger: Filled) -> None:
-    assert (await shell("dead", "--json")).json == []
-    for _ in range(3):
-        await ledger.die("{}")
-    rows = (await shell("dead", "--json", "--limit", "2")).json
-    assert [row["id"] for row in rows] == [1002, 1001]
-    assert set(rows[0]) == {
-        "id", "digest", "lago_key", "received_at", "appended_at", "topic", "partition", "offset",
-        "code", "said", "hint", "redriven",
-    }  # fmt: skip
-    place = rows[0]["topic"], rows[0]["partition"], rows[0]["offset"], rows[0]["digest"]
-    assert place == ("lago.webhooks", 3, 1002, f"{1002:064x}")
-    assert [row["id"] for row in (await shell("dead", "--json", "--before", "1001")).json] == [1000]
-    shown = (await shell("dead")).out
-    assert "undecodable" in shown
-    assert "Mend it." in shown
 
 
 # ── retry ─────────────────────────────────────────────────────────────────────────────────────────
@@ -658,7 +639,9 @@ async def test_status(shell: Shell, ledger: Filled) -> None:
     assert found["dead"] == 0
     assert set(found) == {"states", "tenants", "outbox", "dead"}
     await ledger.die("{}")
-    assert "dead records: 1 (lago-xero dead lists them)" in (await shell("status")).out
+    assert (
+        "dead records: 1 (lago-xero dead-letters list --kind event)" in (await shell("status")).out
+    )
     assert "acme" in (await shell("status")).out
 
 

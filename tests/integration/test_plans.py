@@ -16,6 +16,7 @@ DOCUMENTS = 20_000
 IDS = [uuid4() for _ in range(500)]
 LEDGER, INBOX, OUTBOX = statements("ledger"), statements("inbox"), statements("outbox")
 ASKING = statements("asking")
+LETTERS = statements("dead_letters")
 READING, RETRYING, PRUNING = statements("reading"), statements("retrying"), statements("pruning")
 LONG, KEPT = datetime(1970, 1, 1, tzinfo=UTC), timedelta(days=30)
 
@@ -107,9 +108,11 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "place_credits": (INBOX["place_credits"], (list(range(500)),)),
     "unknown": (INBOX["unknown"], (list(range(500)),)),
     "object_documents": (READING["object_documents"], ("INV-1", uuid4(), 7)),
-    "failed": (RETRYING["failed"], (None, "acme", None, "locked_period", 0, 500)),
-    "failed_of_ids": (RETRYING["failed"], ([1, 2, 3], None, None, None, 0, 500)),
-    "count_failed": (RETRYING["count"], (None, None, None, None)),
+    "failed": (RETRYING["failed"], (None, "acme", None, "locked_period", None, None, 0, 500, 3)),
+    "failed_of_ids": (RETRYING["failed"], ([1, 2, 3], None, None, None, None, None, 0, 500, None)),
+    "looping": (RETRYING["looping"], (*(None,) * 6, 3)),
+    "failed_groups": (LETTERS["documents"], (*(None,) * 6, 50)),
+    "count_failed": (RETRYING["count"], (None,) * 6),
 }
 
 

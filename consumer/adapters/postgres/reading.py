@@ -69,11 +69,6 @@ async def dead_naming(database: Database, ref: str) -> list[Row]:
     return [dict(row) for row in await database.fetch(SQL["dead_naming"], needle)]
 
 
-async def dead(database: Database, *, before: int | None = None, limit: int = 50) -> list[Row]:
-    """The newest dead records, of those older than ``before``."""
-    return [dict(row) for row in await database.fetch(SQL["dead"], before, limit)]
-
-
 async def status(database: Database) -> dict[str, Any]:
     """Documents by state, tenants, announcements not yet made, and how many records are dead."""
     found: dict[str, Any] = {

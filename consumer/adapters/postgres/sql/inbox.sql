@@ -5,7 +5,8 @@ select digest from event where digest = any($1::bytea[]) and outcome <> 'dead';
 select now() as now, revision from configuration;
 
 -- name: insert_events
--- A dead event that comes again is decoded again, and only then touched; it stays as old as it was.
+-- A dead event that comes again is decoded again, and only then touched; it stays as old as it was. How often
+-- in a row it was dead for the same reason is counted.
 insert into event (digest, lago_key, organization_id, type, kind, lago_id, outcome, code, said, hint,
                    topic, partition, "offset", appended_at)
 select * from unnest($1::bytea[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[],
@@ -14,7 +15,7 @@ select * from unnest($1::bytea[], $2::text[], $3::uuid[], $4::text[], $5::text[]
 on conflict (digest) do update
    set outcome = excluded.outcome, code = excluded.code, said = excluded.said, hint = excluded.hint,
        type = excluded.type, kind = excluded.kind, lago_id = excluded.lago_id,
-       organization_id = excluded.organization_id, redriven = event.redriven + 1
+       organization_id = excluded.organization_id, redriven = case when event.code = excluded.code then event.redriven + 1 else 1 end
  where event.outcome = 'dead'
 returning id, digest, redriven, appended_at;
 

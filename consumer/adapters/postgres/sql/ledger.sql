@@ -301,7 +301,7 @@ update document d
        xero_net = coalesce(u.net, d.xero_net), xero_tax = coalesce(u.tax, d.xero_tax),
        xero_total = coalesce(u.total, d.xero_total), xero_due = coalesce(u.due, d.xero_due),
        ready_at = case when u.state = 'ready' then now() else d.ready_at end,
-       accepted_at = coalesce(d.accepted_at, now()), batch_limit = null, code = null, said = null, hint = null,
+       accepted_at = coalesce(d.accepted_at, now()), batch_limit = null, redriven = 0, code = null, said = null, hint = null,
        by_hand = u.by_hand, linked = d.linked or u.linked,
        merged = case when u.linked then u.merged::uuid[] else d.merged end
   from unnest($1::bigint[], $2::uuid[], $3::bytea[], $4::text[], $5::text[], $6::boolean[], $7::text[],

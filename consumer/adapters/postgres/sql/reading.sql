@@ -48,11 +48,6 @@ select document_id, class, facts::text as facts, xero_id, first_seen
 -- name: objects
 select kind, facts::text <> '{}' as told from object where lago_id = $1;
 
--- name: dead
-select id, encode(digest, 'hex') as digest, lago_key, received_at, appended_at, topic, partition, "offset", code,
-       said, hint, redriven
-  from event where outcome = 'dead' and ($1::bigint is null or id < $1) order by id desc limit $2;
-
 -- name: dead_count
 select count(*) from event where outcome = 'dead';
 

@@ -1,0 +1,361 @@
+"""Commands about dead letters: filters or ids in; what failed, tried again or set aside, out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+from consumer.cli.mappings import no_connection
+from consumer.cli.output import AsJson, Row, ask, print_json, print_rows, print_table
+from consumer.cli.person import person
+from consumer.domain.operations import DocumentKind
+
+if TYPE_CHECKING:
+    from consumer.adapters.postgres.database import Database
+    from consumer.adapters.postgres.dead_letters import Events, Letters
+    from consumer.config import Settings
+    from consumer.ports import Source
+
+LOOPS = 3
+"""So many times in a row the same thing may fail for the same reason; then it is not tried again."""
+
+app = typer.Typer(
+    help="Documents that failed and events that could not be read: the ledger's word on them.",
+    no_args_is_help=True,
+)
+
+
+Kind = Literal[DocumentKind, "event"]
+"""What a dead letter is of."""
+
+
+def _instant(text: str) -> datetime:
+    """A day or an instant; in UTC where it names no offset."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text} is no ISO 8601 date or time") from None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
+Ids = Annotated[
+    list[str] | None, typer.Argument(metavar="ID", help="As list shows them: doc:7, event:12.")
+]
+Code = Annotated[str | None, typer.Option(help="Only those that failed with this code.")]
+Connection = Annotated[str | None, typer.Option(help="A connection's code; events have none.")]
+OfKind = Annotated[Kind | None, typer.Option("--kind", help="Only this kind.")]
+Since = Annotated[
+    datetime | None, typer.Option(parser=_instant, help="Failed then or later: 2026-10-01T12:00.")
+]
+Until = Annotated[datetime | None, typer.Option(parser=_instant, help="Failed before then.")]
+Everything = Annotated[bool, typer.Option("--all", help="Everything that failed.")]
+Why = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell how many.")]
+
+
+@app.command("list", epilog="Example: lago-xero dead-letters list --since 2026-10-01")
+def list_(
+    code: Code = None,
+    connection: Connection = None,
+    kind: OfKind = None,
+    since: Since = None,
+    until: Until = None,
+    one_by_one: Annotated[
+        bool, typer.Option("--each", help="One by one, the newest first.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="With --each: at most so many.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List what failed and what could not be read, grouped by what mends it, with the newest of each."""
+    from consumer.adapters.postgres import dead_letters
+
+    async def work(db: Database) -> list[Row]:
+        letters = await _letters(db, None, code, connection, kind, since, until)
+        if one_by_one:
+            return await dead_letters.each(db, letters, limit)
+        return await dead_letters.groups(db, letters)
+
+    columns = ["connection", "kind", "code", "cause"]
+    columns = ["id", "at", *columns] if one_by_one else ["count", *columns, "newest", "newest_at"]
+    print_rows(ask(work), [*columns, "said", "hint"], as_json)
+
+
+@app.command(epilog="Example: lago-xero dead-letters show event:12")
+def show(
+    ref: Annotated[str, typer.Argument(metavar="ID", help="As list shows it: doc:7, event:12.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show one in full: where its record lies, why it is dead, what to do. Its contents are not shown."""
+    from consumer.adapters.postgres import dead_letters
+    from consumer.cli import documents
+    from consumer.cli.errors import NOT_FOUND, Failure
+
+    events, _ = _split([ref])
+    if not events:
+        documents.show(ref, as_json)
+        return
+    found = ask(lambda db: dead_letters.event(db, events[0]))
+    if found is None:
+        raise Failure(NOT_FOUND, f"There is no dead event {ref}.", "lago-xero dead-letters list")
+    if as_json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        if value is not None:
+            typer.echo(f"  {name:<16}{value}")
+
+
+@app.command(
+    epilog="Example: lago-xero dead-letters redrive --code unstorable --reason 'new version'"
+)
+def redrive(
+    reason: Why,
+    ids: Ids = None,
+    code: Code = None,
+    connection: Connection = None,
+    kind: OfKind = None,
+    since: Since = None,
+    until: Until = None,
+    everything: Everything = False,
+    rate: Annotated[float, typer.Option(min=0.1, help="At most so many a second.")] = 50.0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also what failed three times for the same reason.")
+    ] = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Try again: events are read anew from the ledger, documents are planned and sent by the service.
+
+    An event keeps its key, and counts as told when it first came. What failed for the same reason three
+    times in a row is left alone; what was discarded is taken up again if it is named.
+    """
+    from consumer.adapters.postgres import dead_letters, retrying
+
+    _chosen(ids, everything, code, connection, kind, since, until)
+    most = None if force else LOOPS
+    settings = _settings()
+
+    async def work(db: Database) -> Row:
+        letters = await _letters(db, ids, code, connection, kind, since, until)
+        documents, events = letters.documents, letters.events
+        told: dict[str, Counter[str]] = {
+            n: Counter() for n in ("documents", "events", "dead_again")
+        }
+        looping: list[Row] = []
+        if events is not None:
+            if most is not None:
+                found = await dead_letters.looping_events(db, events, most)
+                looping += [{**row, "id": f"event:{row['id']}"} for row in found]
+            if dry_run:
+                told["events"].update(await dead_letters.count_events(db, events))
+            else:
+                await _reread(db, settings, events, reason, rate, most, told)
+        if documents is not None:
+            if most is not None:
+                found = await retrying.looping(db, documents, most)
+                looping += [{**row, "id": f"doc:{row['id']}"} for row in found]
+            if dry_run:
+                told["documents"].update(await retrying.count(db, documents))
+            else:
+                page = _page(rate)
+                async for released in retrying.retry(
+                    db, documents, who=person(), reason=reason, page=page, most=most
+                ):
+                    told["documents"].update(released)
+                    await _rest(released.values(), page, rate)
+        return {"dry_run": dry_run, **told, "left_alone": looping}
+
+    _report(ask(work), as_json)
+
+
+async def _reread(
+    db: Database,
+    settings: Settings,
+    events: Events,
+    reason: str,
+    rate: float,
+    most: int | None,
+    told: Mapping[str, Counter[str]],
+) -> None:
+    """As the service reads records of Kafka's: each is known by its bytes."""
+    from consumer.adapters.postgres import dead_letters
+    from consumer.app import inbox_of, must_be_migrated
+    from consumer.ingest import Ingest
+    from consumer.metrics import Metrics
+
+    await must_be_migrated(db)
+    # Its source is what ``run`` reads; here the ledger is.
+    reader = Ingest(cast("Source", None), inbox_of(settings, db), Metrics(), lambda: None)
+    page = _page(rate)
+    async for ids, records in dead_letters.records(
+        db, events, who=person(), reason=reason, page=page, most=most
+    ):
+        await reader.store(records)
+        dead = await dead_letters.still_dead(db, ids)
+        told["dead_again"].update(dead)
+        told["events"].update({"read": len(ids) - sum(dead.values())})
+        await _rest([len(ids)], page, rate)
+
+
+def _page(rate: float) -> int:
+    """How many in one transaction: a second's worth at most."""
+    return max(1, min(500, int(rate)))
+
+
+async def _rest(counts: object, page: int, rate: float) -> None:
+    """So long that the rate is kept; not after the last page."""
+    number = sum(counts)  # type: ignore[call-overload]
+    if number >= page:
+        await asyncio.sleep(number / rate)
+
+
+@app.command(epilog="Example: lago-xero dead-letters discard event:12 --reason 'sent by a test'")
+def discard(
+    reason: Why,
+    ids: Ids = None,
+    code: Code = None,
+    connection: Connection = None,
+    kind: OfKind = None,
+    since: Since = None,
+    until: Until = None,
+    everything: Everything = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Set aside for good: nothing of it is sent, listed or read again.
+
+    A document comes back when a message of Lago's asks for something else of it, an event not even when
+    it is produced again. What Xero has of such a document stays there as it is; what waits for one that
+    Xero does not have is left out with it.
+    """
+    _chosen(ids, everything, code, connection, kind, since, until)
+
+    async def work(db: Database) -> Row:
+        letters = await _letters(db, ids, code, connection, kind, since, until)
+        return await _discard(db, letters, reason, dry_run=dry_run)
+
+    _report(ask(work), as_json)
+
+
+def ignore(
+    reason: Why,
+    refs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="REF", help="Lago ids, numbers or documents' ids, as show takes them."
+        ),
+    ],
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Set failed documents aside: nothing of them is sent until Lago asks for something else.
+
+    A REF means what failed of all that show lists for it. retry REF takes it up again.
+    """
+    from consumer.adapters.postgres.dead_letters import Letters
+    from consumer.adapters.postgres.retrying import Which
+    from consumer.cli.retrying import named_by
+
+    async def work(db: Database) -> Row:
+        named = await named_by(db, refs)
+        return await _discard(db, Letters(Which(named.failed), None), reason, dry_run=dry_run)
+
+    _report(ask(work), as_json)
+
+
+async def _discard(db: Database, letters: Letters, reason: str, *, dry_run: bool) -> Row:
+    from consumer.adapters.postgres import dead_letters, retrying
+
+    told: Counter[str] = Counter()
+    if not dry_run:
+        async for page in dead_letters.discard(db, letters, who=person(), reason=reason):
+            told.update(page)
+        return {"dry_run": False, "discarded": told}
+    if letters.documents is not None:
+        told.update(await retrying.count(db, letters.documents))
+    if letters.events is not None:
+        told.update(await dead_letters.count_events(db, letters.events))
+    return {"dry_run": True, "discarded": told}
+
+
+def _report(told: Row, as_json: bool) -> None:
+    """Counts by code on stdout, what follows on stderr."""
+    if as_json:
+        print_json(told)
+        return
+    counts: list[Row] = [
+        {"what": name.replace("_", " "), "code": code, "count": count}
+        for name, codes in told.items()
+        if isinstance(codes, Counter)
+        for code, count in sorted(codes.items())
+        if count
+    ]
+    if counts:
+        print_table(counts, ("what", "code", "count"))
+    for row in told.get("left_alone", ()):
+        times = f"{row['code']} {row['redriven']} times in a row"
+        typer.echo(f"{row['id']} is left alone: {times}; mend it, or --force", err=True)
+    if not counts:
+        typer.echo("nothing fits", err=True)
+    elif told["dry_run"]:
+        typer.echo("dry run: nothing was stored", err=True)
+
+
+def _chosen(ids: list[str] | None, everything: bool, *filters: object) -> None:
+    from consumer.cli.errors import USAGE, Failure
+
+    filtered = bool(ids) or any(one is not None for one in filters)
+    if filtered == everything:
+        sentence = "--all goes with no filter." if everything else "Nothing says which ones."
+        raise Failure(USAGE, sentence, "name an ID or a filter; or --all")
+
+
+async def _letters(
+    db: Database,
+    ids: list[str] | None,
+    code: str | None,
+    connection: str | None,
+    kind: Kind | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> Letters:
+    from consumer.adapters.postgres.dead_letters import Events, Letters
+    from consumer.adapters.postgres.retrying import Which, known_connection
+
+    if connection is not None and not await known_connection(db, connection):
+        raise no_connection(connection)
+    events, documents = _split(ids) if ids else (None, None)
+    of_documents = Which(
+        documents, connection, None if kind == "event" else kind, code, since, until
+    )
+    of_events = Events(events, code, since, until)
+    return Letters(
+        of_documents if kind != "event" and (not ids or documents) else None,
+        of_events
+        if kind in (None, "event") and connection is None and (not ids or events)
+        else None,
+    )
+
+
+def _split(ids: list[str]) -> tuple[list[int], list[int]]:
+    """Events and documents."""
+    from consumer.cli.errors import USAGE, Failure
+
+    found: dict[str, list[int]] = {"event": [], "doc": []}
+    for id in ids:
+        kind, _, number = id.partition(":")
+        if kind not in found or not (number.isascii() and number.isdigit() and len(number) < 19):
+            raise Failure(USAGE, f"{id} is no id of a dead letter.", "such as doc:7 or event:12")
+        found[kind].append(int(number))
+    return found["event"], found["doc"]
+
+
+def _settings() -> Settings:
+    from consumer import config
+
+    return config.load()
