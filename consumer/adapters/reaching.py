@@ -92,6 +92,30 @@ async def send(
     raise failure
 
 
+async def reach(url: str, *, plain: bool = False, resolve: Resolve = resolve) -> None:
+    """Connect to the host of an address, as ``send`` would, and send nothing.
+
+    Raises:
+        Forbidden: the name resolves to what must not be reached.
+        OSError: no connection.
+    """
+    found = httpx.URL(url)
+    port = found.port or (443 if found.scheme == "https" else 80)
+    addresses = await resolve(found.host, port)
+    for text in addresses:
+        _guard(text, found, plain=plain)
+    failure: OSError = OSError("no address")
+    for address in addresses:
+        try:
+            _, writer = await asyncio.open_connection(address, port)
+        except OSError as error:
+            failure = error
+            continue
+        writer.close()
+        return
+    raise failure
+
+
 def _guard(text: str, url: httpx.URL, *, plain: bool) -> None:
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:

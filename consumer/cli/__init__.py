@@ -17,6 +17,7 @@ from consumer.cli import (
     connecting,
     customers,
     dead_letters,
+    doctor,
     documents,
     mappings,
     pausing,
@@ -166,6 +167,7 @@ app.command(epilog="Example: lago-xero show INV-001")(documents.show)
 app.command(epilog="Example: lago-xero ignore INV-001 --reason 'entered by hand'")(
     dead_letters.ignore
 )
+app.command(epilog="Example: lago-xero doctor --json")(doctor.doctor)
 app.command(epilog="Example: lago-xero status")(reading.status)
 app.command(epilog="Example: lago-xero healthcheck --port 8080")(reading.healthcheck)
 app.add_typer(mappings.app, name="mappings")

@@ -104,11 +104,15 @@ def coverage(code: Code, as_json: AsJson = False) -> None:
     tax type if that has Lago's rate, else its invoices fail. posted is the net amount that is in Xero so.
     """
     print_rows(
-        ask(lambda db: _gaps(db, code)), ("path", "how", "currency", "invoices", "posted"), as_json
+        ask(lambda db: gaps_of(db, code)),
+        ("path", "how", "currency", "invoices", "posted"),
+        as_json,
     )
 
 
-async def _gaps(db: Database, code: str) -> list[Row]:
+async def gaps_of(db: Database, code: str) -> list[Row]:
+    """What was billed without a mapping of its own, as ``coverage`` lists it."""
+    """What was billed without a mapping of its own, as ``coverage`` lists it."""
     from consumer.adapters.postgres import mappings
     from consumer.domain.coverage import gaps
     from consumer.domain.money import CENT
