@@ -6,7 +6,7 @@ other applications' users may share a window that we cannot see (xero.md 2).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,22 @@ class Limits:
     def app_reserve(self) -> int:
         """Calls of a client's minute that are left for look-ups and for what was not counted yet."""
         return -(-self.app_minute // 50)
+
+
+def spare(limits: Limits) -> Limits:
+    """What jobs may use that no document waits for: half of the minute, nine tenths of the day, and two
+    slots fewer."""
+    return replace(
+        limits,
+        minute=max(1, limits.minute // 2),
+        day=max(1, limits.day - limits.day // 10),
+        concurrency=max(1, limits.concurrency - 2),
+    )
+
+
+def share_of_day(limits: Limits) -> int:
+    """Calls a day that one such job may make: a tenth."""
+    return max(1, limits.day // 10)
 
 
 @dataclass(frozen=True, slots=True)

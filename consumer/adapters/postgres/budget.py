@@ -25,8 +25,13 @@ async def seconds_to_wait(
     clocks: Clocks,
     *,
     lookup: bool,
+    reserve: int = 0,
 ) -> tuple[float, Counts]:
-    """Count the tenant's calls, in a statement after its row was locked; 0.0 = a call may start."""
+    """Count the tenant's calls, in a statement after its row was locked; 0.0 = a call may start.
+
+    Args:
+        reserve: calls of what Xero says is left of the day that are not for this one.
+    """
     told = Told()
     told_at = _NEVER
     if tenant is not None:
@@ -45,7 +50,7 @@ async def seconds_to_wait(
         told = Told(
             foreign=tenant["foreign_calls"],
             foreign_wait=tenant["foreign_wait"] or 0.0,
-            day_left=tenant["day_left"],
+            day_left=None if tenant["day_left"] is None else tenant["day_left"] - reserve,
             day_since=row["day_since"],
             day_age=tenant["day_age"] or 0.0,
         )

@@ -17,9 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from consumer.sandbox.xero import chart, contacts, invoices, organisations, reading, rendering
-from consumer.sandbox.xero.answers import ApiError, Json, dump, guid
-from consumer.sandbox.xero.arithmetic import cents
+from consumer.sandbox.xero import accountant, chart, contacts, organisations, reading, rendering
+from consumer.sandbox.xero.answers import ApiError, Json, dump
 from consumer.sandbox.xero.batches import Outcome
 from consumer.sandbox.xero.books import Books
 from consumer.sandbox.xero.call import Call
@@ -47,7 +46,9 @@ def routes(world: World) -> list[Route]:
         ("POST", "/sandbox/settings", _change_settings),
         ("GET", "/sandbox/books/{tenant_id}", _books),
         ("POST", "/sandbox/books/{tenant_id}/contacts", _edit_contact),
-        ("POST", "/sandbox/books/{tenant_id}/invoices", _edit_invoice),
+        ("POST", "/sandbox/books/{tenant_id}/invoices", _edit(accountant.edit_invoice)),
+        ("POST", "/sandbox/books/{tenant_id}/credit_notes", _edit(accountant.edit_credit_note)),
+        ("POST", "/sandbox/books/{tenant_id}/payments", _edit(accountant.edit_payment)),
         ("POST", "/sandbox/books/{tenant_id}/chart", _edit_chart),
         ("POST", "/sandbox/lock_dates/{tenant_id}", _lock),
     ]
@@ -203,37 +204,12 @@ def _edit_contact(world: World, request: Request, body: Json) -> Json:
     return rendering.contact(contacts.archive(books, body["contact_id"], world.at()))
 
 
-def _edit_invoice(world: World, request: Request, body: Json) -> Json:
-    """``void``, ``delete``, ``pay`` (``amount``) by ``invoice_id`` or ``number``; or ``write``."""
-    books = world.books[request.path_params["tenant_id"].lower()]
-    action = body["action"]
-    call = _call(world, books)
-    if action == "write":
-        return _shown(invoices.post(call, body["fields"]))
-    if "number" in body:
-        stored = books.sales_invoices(body["number"])[-1:]
-        invoice = dict(enumerate(stored))[0]
-    else:
-        invoice = books.invoices[body["invoice_id"]]
-    if action in ("void", "delete"):
-        status = "VOIDED" if action == "void" else "DELETED"
-        return _shown(invoices.write(call, {"Status": status}, invoice))
-    if action != "pay":
-        raise ValueError(f"action {action} is not void, delete, pay or write")
-    amount = cents(Decimal(body.get("amount", invoice.amount_due)))
-    if invoice.status != "AUTHORISED" or not 0 < amount <= invoice.amount_due:
-        raise ValueError("Payment amount exceeds the amount outstanding on this document")
-    paid = replace(
-        invoice,
-        amount_paid=invoice.amount_paid + amount,
-        payments=[*invoice.payments, {"PaymentID": guid(), "Amount": amount}],
-        updated=call.at,
-    )
-    if not paid.amount_due:
-        paid.status = "PAID"
-        paid.fully_paid_on = books.organisation.today(call.at)
-    books.keep_invoice(paid)
-    return rendering.invoice(books, paid)
+def _edit(edit: accountant.Edit) -> Order:
+    def order(world: World, request: Request, body: Json) -> Json:
+        books = world.books[request.path_params["tenant_id"].lower()]
+        return _shown(edit(_call(world, books), body))
+
+    return order
 
 
 def _edit_chart(world: World, request: Request, body: Json) -> Json:

@@ -143,17 +143,18 @@ def allocations(call: Call, note_key: str, rest: list[str]) -> Answer:
     if note is None:
         raise ApiError(not_found())
     if call.method == "DELETE" and rest:
-        return _unallocate(call, note, rest[0].lower())
+        return unallocate(call, note.credit_note_id, rest[0].lower())
     elements = reading.elements(
         call.document, ALLOCATION.collection, ALLOCATION.singular, ALLOCATION.known
     )
     for element in elements:
         reading.check(element, ALLOCATION_SHAPE)
     # Each is applied in its turn, also one that was sent before (xero.md 5).
-    return answer(call, ALLOCATION, [_allocate(call, note.credit_note_id, e) for e in elements])
+    return answer(call, ALLOCATION, [allocate(call, note.credit_note_id, e) for e in elements])
 
 
-def _allocate(call: Call, note_id: str, element: Json) -> Outcome:
+def allocate(call: Call, note_id: str, element: Json) -> Outcome:
+    """Set part of the note against an invoice."""
     note = call.books.credit_notes[note_id]
     named = reading.single(element, "Invoice") or {}
     invoice = call.books.invoices.get(reading.identity(named, "InvoiceID") or "")
@@ -185,7 +186,9 @@ def _allocate(call: Call, note_id: str, element: Json) -> Outcome:
     return Outcome(entry)
 
 
-def _unallocate(call: Call, note: CreditNote, allocation_id: str) -> Answer:
+def unallocate(call: Call, note_id: str, allocation_id: str) -> Answer:
+    """Take one off again. ApiError: the note does not have it."""
+    note = call.books.credit_notes[note_id]
     gone = [one for one in note.allocations if one["AllocationID"] == allocation_id]
     if not gone:
         raise ApiError(not_found())

@@ -57,7 +57,10 @@ INVOICE_FIELDS = frozenset(
 
 
 CREDIT_NOTE_FIELDS = frozenset(
-    {"CreditNoteID", "CreditNoteNumber", "Status", "Date", "Contact", "Reference", "UpdatedDateUTC"}
+    {
+        *("Type", "CreditNoteID", "CreditNoteNumber", "Status", "Date", "Contact", "Reference"),
+        "UpdatedDateUTC",
+    }
 )
 PAYMENT_FIELDS = frozenset(
     {"PaymentID", "PaymentType", "Status", "Date", "Invoice", "Reference", "UpdatedDateUTC"}

@@ -1,0 +1,86 @@
+"""Exceptions of a reconciliation: their classes, and what one of them says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal, get_args
+from uuid import UUID
+
+from consumer.domain.matching import Difference
+from consumer.domain.operations import DocumentKind
+
+ExceptionClass = Literal[
+    "missing_in_xero",
+    "extra_in_xero",
+    "duplicate",
+    "amount",
+    "tax",
+    "date",
+    "currency",
+    "contact",
+    "status",
+    "unallocated_credit",
+    "payment_missing",
+    "payment_account",
+    "edited",
+    "fallback",
+    "locked",
+    "in_flight",
+]
+CLASSES: tuple[ExceptionClass, ...] = get_args(ExceptionClass)
+PERSISTED: frozenset[ExceptionClass] = frozenset(CLASSES) - {"fallback", "locked", "in_flight"}
+"""Those whose first sight is kept as a finding; of the others the ledger knows since when by itself."""
+Safety = Literal["automatic", "needs_approval", "accountant_only"]
+Action = Literal["retry", "refresh"]
+"""What a safe repair does: have a failed document tried again, or note Xero's figures as they are now."""
+
+MEANING: Mapping[ExceptionClass, str] = {
+    "missing_in_xero": "Lago asks for it, and Xero does not have it",
+    "extra_in_xero": "Xero has it on a customer of ours, and the ledger does not know it",
+    "duplicate": "Xero has it twice",
+    "amount": "net or total differ",
+    "tax": "the tax differs",
+    "date": "the dates differ",
+    "currency": "the currencies differ",
+    "contact": "it is on another contact",
+    "status": "voided, deleted, approved or settled by a person",
+    "unallocated_credit": "an allocation of ours is gone",
+    "payment_missing": "a payment of ours is gone",
+    "payment_account": "a payment is on an account that payments are not sent to",
+    "edited": "number, due date or what it is set against was changed by a person",
+    "fallback": "the fallback item took lines, for want of a mapping",
+    "locked": "a lock date of Xero's holds it",
+    "in_flight": "it is on its way",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    """One exception: what it is about, what differs, why, and what is proposed.
+
+    ``since`` is when the ledger knows it from; None: when it was first seen by a reconciliation.
+    """
+
+    name: ExceptionClass
+    kind: DocumentKind
+    cause: str
+    repair: str
+    safety: Safety = "accountant_only"
+    action: Action | None = None
+    document_id: int | None = None
+    lago_id: UUID | None = None
+    xero_id: UUID | None = None
+    number: str | None = None
+    dated: date | None = None
+    currency: str | None = None
+    amount: Decimal | None = None
+    differences: tuple[Difference, ...] = field(default=())
+    since: datetime | None = None
+
+    @property
+    def key(self) -> tuple[ExceptionClass, int | None, UUID | None]:
+        """What it is known by from one run to the next."""
+        return self.name, self.document_id, self.xero_id if self.document_id is None else None

@@ -1,0 +1,36 @@
+"""Proposals: a class of exceptions in; what is to be done about it, and who may, out.
+
+What a person did in Xero is never undone by us (ACCOUNTING.md 6): such exceptions are an accountant's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from consumer.domain.reconciling.exceptions import ExceptionClass
+
+REPAIRS: Mapping[ExceptionClass, str] = {
+    "missing_in_xero": "Look for it in Xero's history; enter it by hand if the books lack it.",
+    "extra_in_xero": "Void it if Lago has billed the same; else bill such sales in Lago, or leave it.",
+    "duplicate": "Void or remove the one that the ledger does not name.",
+    "amount": "Bring Xero's document back to what was sent, or credit the difference in Lago.",
+    "tax": "Bring Xero's document back to what was sent, or correct the tax in Lago by a credit note.",
+    "date": "Date it back in Xero, or accept the other day for both periods.",
+    "currency": "Void it in Xero and issue it anew in Lago.",
+    "contact": "Put it back on the customer's contact; where the contact was merged, lago-xero link says so.",
+    "status": "Decide which is right: void or credit it in Lago too, or take back in Xero what was done.",
+    "unallocated_credit": "Allocate the credit again in Xero, or leave it open and say so in Lago.",
+    "payment_missing": "Enter the payment in Xero again, or record in Lago that it was reversed.",
+    "payment_account": "Move it to a payment account, or map this account as payment_account.",
+    "edited": "Take the change back in Xero, or make the same one in Lago.",
+    "fallback": "Save a mapping for it; what is posted stays, later documents follow it.",
+    "locked": "Move the lock date in Xero, then lago-xero chart refresh; or choose another locked_period.",
+    "in_flight": "Nothing: it goes on by itself while lago-xero run does.",
+}
+RETRY_PASSING = "It is tried again."
+RETRY_ADOPTS = (
+    "It is tried again: number, contact, currency and totals agree, so Xero's is adopted."
+)
+REFRESH = "The ledger takes over Xero's figures, which are those that were sent."
+PASSING = frozenset({"request_refused"})
+"""Codes of failures that say nothing of the document, so that another try needs nobody's decision."""
