@@ -29,11 +29,13 @@ from schemas.lago import (
     PaymentState,
     RefundFailure,
 )
+from schemas.reconciliation import Reconciliation
 
 FOLDER = Path(__file__).parent / "json"
 WRITTEN: dict[str, type[BaseModel]] = {
     "webhook_failures": FailurePost,
     "dead_letter_headers": DeadLetterHeaders,
+    "reconciliation": Reconciliation,
 }
 """What we write: the schema of the JSON as it leaves; of a dead letter's headers, of their texts by name."""
 READ: dict[str, type[BaseModel]] = {

@@ -23,6 +23,7 @@ from consumer.cli import (
     pausing,
     pruning,
     reading,
+    reconciling,
     retrying,
     sandbox,
 )
@@ -145,6 +146,10 @@ def apply(
 app.command(epilog="Example: lago-xero retry --code locked_period --reason 'lock date moved'")(
     retrying.retry
 )
+app.command(
+    epilog="Example: lago-xero reconcile --connection acme-nz --period previous --format html "
+    "--output acme-nz.html"
+)(reconciling.reconcile)
 app.command(epilog="Example: lago-xero link acme-7 5040915e-8ce7-4177-8d08-fde416232f18 --dry-run")(
     customers.link
 )

@@ -15,6 +15,8 @@ from consumer.domain.documents import State
 from consumer.domain.operations import DocumentKind
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from consumer.adapters.postgres.database import Database
     from consumer.cli.errors import Failure
 
@@ -115,7 +117,7 @@ def explain_row(row: Row) -> None:
     row["explanation"] = explain(
         state, cause, row["code"], row["said"], drift=row["drift"], draft=draft
     )
-    row["link"] = _link(row)
+    row["link"] = xero_link(row["kind"], row["xero_id"], row["short_code"])
     for name in ("net", "tax", "total"):
         row[name], row[f"xero_{name}"] = _amount(row[name]), _amount(row[f"xero_{name}"])
 
@@ -163,14 +165,14 @@ _OLD_PAGES = {
 }
 
 
-def _link(row: Row) -> str | None:
-    """The page of the document in Xero (xero.md 8)."""
-    if row["xero_id"] is None or not row["short_code"]:
+def xero_link(kind: str, xero_id: UUID | None, short_code: str | None) -> str | None:
+    """The page of a document in Xero (xero.md 8); of an allocation there is none."""
+    if xero_id is None or not short_code:
         return None
-    code, xero_id = quote(row["short_code"], safe=""), row["xero_id"]
-    if row["kind"] in _PAGES:
-        return f"https://go.xero.com/app/{code}/{_PAGES[row['kind']]}/{xero_id}"
-    old = _OLD_PAGES.get(row["kind"])
+    code = quote(short_code, safe="")
+    if kind in _PAGES:
+        return f"https://go.xero.com/app/{code}/{_PAGES[kind]}/{xero_id}"
+    old = _OLD_PAGES.get(kind)
     login = "https://go.xero.com/organisationlogin/default.aspx"
     return f"{login}?shortcode={code}&redirecturl={old}={xero_id}" if old else None
 

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import date
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from consumer.domain.chart import Organisation
-from consumer.domain.errors import Halt
-from consumer.domain.pacing import Limits
-from consumer.domain.reconciling import CLASSES, Period
 from consumer.sandbox.lago import payment
 from consumer.sandbox.lago.catalogue import VAT_20
 from consumer.sandbox.xero.accountant import edit_credit_note, edit_invoice, edit_payment
 from consumer.sandbox.xero.books import Payment
 from tests.integration.notes import a_note, note_told
 from tests.integration.reconciling import Desk, human, told
-from tests.lives.stage import CHART, Stage
+from tests.lives.stage import Stage
 
 Json = dict[str, Any]
 REST = 5_000.0
@@ -231,7 +225,7 @@ ACTS: dict[Act, tuple[str, str]] = {
     _enters_payment_anew: ("payment_missing", "payment"),
     _moves_payment: ("payment_account", "payment"),
     _unallocates: ("unallocated_credit", "allocation"),
-}  # type: ignore[dict-item]
+}
 
 
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.__name__)

@@ -77,8 +77,8 @@ CHART = Chart(
 _FORGET = "; ".join(
     f"delete from {table}"
     for table in (
-        "outbox", "finding", "member", "request", "release", "document", "object", "event_raw", "event", "mirror",
-        "mirrored", "job",
+        "outbox", "finding", "member", "request", "release", "document", "object", "event_raw", "event",
+        "mirror", "mirrored", "job",
     )
 )  # fmt: skip
 _MOVED = (

@@ -26,7 +26,7 @@ select m.entity, m.kind, m.key, m.item, m.account, m.tax_type, m.set_by, m.set_a
 -- name: problems
 select f.facts ->> 'path' as path, f.facts ->> 'said' as said
   from finding f join connection c on c.id = f.connection_id
- where c.code = $1 and f.document_id is null and f.closed_at is null order by f.id;
+ where c.code = $1 and f.document_id is null and f.closed_at is null and f.facts ? 'path' order by f.id;
 
 -- name: invoices
 -- A page of a connection's invoices.

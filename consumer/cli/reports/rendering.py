@@ -1,0 +1,113 @@
+"""Rendering a report: the report in; JSON, CSV, a table for the terminal or one page of HTML out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Mapping
+from itertools import groupby
+from typing import Literal
+
+from consumer.domain.reconciling.exceptions import CLASSES, MEANING
+from consumer.domain.reconciling.fields import plain
+from schemas.reconciliation import Reconciliation, ReportedException, Sums
+
+Format = Literal["table", "json", "csv", "html"]
+WIDTH = 160
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A text that begins so would be computed by a spreadsheet."""
+_AMOUNT = re.compile(r"-[0-9]+\.[0-9]+")
+_COLUMNS = (
+    "class", "kind", "document", "lago_id", "xero_id", "number", "dated", "currency", "amount", "cause",
+    "differences", "first_seen", "repair", "safety", "repaired", "show", "link",
+)  # fmt: skip
+
+
+def as_json(report: Reconciliation) -> str:
+    """One document, as ``schemas/json/reconciliation.json`` says."""
+    return report.model_dump_json(by_alias=True, indent=2) + "\n"
+
+
+def as_csv(report: Reconciliation) -> str:
+    """One row an exception."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(_COLUMNS)
+    for one in report.exceptions:
+        row = one.model_dump(mode="json", by_alias=True)
+        row["differences"] = _differences(one)
+        writer.writerow([_cell(row[name]) for name in _COLUMNS])
+    return out.getvalue()
+
+
+def as_table(report: Reconciliation) -> str:
+    """Control totals and exceptions, as wide as most terminals can be made."""
+    from rich.console import Console
+    from rich.table import Table
+
+    out = io.StringIO()
+    console = Console(file=out, width=WIDTH, markup=False, emoji=False, highlight=False)
+    totals = Table("kind", "currency", "status", "side", "count", "net", "tax", "gross", "paid",
+                   "credited", "outstanding", "")  # fmt: skip
+    for total in report.totals:
+        sides = (
+            (("both", total.ledger),)
+            if total.agrees
+            else (("ledger", total.ledger), ("Xero", total.xero))
+        )
+        for side, sums in sides:
+            figures = (f"{value}" for value in sums.model_dump(mode="json").values())
+            differs = "" if total.agrees else "differs"
+            totals.add_row(total.kind, total.currency, total.status, side, *figures, differs)
+    console.print(totals)
+    found = Table("class", "document", "amount", "first seen", "what", "safety")
+    for one in report.exceptions:
+        name = f"{one.kind} {one.number or one.document or one.xero_id}"
+        money = "" if one.amount is None else f"{plain(one.amount)} {one.currency or ''}".rstrip()
+        differs = f" {_differences(one)}" if one.differences else ""
+        done = "repaired" if one.repaired else one.safety
+        found.add_row(
+            one.name, name, money, f"{one.first_seen:%Y-%m-%d}", one.cause + differs, done
+        )
+    console.print(found)
+    return out.getvalue()
+
+
+def as_html(report: Reconciliation) -> str:
+    """One page without anything from elsewhere, that a controller can file."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("consumer.cli.reports", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    ordered = sorted(report.exceptions, key=lambda one: CLASSES.index(one.name))
+    groups = [
+        (name, MEANING[name], list(found))
+        for name, found in groupby(ordered, key=lambda one: one.name)
+    ]
+    page = environment.get_template("reconciliation.html.j2")
+    return page.render(report=report, groups=groups, measures=tuple(Sums.model_fields), plain=plain)
+
+
+RENDERERS: Mapping[Format, Callable[[Reconciliation], str]] = {
+    "table": as_table,
+    "json": as_json,
+    "csv": as_csv,
+    "html": as_html,
+}
+
+
+def _differences(one: ReportedException) -> str:
+    return "; ".join(f"{each.field}: {each.xero}, not {each.ledger}" for each in one.differences)
+
+
+def _cell(value: object) -> object:
+    """A text that no spreadsheet computes; an amount may begin with a minus."""
+    if not isinstance(value, str) or not value.startswith(_FORMULA) or _AMOUNT.fullmatch(value):
+        return "" if value is None else value
+    return f"'{value}"

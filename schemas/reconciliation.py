@@ -1,0 +1,122 @@
+"""The report of a reconciliation: what ``lago-xero reconcile --format json`` prints and a controller files.
+
+Amounts are texts in major units, never floating-point numbers. ``content_hash`` is the SHA-256 of the rest
+of the report as canonical JSON: sorted keys, no spaces, UTF-8.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+
+def _plain(value: Decimal) -> str:
+    """With two decimals at least."""
+    cents = value.quantize(Decimal("0.01"))
+    return f"{cents if cents == value else value:f}"
+
+
+Amount = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Model(BaseModel):
+    """Nothing is unknown, nothing changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sums(Model):
+    """One side of a control total."""
+
+    count: Count
+    net: Amount
+    tax: Amount
+    gross: Amount
+    paid: Amount
+    credited: Amount
+    outstanding: Amount
+
+
+class ControlTotal(Model):
+    """The same sums on both sides, of what is dated in the period."""
+
+    kind: Literal["invoice", "credit_note", "payment", "overpayment"]
+    currency: str
+    status: str
+    ledger: Sums
+    xero: Sums
+    agrees: bool
+
+
+class Difference(Model):
+    """One field on both sides."""
+
+    field: str
+    ledger: str
+    xero: str
+
+
+class ReportedException(Model):
+    """One exception, and what is proposed.
+
+    ``show`` is the command that explains the document, ``link`` its page in Xero. ``repaired``: this run
+    has done what it proposes.
+    """
+
+    name: str = Field(alias="class", description="Stable.")
+    kind: str
+    document: int | None
+    lago_id: UUID | None
+    xero_id: UUID | None
+    number: str | None
+    dated: date | None
+    currency: str | None
+    amount: Amount | None
+    cause: str
+    differences: tuple[Difference, ...]
+    first_seen: datetime
+    repair: str
+    safety: Literal["automatic", "needs_approval", "accountant_only"]
+    repaired: bool
+    show: str | None
+    link: str | None
+
+
+class Reconciliation(Model):
+    """One run over one connection and period."""
+
+    connection: str
+    organisation: str = Field(description="In Xero.")
+    tenant_id: UUID
+    first: date
+    last: date
+    read_at: dict[str, datetime] = Field(description="When each kind was read in Xero.")
+    compared_at: datetime = Field(description="When the ledger was.")
+    calls: Count = Field(description="To Xero, by this run.")
+    unverified: Count = Field(
+        description="Documents that Xero's lists lack and that were not looked up one by one."
+    )
+    agrees: bool = Field(description="All control totals are equal on both sides.")
+    counts: dict[str, Count] = Field(description="Exceptions by class.")
+    totals: tuple[ControlTotal, ...]
+    exceptions: tuple[ReportedException, ...]
+    version: str = Field(description="Of lago-xero.")
+    content_hash: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+
+    def sealed(self) -> Reconciliation:
+        """With its content hash."""
+        return self.model_copy(update={"content_hash": content_hash(self)})
+
+
+def content_hash(report: Reconciliation) -> str:
+    """SHA-256 of everything but itself."""
+    content = report.model_dump(mode="json", by_alias=True, exclude={"content_hash"})
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
