@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,6 +18,7 @@ LEDGER, INBOX, OUTBOX = statements("ledger"), statements("inbox"), statements("o
 ASKING = statements("asking")
 LETTERS = statements("dead_letters")
 READING, RETRYING, PRUNING = statements("reading"), statements("retrying"), statements("pruning")
+RECONCILING = statements("reconciling")
 LONG, KEPT = datetime(1970, 1, 1, tzinfo=UTC), timedelta(days=30)
 
 
@@ -113,6 +114,13 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "looping": (RETRYING["looping"], (*(None,) * 6, 3)),
     "failed_groups": (LETTERS["documents"], (*(None,) * 6, 50)),
     "count_failed": (RETRYING["count"], (None,) * 6),
+    "dated": (RECONCILING["dated"], (1, date(2026, 5, 1), date(2026, 5, 31), uuid4())),
+    "attached": (RECONCILING["attached"], (1, IDS)),
+    "whole": (RECONCILING["whole"], (1, IDS)),
+    "entries": (RECONCILING["entries"], (list(range(500)), LONG)),
+    "shown": (RECONCILING["shown"], (uuid4(), IDS, 1)),
+    "unsent": (RECONCILING["unsent"], (uuid4(), ["INV-1"])),
+    "count_share": (RECONCILING["count_share"], (uuid4(), "reconcile", timedelta(days=1))),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.domain.pacing import Counts, Limits, Told, gap, wait
+from consumer.domain.pacing import Counts, Limits, Told, gap, share_of_day, spare, wait
 
 LIMITS = Limits(minute=60, day=1000, concurrency=5)
 
@@ -33,6 +33,13 @@ def test_only_small_requests_are_spread() -> None:
     assert gap(busy, LIMITS, minute=60, full=False) == 0.75
     assert gap(busy, LIMITS, minute=60, full=True) == 0
     assert gap(Counts(minute=20, newest_age=0.25), LIMITS, minute=60, full=False) == 0
+
+
+def test_jobs_leave_half_of_the_minute_a_tenth_of_the_day_and_two_slots() -> None:
+    assert spare(LIMITS) == Limits(minute=30, day=900, concurrency=3)
+    assert share_of_day(LIMITS) == 100
+    smallest = spare(Limits(minute=1, day=1, concurrency=1))
+    assert (smallest.minute, smallest.day, smallest.concurrency) == (1, 1, 1)
 
 
 @given(

@@ -101,6 +101,8 @@ async def test_charts_change_as_a_person_changes_them() -> None:
         (f"books/{TENANT}/invoices", {"action": "write", "fields": {}}, 400),
         (f"books/{TENANT}/chart", {"gone": ["nothing"]}, 404),
         ("books/nobody/chart", {}, 404),
+        (f"books/{TENANT}/payments", {"action": "delete", "payment_id": "none"}, 404),
+        (f"books/{TENANT}/credit_notes", {"action": "void", "number": "none"}, 404),
         (f"books/{TENANT}/contacts", {"action": "burn", "contact_id": "x"}, 400),
     ],
 )
@@ -117,3 +119,47 @@ async def test_wrong_orders_are_refused(path: str, body: dict[str, Any], status:
 def test_settings_are_checked(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must|cannot"):
         SimulatorSettings(**wrong)
+
+
+async def test_an_accountant_pays_moves_and_takes_back() -> None:
+    async with simulated() as lab:
+        stored = await lab.saved_invoice(InvoiceNumber="A-1")
+        books = f"books/{TENANT}"
+        await lab.control(
+            "POST", f"{books}/invoices", {"action": "pay", "number": "A-1", "amount": 5}
+        )
+        [first] = (await lab.get("Payments", page="1"))["Payments"]
+        moved = {"action": "move", "payment_id": first["PaymentID"], "account": "880"}
+        second = await lab.control("POST", f"{books}/payments", moved)
+        shown = (await lab.get("Payments", page="1"))["Payments"]
+        gone = {"action": "delete", "payment_id": second["PaymentID"]}
+        await lab.control("POST", f"{books}/payments", gone)
+        [after] = (await lab.get(f"Invoices/{stored['InvoiceID']}"))["Invoices"]
+    assert {one["PaymentID"]: (one["Status"], one["Account"]["Code"]) for one in shown} == {
+        first["PaymentID"]: ("DELETED", "090"),
+        second["PaymentID"]: ("AUTHORISED", "880"),
+    }
+    assert (after["Status"], after["AmountPaid"]) == ("AUTHORISED", 0.0)
+
+
+async def test_an_accountant_allocates_a_credit_note_takes_it_off_and_voids_it() -> None:
+    async with simulated() as lab:
+        await lab.saved_invoice(InvoiceNumber="A-1")
+        books = f"books/{TENANT}"
+        fields = {**lab.invoice(), "Type": "ACCRECCREDIT", "CreditNoteNumber": "C-1"}
+        del fields["DueDate"]
+        await lab.control("POST", f"{books}/credit_notes", {"action": "write", "fields": fields})
+        edit = {"number": "C-1", "to": "A-1", "amount": "4"}
+        await lab.control("POST", f"{books}/credit_notes", {"action": "allocate", **edit})
+        [note] = (await lab.get("CreditNotes", page="1", where='Type=="ACCRECCREDIT"'))[
+            "CreditNotes"
+        ]
+        assert (note["RemainingCredit"], len(note["Allocations"])) == (8.0, 1)
+        off = await lab.control(
+            "POST", f"{books}/credit_notes", {"action": "unallocate", "number": "C-1"}
+        )
+        assert (off["RemainingCredit"], off["Allocations"]) == (12.0, [])
+        gone = await lab.control(
+            "POST", f"{books}/credit_notes", {"action": "void", "number": "C-1"}
+        )
+    assert gone["Status"] == "VOIDED"

@@ -44,8 +44,8 @@ class PostgresMirror(Mirroring):
         super().__init__(database)
 
     async def subject(self, code: str) -> Subject | None:
-        """The connection of that code. Overpayments are read where somebody may post them: they need a
-        scope of their own."""
+        """The connection of that code. Overpayments, which need a scope of their own, are read where some
+        have been posted."""
         for row in await self.database.fetch(SQL["subject"], code):
             facts = dict(row)
             kinds: tuple[MirrorKind, ...] = ("invoice", "credit_note", "payment")
@@ -190,7 +190,7 @@ class PostgresMirror(Mirroring):
             noted = {_key(row): Noted(row["first_seen"], row["tried"]) for row in rows}
             gone = [
                 row["id"] for row in rows
-                if _key(row) not in kept and _day(row["dated"]) in period
+                if _key(row) not in kept and (row["dated"] is None or _day(row["dated"]) in period)
             ]  # fmt: skip
             if gone:
                 await conn.execute(ALARMS["close"], gone)
@@ -245,7 +245,7 @@ def _day(text: str | None) -> date | None:
 
 
 def _facts(one: Discrepancy) -> str:
-    return to_json({"dated": str(one.dated), "said": one.cause}).decode()
+    return to_json({"dated": one.dated, "said": one.cause}).decode()
 
 
 def _key(row: asyncpg.Record) -> Key:

@@ -84,6 +84,7 @@ def as_html(report: Reconciliation) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     ordered = sorted(report.exceptions, key=lambda one: CLASSES.index(one.name))
     groups = [

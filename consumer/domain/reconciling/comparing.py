@@ -12,7 +12,6 @@ from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID
 
-from consumer.domain.elements import marker_in
 from consumer.domain.explain import explain
 from consumer.domain.matching import BY_HAND_WITHIN, Difference
 from consumer.domain.reconciling import fields
@@ -57,7 +56,7 @@ class _Comparison:
         self.explained: set[tuple[str, object]] = set()
         self.by_person: dict[UUID | None, list[Shown]] = {}
         for one in self.unknown.values():
-            if one.kind == "payment" and marker_in(one.number) is None:
+            if one.kind == "payment" and one.number is None:
                 self.by_person.setdefault(one.target_id, []).append(one)
         self.settling = Settling(sides)
         self.notes = {one.lago_id: one for one in self.every if one.kind == "credit_note"}
@@ -270,17 +269,17 @@ class _Comparison:
             shown = self.sides.of(entry) if entry.in_xero else None
             if shown is None or shown.kind != one.kind or shown.gone:
                 continue
-            if marker_in(one.number):
-                if one.number == shown.number:
-                    return entry
-            elif one.kind != "payment" and _face(one) == _face(shown):
+            marked = one.kind in ("payment", "overpayment") and one.number is not None
+            if marked and one.number == shown.number:
+                return entry
+            if not marked and one.kind != "payment" and _face(one) == _face(shown):
                 return entry
         return None
 
     def _arriving(self, one: Shown) -> bool:
         """Whether it bears our marker while something of ours is on its way there."""
         on_the_way = any(entry.state == "sending" for entry in self.every)
-        return marker_in(one.number) is not None and on_the_way
+        return one.kind in ("payment", "overpayment") and one.number is not None and on_the_way
 
 
 def _face(one: Shown) -> Sequence[object]:

@@ -58,14 +58,14 @@ def found(name: ExceptionClass, entry: Entry, cause: str, **more: Any) -> Discre
 
 
 def shown_alone(name: ExceptionClass, shown: Shown, cause: str) -> Discrepancy:
-    """An exception of what only Xero has. A payment's Reference is a person's text: it is not told."""
+    """An exception of what only Xero has."""
     return Discrepancy(
         name,
         shown.kind,
         cause,
         REPAIRS[name],
         xero_id=shown.xero_id,
-        number=shown.number if shown.kind in ("invoice", "credit_note") else None,
+        number=shown.number,
         dated=shown.dated,
         currency=shown.currency,
         amount=shown.total,

@@ -16,7 +16,15 @@ from urllib.parse import quote
 from uuid import UUID
 
 from consumer.domain.answers import Reply
-from consumer.domain.elements import amount, day_of, listed, marker_of, parse, text_of
+from consumer.domain.elements import (
+    amount,
+    day_of,
+    listed,
+    marker_in,
+    marker_of,
+    parse,
+    text_of,
+)
 from consumer.domain.lookup import MAX_CONTACTS, PAGE_SIZE
 from consumer.domain.pairing import ID, target, uuid
 from consumer.domain.reconciling.sides import Allocated, MirrorKind, Shown
@@ -116,7 +124,7 @@ def _one(element: Mapping[str, object], kind: MirrorKind) -> Shown:
         return Shown(
             kind,
             xero_id,
-            number=text_of(element.get("Reference")),
+            number=marker_in(text_of(element.get("Reference"))),
             target_id=target(element),
             account=text_of(account.get("Code")) if isinstance(account, Mapping) else None,
             status=status,
@@ -142,7 +150,7 @@ def _one(element: Mapping[str, object], kind: MirrorKind) -> Shown:
         updated_at=updated,
     )
     if kind == "overpayment":
-        return replace(common, number=marker_of(element) or text_of(element.get("Reference")))
+        return replace(common, number=marker_of(element))
     if kind == "invoice":
         return replace(
             common,

@@ -41,9 +41,10 @@ class Allocated:
 class Shown:
     """A document as Xero shows it; amounts in its own currency.
 
-    ``number`` is a payment's Reference, an overpayment's marker. ``due`` is an invoice's AmountDue, a
-    credit note's RemainingCredit. ``account`` is a payment's. ``holder``: the ledger's document that has
-    it, in whatever connection of the tenant. ``ours``: it belongs to a customer of the connection.
+    ``number`` of a payment or an overpayment is our marker; None: a person entered it. ``due`` is an
+    invoice's AmountDue, a credit note's RemainingCredit. ``account`` is a payment's. ``holder``: the
+    ledger's document that has it, in whatever connection of the tenant. ``ours``: it belongs to a customer
+    of the connection.
     """
 
     kind: MirrorKind

@@ -2,8 +2,8 @@
 select c.code, c.id as connection_id, c.tenant_id, t.authorisation_id, coalesce(t.organisation ->> 'name', c.name) as organisation,
        t.organisation ->> 'short_code' as short_code,
        a.parked_at is not null or t.blocked_until = 'infinity' is true as parked,
-       exists (select from connection o where o.tenant_id = t.id and o.removed_at is null
-                  and o.settings ->> 'excess' = 'overpayment') as overpayments
+       exists (select from document d
+                where d.tenant_id = t.id and d.kind = 'overpayment' and d.xero_id is not null) as overpayments
   from connection c join tenant t on t.id = c.tenant_id join authorisation a on a.id = t.authorisation_id
  where c.code = $1 and c.removed_at is null;
 
@@ -73,8 +73,8 @@ select id from document
  union
 select d.id
   from mirror m
-  join document d on d.tenant_id = m.tenant_id and d.xero_id = m.xero_id
-                 and d.kind in (m.kind, case m.kind when 'payment' then 'refund' end)
+  join document d on d.tenant_id = m.tenant_id and d.xero_id = m.xero_id and d.kind <> 'contact'
+                 and d.kind = any(case m.kind when 'payment' then array['payment', 'refund'] else array[m.kind] end)
  where m.tenant_id = $4 and m.dated between $2 and $3 and d.connection_id = $1
  order by id;
 
@@ -112,8 +112,8 @@ select xero_id from mirror where tenant_id = $1 and kind = 'payment' and target_
 select m.kind, m.xero_id, m.number, m.contact_id, m.target_id, m.account, m.status, m.currency, m.dated, m.due_on,
        m.net, m.tax, m.total, m.paid, m.credited, m.due, m.allocations::text as allocations, m.updated_at,
        coalesce((select min(d.id) from document d
-                  where d.tenant_id = m.tenant_id and d.xero_id = m.xero_id
-                    and d.kind in (m.kind, case m.kind when 'payment' then 'refund' end)),
+                  where d.tenant_id = m.tenant_id and d.xero_id = m.xero_id and d.kind <> 'contact'
+                    and d.kind = any(case m.kind when 'payment' then array['payment', 'refund'] else array[m.kind] end)),
                 (select d.id from document d
                   where d.tenant_id = m.tenant_id and d.by_hand = m.xero_id and m.kind = 'payment')) as holder,
        exists (select from document t

@@ -3,7 +3,7 @@ create table mirror (
   tenant_id uuid not null references tenant,
   kind text not null, -- invoice, credit_note, payment (refunds as well), overpayment
   xero_id uuid not null,
-  number text, -- a payment's Reference, an overpayment's marker
+  number text, -- of a payment or an overpayment: our marker, nothing that a person wrote
   contact_id uuid,
   target_id uuid, -- the invoice or credit note that a payment is on
   account text, -- of a payment
