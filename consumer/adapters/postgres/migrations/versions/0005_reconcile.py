@@ -5,7 +5,7 @@ from pathlib import Path
 from consumer.adapters.postgres.migrate import run_file
 
 revision = "0005"
-down_revision = "0002"
+down_revision = "0003"
 
 
 def upgrade() -> None:
