@@ -83,6 +83,13 @@ class Ingest:
             else:
                 batch.append(incoming)
         ingested = await self._ingest(batch) if batch else Ingested()
+        for one in batch:
+            if one.error is not None:
+                _log_dead(one)
+        if batch:
+            duration_ms = round((time.perf_counter() - started) * 1000)
+            log.info("events_stored", records=len(records), merged=ingested.merged,
+                     dead=ingested.dead, duration_ms=duration_ms)  # fmt: skip
         self._count("merged", ingested.merged)
         self._count("dead", ingested.dead)
         for code in ingested.codes:
@@ -137,7 +144,10 @@ class Ingest:
                 f"This message cannot be stored ({why}).",
                 "Look for absurd numbers or dates in it; if there are none, report it.",
             )
-            return await self.inbox.ingest([Incoming(one.record, one.digest, error=dead)])
+            unstorable = Incoming(one.record, one.digest, error=dead)
+            ingested = await self.inbox.ingest([unstorable])
+            _log_dead(unstorable)
+            return ingested
 
     def _judge(self, stage: str, error: Exception) -> None:
         """Count a record that its sender is not at fault for.
@@ -166,6 +176,13 @@ def _digest(record: Record) -> bytes:
         return hashlib.sha256(record.value).digest()
     place = f"{record.topic}/{record.partition}/{record.offset}"
     return hashlib.sha256(place.encode()).digest()
+
+
+def _log_dead(incoming: Incoming) -> None:
+    record, error = incoming.record, incoming.error
+    log.warning("event_dead", event_id=incoming.digest.hex(), topic=record.topic,
+                partition=record.partition, offset=record.offset,
+                error_code=error.code if error else None)  # fmt: skip
 
 
 def _why(error: Exception) -> str:

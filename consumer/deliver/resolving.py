@@ -139,6 +139,7 @@ class Resolver:
         log.info(
             "doubt_resolved",
             request_id=str(doubtful.frozen.request_id),
+            tenant=str(doubtful.frozen.tenant_id),
             why=doubtful.why,
             adopted=adopted,
             absent=sum(isinstance(f, Absent) for f in sightings.values()),

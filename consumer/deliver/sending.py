@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
@@ -160,6 +161,7 @@ class Sender:
         )
         reply: Reply | None = None
         verdict: Verdict | None = None
+        called = time.monotonic()
         try:
             reply = await self.caller.call(call, frozen.purpose)
             verdict = classify(reply, kind_of(frozen.purpose), elements_of(frozen.body))
@@ -167,6 +169,7 @@ class Sender:
             verdict = None
         except Doubt as doubt:
             verdict = InDoubt(doubt.code)
+        duration_ms = round((time.monotonic() - called) * 1000)
         fates = await self._settle(frozen, verdict, reply)
         count_fates(self.metrics, fates)
         if any(fate.state == "synced" for fate in fates):
@@ -179,6 +182,9 @@ class Sender:
             documents=frozen.count,
             status=reply.status if reply else None,
             verdict=type(verdict).__name__ if verdict else "NotExecuted",
+            states=dict(Counter(fate.state for fate in fates)),
+            error_codes=sorted({fate.code for fate in fates if fate.code is not None}),
+            duration_ms=duration_ms,
             xero_correlation=reply.correlation if reply else None,
         )
         if isinstance(verdict, NotDone):
