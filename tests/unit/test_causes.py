@@ -20,6 +20,8 @@ BUILT = [
     causes.split_unknown(ID),
     causes.residual(ID),
     causes.room(ID),
+    causes.paused("acme"),
+    causes.ignored(7),
     causes.in_lago("draft"),
     causes.switched_off("payments", "acme"),
     causes.before_start("acme"),
@@ -54,4 +56,5 @@ def test_statements_spell_causes_as_planning_does() -> None:
         "again:",
         "connection:",
         "tenant:",
+        "event:",
     }
