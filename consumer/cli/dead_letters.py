@@ -183,12 +183,14 @@ async def _reread(
     told: Mapping[str, Counter[str]],
 ) -> None:
     """As the service reads records of Kafka's: each is known by its bytes."""
+    from consumer.adapters import logs
     from consumer.adapters.postgres import dead_letters
     from consumer.app import inbox_of, must_be_migrated
     from consumer.ingest import Ingest
     from consumer.metrics import Metrics
 
     await must_be_migrated(db)
+    logs.configure("console", "ERROR")  # the report says what the service would log
     # Its source is what ``run`` reads; here the ledger is.
     reader = Ingest(cast("Source", None), inbox_of(settings, db), Metrics(), lambda: None)
     page = _page(rate)

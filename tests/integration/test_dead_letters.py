@@ -6,12 +6,14 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from consumer.adapters.postgres import dead_letters
 from consumer.adapters.postgres.dead_letters import Events, Letters
 from consumer.adapters.postgres.retrying import Which, looping, retry
+from consumer.adapters.postgres.sql import statements
 from consumer.domain.answers import Answered, Refusal
 from consumer.ports import Record
 from tests.integration.ledger import Books, books
@@ -253,6 +255,8 @@ async def test_a_refused_removal_stays_aside_too(database_url: str) -> None:
         frozen = await b.freeze()
         await b.ledger.settle(frozen.request_id, Answered((REFUSAL,)), None)
         assert await _discard(b) == {"locked_period": 1}
+        unvoided = statements("inbox")["unvoided"]
+        assert await b.database.fetch(unvoided, [UUID(told["lago_id"])]), "what is on it stays"
         even_later = {**later, "updated_at": "2026-05-01T12:00:19Z"}
         await b.told(b.said(even_later, "invoice.voided"))
         assert await b.work() == []

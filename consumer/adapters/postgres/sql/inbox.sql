@@ -63,10 +63,10 @@ select lago_id, array_agg(connection_id) as connections from document
  where kind = 'contact' and lago_id = any($1::uuid[]) and connection_id is not null group by lago_id;
 
 -- name: unvoided
--- Invoices whose void Xero refused, or we did: whoever settles one meanwhile waits for us.
+-- Invoices whose void Xero refused, or we did, also where a person lets it be so: whoever settles one meanwhile waits for us.
 select lago_id from document
  where kind = 'invoice' and lago_id = any($1::uuid[]) and wanted is null and xero_id is not null
-   and state = 'failed'
+   and (state = 'failed' or cause like 'ignored:%')
    for share;
 
 -- name: money_in_xero
