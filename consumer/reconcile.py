@@ -18,6 +18,7 @@ from consumer.domain.answers import Reply
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, Halt, NotExecuted
 from consumer.domain.reconciling import (
+    NOTED,
     Discrepancy,
     MirrorKind,
     Period,
@@ -81,6 +82,11 @@ class Reconciled:
         """Exceptions by class."""
         return dict(sorted(Counter(one.name for one in self.exceptions).items()))
 
+    @property
+    def differences(self) -> dict[str, int]:
+        """Those in which the sides differ, by class."""
+        return {name: count for name, count in self.counts.items() if name not in NOTED}
+
 
 class Reconcile:
     """Runs one reconciliation after another."""
@@ -127,7 +133,8 @@ class Reconcile:
         await self.mirror.end(
             run,
             {
-                "exceptions": reconciled.counts,
+                "exceptions": reconciled.differences,
+                "noted": {n: c for n, c in reconciled.counts.items() if n in NOTED},
                 "repaired": len(repaired),
                 "calls": reconciled.calls,
                 "totals_agree": all(one.agrees for one in reconciled.totals),

@@ -96,6 +96,7 @@ async def test_every_class_is_found_and_a_safe_repair_leaves_what_is_human(desk:
     first = await desk.run()
     assert Counter(told(first)) == expected
     assert set(first.counts) == set(CLASSES)
+    assert set(first.differences) == set(CLASSES) - {"fallback", "in_flight"}
     automatic = {one.number for one in first.exceptions if one.action is not None}
     assert automatic == {forgotten["number"], stale["number"]}
     before = _sales(desk)

@@ -3,6 +3,7 @@
 from consumer.domain.reconciling.comparing import compare
 from consumer.domain.reconciling.exceptions import (
     CLASSES,
+    NOTED,
     PERSISTED,
     Action,
     Discrepancy,
@@ -22,6 +23,7 @@ from consumer.domain.reconciling.totals import Total, control_totals
 
 __all__ = [
     "CLASSES",
+    "NOTED",
     "PERSISTED",
     "Action",
     "Allocated",

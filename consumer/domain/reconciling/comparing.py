@@ -7,7 +7,7 @@ differs is not told to differ in its amounts as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID
@@ -27,6 +27,7 @@ from consumer.domain.reconciling.sides import ZERO, Entry, Shown, Sides
 from consumer.domain.reconciling.totals import Settling
 from consumer.domain.translate.locks import LOCK
 
+Look = tuple[object, ...]
 _MONEY = ("payment", "refund", "overpayment")
 
 
@@ -58,6 +59,13 @@ class _Comparison:
         for one in self.unknown.values():
             if one.kind == "payment" and one.number is None:
                 self.by_person.setdefault(one.target_id, []).append(one)
+        self.numbered: dict[Look, Shown] = {
+            (one.kind, one.number.casefold()): one
+            for one in self.unknown.values()
+            if one.number and not _marked(one)
+        }
+        self.looks = self._looks()
+        self.sending = any(one.state == "sending" for one in self.every)
         self.settling = Settling(sides)
         self.notes = {one.lago_id: one for one in self.every if one.kind == "credit_note"}
         self.compared = {one.id for one in sides.entries}
@@ -68,6 +76,17 @@ class _Comparison:
         self.replaced = {
             one.id: self._replacement(one) for one in self.every if one.id in self.lost
         }
+
+    def _looks(self) -> dict[Look, Entry]:
+        """What stands in Xero of the ledger's documents, by what a copy of it would show too."""
+        looks: dict[Look, Entry] = {}
+        for entry in self.sides.entries:
+            shown = self.sides.of(entry) if entry.in_xero else None
+            if shown is not None and not shown.gone:
+                looks.setdefault(
+                    (shown.kind, shown.number) if _marked(shown) else _face(shown), entry
+                )
+        return looks
 
     # ── A document of the ledger ──────────────────────────────────────────────────────────────────
 
@@ -96,7 +115,7 @@ class _Comparison:
             "missing_in_xero", entry, why, repair=again, safety="needs_approval",
             since=entry.failed_at,
         )  # fmt: skip
-        there = self._numbered(entry)
+        there = self.numbered.get((entry.kind, (entry.number or "").casefold()))
         if there is not None:
             self.explained.add((there.kind, there.xero_id))
             differences = fields.identity(entry, there, self.sides)
@@ -106,15 +125,6 @@ class _Comparison:
         elif entry.code in PASSING:
             return replace(told, repair=RETRY_PASSING, safety="automatic", action="retry")
         return told
-
-    def _numbered(self, entry: Entry) -> Shown | None:
-        number = (entry.number or "").casefold()
-        alike = (
-            one
-            for (kind, _), one in self.unknown.items()
-            if kind == entry.kind and number and (one.number or "").casefold() == number
-        )
-        return next(alike, None)
 
     def _posted(self, entry: Entry) -> Iterator[Discrepancy]:
         if entry.kind == "contact":
@@ -265,25 +275,21 @@ class _Comparison:
 
     def _twin(self, one: Shown) -> Entry | None:
         """The document of ours that it repeats: by our marker, or in contact, currency, day and total."""
-        for entry in self.sides.entries:
-            shown = self.sides.of(entry) if entry.in_xero else None
-            if shown is None or shown.kind != one.kind or shown.gone:
-                continue
-            marked = one.kind in ("payment", "overpayment") and one.number is not None
-            if marked and one.number == shown.number:
-                return entry
-            if not marked and one.kind != "payment" and _face(one) == _face(shown):
-                return entry
-        return None
+        if _marked(one):
+            return self.looks.get((one.kind, one.number))
+        return self.looks.get(_face(one)) if one.kind != "payment" else None
 
     def _arriving(self, one: Shown) -> bool:
         """Whether it bears our marker while something of ours is on its way there."""
-        on_the_way = any(entry.state == "sending" for entry in self.every)
-        return one.kind in ("payment", "overpayment") and one.number is not None and on_the_way
+        return _marked(one) and self.sending
 
 
-def _face(one: Shown) -> Sequence[object]:
-    return one.contact_id, one.currency, one.dated, one.total
+def _marked(one: Shown) -> bool:
+    return one.kind in ("payment", "overpayment") and one.number is not None
+
+
+def _face(one: Shown) -> Look:
+    return one.kind, one.contact_id, one.currency, one.dated, one.total
 
 
 def _pair(field: str, ours: object, theirs: object) -> tuple[Difference, ...]:

@@ -33,6 +33,8 @@ ExceptionClass = Literal[
 CLASSES: tuple[ExceptionClass, ...] = get_args(ExceptionClass)
 PERSISTED: frozenset[ExceptionClass] = frozenset(CLASSES) - {"fallback", "locked", "in_flight"}
 """Those whose first sight is kept as a finding; of the others the ledger knows since when by itself."""
+NOTED: frozenset[ExceptionClass] = frozenset({"fallback", "in_flight"})
+"""Those in which both sides agree: told, but no reason for an alarm."""
 Safety = Literal["automatic", "needs_approval", "accountant_only"]
 Action = Literal["retry", "refresh"]
 """What a safe repair does: have a failed document tried again, or note Xero's figures as they are now."""
