@@ -283,6 +283,17 @@ async def test_an_earlier_period_is_read_from_its_first_day(desk: Desk) -> None:
     assert found.exceptions == () or told(found) == []
 
 
+async def test_a_later_period_takes_nothing_from_what_is_mirrored(desk: Desk) -> None:
+    covered = "select string_agg(distinct covers::text, ',') from mirrored"
+    await bill(desk)
+    desk.period = MAY
+    await desk.run()
+    desk.period = Period(date(2026, 6, 1), date(2026, 6, 30))
+    for full in (False, True):
+        await desk.run(full=full)
+        assert await desk.value(covered) == "2026-05-01"
+
+
 async def test_what_was_dated_before_all_that_is_read_is_looked_up(desk: Desk) -> None:
     made = await bill(desk)
     edited(desk, made, Date="2026-01-09")
