@@ -27,50 +27,21 @@ OF_A_VALUE = (Unstorable, ArithmeticError, ValueError, RecursionError)
 sender is at fault for each."""
 
 
-class Ingest:
-    """One poll batch is one transaction, then one offset commit; known events cost a look-up."""
+class Intake:
+    """Decodes records and stores what they tell, a transaction a batch; known events cost a look-up."""
 
-    def __init__(
-        self, source: Source, inbox: Inbox, metrics: Metrics, on_work: Callable[[], None]
-    ) -> None:
-        self.source = source
+    def __init__(self, inbox: Inbox, metrics: Metrics, on_work: Callable[[], None]) -> None:
         self.inbox = inbox
         self.metrics = metrics
         self.on_work = on_work
         self._faults = {"decoding": 0, "storing": 0}
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Until ``stop``: the batch at hand is finished or left uncommitted, never half done."""
-        while not stop.is_set():
-            records = await self.source.poll(POLL)
-            if records and await self._store(records, stop):
-                await self.source.commit()
-
-    async def _store(self, records: Sequence[Record], stop: asyncio.Event) -> bool:
-        """Store until it is stored; while Postgres is away, stay in the group without reading on.
-
-        In ever smaller parts: Postgres also ends a transaction whose batch takes us too long to plan.
-        """
-        left, most = records, len(records)
-        while left:
-            try:
-                await self.store(left[:most])
-                left, most = left[most:], most * 2
-                continue
-            except Unavailable as error:
-                log.warning("ledger_away", why=str(error), records=len(left[:most]))
-            if stop.is_set():
-                return False
-            most = max(1, min(most, len(left)) // 2)
-            await self.source.hold(RETRY)
-        return True
 
     async def store(self, records: Sequence[Record]) -> Ingested:
         """Decode what is not known and store it; returns what changed."""
         started = time.perf_counter()
         by_digest: dict[bytes, Record] = {}
         for record in records:  # the first of equal ones, as if each came in a batch of its own
-            by_digest.setdefault(_digest(record), record)
+            by_digest.setdefault(digest_of(record), record)
         known = await self.inbox.known(list(by_digest))
         self._count("known", len(records) - len(by_digest) + len(known))
         batch = []
@@ -170,8 +141,44 @@ class Ingest:
             self.metrics.events.labels(outcome).inc(number)
 
 
-def _digest(record: Record) -> bytes:
-    """Of the value; a record without one is only itself."""
+class Ingest(Intake):
+    """One poll batch is one transaction, then one offset commit."""
+
+    def __init__(
+        self, source: Source, inbox: Inbox, metrics: Metrics, on_work: Callable[[], None]
+    ) -> None:
+        super().__init__(inbox, metrics, on_work)
+        self.source = source
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until ``stop``: the batch at hand is finished or left uncommitted, never half done."""
+        while not stop.is_set():
+            records = await self.source.poll(POLL)
+            if records and await self._store(records, stop):
+                await self.source.commit()
+
+    async def _store(self, records: Sequence[Record], stop: asyncio.Event) -> bool:
+        """Store until it is stored; while Postgres is away, stay in the group without reading on.
+
+        In ever smaller parts: Postgres also ends a transaction whose batch takes us too long to plan.
+        """
+        left, most = records, len(records)
+        while left:
+            try:
+                await self.store(left[:most])
+                left, most = left[most:], most * 2
+                continue
+            except Unavailable as error:
+                log.warning("ledger_away", why=str(error), records=len(left[:most]))
+            if stop.is_set():
+                return False
+            most = max(1, min(most, len(left)) // 2)
+            await self.source.hold(RETRY)
+        return True
+
+
+def digest_of(record: Record) -> bytes:
+    """The event's key: of the value; a record without one is only itself."""
     if record.value:
         return hashlib.sha256(record.value).digest()
     place = f"{record.topic}/{record.partition}/{record.offset}"

@@ -24,6 +24,7 @@ from consumer.cli import (
     pruning,
     reading,
     reconciling,
+    replaying,
     retrying,
     sandbox,
 )
@@ -160,6 +161,9 @@ app.command(epilog="Example: lago-xero pause acme-nz --reason 'books are being c
     pausing.pause
 )
 app.command(epilog="Example: lago-xero resume acme-nz")(pausing.resume)
+app.command(
+    epilog="Example: lago-xero replay --topic lago.webhooks --from 2026-10-01T00:00:00Z --customer acme-7"
+)(replaying.replay)
 app.command(epilog="Example: lago-xero prune --dry-run")(pruning.prune)
 app.command(epilog="Example: lago-xero connect acme-nz --no-browser")(connecting.connect)
 app.command(epilog="Example: lago-xero disconnect acme-nz")(connecting.disconnect)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+LIVE, BACKFILL = 0, 3
+"""Lanes of documents: the lowest goes first. What a replay takes in is of the backfill."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -17,6 +20,17 @@ class Limits:
     day: int = 5000
     concurrency: int = 5
     app_minute: int = 10_000
+
+    @property
+    def of_backfill(self) -> Limits:
+        """A quarter of the minute and a fifth of the day are left for what is told now, and look-ups."""
+        minute, day = self.minute - -(-self.minute // 4), self.day - self.day_reserve
+        return replace(self, minute=max(1, minute), day=max(1, day))
+
+    @property
+    def day_reserve(self) -> int:
+        """Calls of the day that no backfill takes."""
+        return -(-self.day // 5)
 
     @property
     def app_reserve(self) -> int:

@@ -1,8 +1,8 @@
-"""Kafka: records in by a consumer group, messages out by a producer."""
+"""Kafka: records in by a consumer group or from a range of a topic, messages out by a producer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -63,6 +63,55 @@ class Source(Protocol):
 
     async def stop(self) -> None:
         """Leave the group; bounded in time, never raises."""
+
+
+Bound = datetime | int
+"""Where a range of a topic begins or ends: an instant by Kafka's clock, or an offset of each partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Offsets of one partition, the last one exclusive."""
+
+    start: int
+    end: int
+
+    def __len__(self) -> int:
+        return max(0, self.end - self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Records in partition order, and by partition the offset up to which all has been read by now."""
+
+    records: Sequence[Record]
+    read_to: Mapping[int, int]
+
+
+class Rereading(Protocol):
+    """Reads a range of a topic once more, without a group: nobody's offsets move."""
+
+    async def start(self) -> None:
+        """Connect."""
+
+    async def spans(
+        self, topic: str, since: Bound, until: Bound | None, partition: int | None
+    ) -> Mapping[int, Span]:
+        """What Kafka still has of the range, by partition; ``until`` None: up to what is there now.
+
+        Raises:
+            Halt: there is no such topic or partition.
+        """
+
+    def read(self, topic: str, spans: Mapping[int, Span]) -> AsyncGenerator[Passage, None]:
+        """All of it.
+
+        Raises:
+            Halt: Kafka cannot be reached any more, or has stopped giving records.
+        """
+
+    async def stop(self) -> None:
+        """Disconnect; bounded in time, never raises."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,9 +171,7 @@ class World:
         stack.push_async_callback(self.close)
         await self.kafka.create_topic(self.topic, partitions, config)
         await self.kafka.create_topic(self.dead_letters)
-        self.database = await stack.enter_async_context(
-            asyncpg.create_pool(self.database_url, min_size=1, max_size=3)
-        )
+        self.database = await asyncpg.create_pool(self.database_url, min_size=1, max_size=3)
         await self.open_tenants()
         await self.apply()
 
@@ -213,6 +211,19 @@ class World:
         assert process.returncode == 0, f"{arguments}: {out.decode()}\n{err.decode()}"
         return out.decode()
 
+    async def copy_database(self, postgres: PostgresService) -> str:
+        """A copy of the ledger as it is; nothing may run. The caller drops it."""
+        await self.database.close()
+        copy = await postgres.create_database(template=self.database_url)
+        await self.use_database(self.database_url)
+        return copy
+
+    async def use_database(self, url: str) -> None:
+        """From now on this is the ledger."""
+        await self.database.close()
+        self.database_url = self.environment["LAGO_XERO_DATABASE_URL"] = url
+        self.database = await asyncpg.create_pool(url, min_size=1, max_size=3)
+
     # ── The consumer ──────────────────────────────────────────────────────────────────────────────
 
     async def start(self, count: int = 1, **settings: object) -> list[Replica]:
@@ -241,6 +252,7 @@ class World:
         for replica in self.replicas:
             if replica.process.returncode is None:
                 await replica.kill()
+        await self.database.close()
         await self.control.aclose()
 
     def logs(self) -> str:

@@ -77,7 +77,7 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "first_ready": (LEDGER["first_ready"], (uuid4(), ["contact", "invoice"], ["create"] * 2)),
     "ready": (LEDGER["ready"], (uuid4(), "invoice", "create", 50)),
     "hold_paused": (LEDGER["hold_paused"], (uuid4(), "invoice", "create", 500)),
-    "sleep": (LEDGER["sleep"], (uuid4(), ["contact", "invoice"], ["create"] * 2, 0.0)),
+    "sleep": (LEDGER["sleep"], (uuid4(), ["contact", "invoice"], ["create"] * 2, 0.0, 0)),
     "count_calls": (
         LEDGER["count_calls"],
         (uuid4(), timedelta(minutes=1), timedelta(days=1), None),

@@ -199,3 +199,9 @@ def test_a_wait_that_is_kept_is_enough() -> None:
     assert wanted == 60.5
     tenant.now += wanted
     assert tenant.take(lookup=False, leaves=0, takes=0.5, answered=True) == 0
+
+
+def test_the_backfill_leaves_a_quarter_of_the_minute_and_a_fifth_of_the_day() -> None:
+    backfill = LIMITS.of_backfill
+    assert (backfill.minute, backfill.day, LIMITS.day_reserve) == (45, 800, 200)
+    assert Limits(minute=1, day=1).of_backfill == Limits(minute=1, day=1)

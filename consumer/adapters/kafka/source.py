@@ -130,22 +130,11 @@ class KafkaSource:
             Halt: the client is broken for good or its rights were taken; a restart may mend it.
         """
         fetched = await self._fetch(timeout)
-        batch = []
+        batch: list[Record] = []
         for partition, records in fetched.items():
             self._offsets[partition] = records[-1].offset + 1
             self._begun.setdefault(partition, records[0].offset)
-            batch += [
-                Record(
-                    topic=r.topic,
-                    partition=r.partition,
-                    offset=r.offset,
-                    timestamp=r.timestamp,
-                    key=r.key,
-                    value=r.value,
-                    headers=tuple(r.headers),
-                )
-                for r in records
-            ]
+            batch += map(record_of, records)
         return batch
 
     async def hold(self, timeout: float) -> None:
@@ -285,6 +274,19 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         self._source.assigned(assigned)
+
+
+def record_of(one: Any) -> Record:
+    """aiokafka's record as ours."""
+    return Record(
+        topic=one.topic,
+        partition=one.partition,
+        offset=one.offset,
+        timestamp=one.timestamp,
+        key=one.key,
+        value=one.value,
+        headers=tuple(one.headers),
+    )
 
 
 def _ms(seconds: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -26,7 +27,7 @@ async def seconds_to_wait(
     *,
     lookup: bool,
     reserve: int = 0,
-) -> tuple[float, Counts]:
+) -> tuple[float, Counts, Told]:
     """Count the tenant's calls, in a statement after its row was locked; 0.0 = a call may start.
 
     Args:
@@ -36,7 +37,7 @@ async def seconds_to_wait(
     told_at = _NEVER
     if tenant is not None:
         if (tenant["blocked_wait"] or 0) > 0:
-            return float(tenant["blocked_wait"]), Counts()
+            return float(tenant["blocked_wait"]), Counts(), Told()
         told_at = tenant["day_left_at"] or _NEVER
     row = await conn.fetchrow(
         SQL["count_calls"],
@@ -63,8 +64,20 @@ async def seconds_to_wait(
         day_wait=row["day_wait"] or 0.0,
         newest_age=row["newest_age"],
     )
-    seconds = wait(counts, told, limits, lookup=lookup, probe_after=clocks.minute * 15)
-    return seconds, counts
+    seconds = wait(counts, told, limits, lookup=lookup, probe_after=_probe_after(clocks))
+    return seconds, counts, told
+
+
+def backfill_wait(counts: Counts, told: Told, limits: Limits, clocks: Clocks) -> float:
+    """Seconds until a call for the backfill may start, where another may now."""
+    if told.day_left is not None:
+        told = replace(told, day_left=max(0, told.day_left - limits.day_reserve))
+    backfill = limits.of_backfill
+    return wait(counts, told, backfill, lookup=False, probe_after=_probe_after(clocks))
+
+
+def _probe_after(clocks: Clocks) -> float:
+    return clocks.minute * 15
 
 
 async def insert_request(
@@ -113,7 +126,7 @@ class PostgresBudget:
 
         async def work(conn: Conn) -> UUID | float:
             tenant = await conn.fetchrow(SQL["lock_tenant_waiting"], tenant_id)
-            seconds, _ = await seconds_to_wait(
+            seconds, _, _ = await seconds_to_wait(
                 conn, tenant_id, tenant, self.limits, self.clocks, lookup=True
             )
             if seconds > 0:

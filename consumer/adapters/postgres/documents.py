@@ -48,6 +48,7 @@ async def write_documents(
     now: datetime,
     patience: Patience,
     sinks: Sequence[Sink] = (),
+    lane: int | None = None,
 ) -> frozenset[UUID]:
     """Write what planning changes; returns the tenants with work.
 
@@ -55,6 +56,7 @@ async def write_documents(
         objects: those that the plans were made of.
         made: when each event that changed one was appended.
         sinks: where a person is asked about what stays in Xero.
+        lane: where what changes is sent; None: where it is.
     """
     rows = await conn.fetch(
         SQL["lock_documents"], *columns([(p.kind, p.lago_id) for p in plans], 2)
@@ -92,8 +94,8 @@ async def write_documents(
                 left.append((stands["id"], change.rest.cause, objects[made_of]))
             if stands is not None and stays_by_hand(stands, change):
                 by_hand.append((stands["id"], stands["by_hand"]))
-    ids = await _update(conn, [c for c in changes if c.id is not None])
-    await _insert(conn, [c for c in changes if c.id is None], patience.dependency)
+    ids = await _update(conn, [c for c in changes if c.id is not None], lane)
+    await _insert(conn, [c for c in changes if c.id is None], patience.dependency, lane)
     told = [
         (p.connection_id, p.kind, p.lago_id, p.part, p.target, name)
         for p in plans
@@ -153,7 +155,9 @@ async def _unmet(
     return {row["id"]: Rest(row["state"], row["cause"], row["wait_until"]) for row in rows}
 
 
-async def _insert(conn: Conn, changes: Sequence[Change], patience: timedelta) -> None:
+async def _insert(
+    conn: Conn, changes: Sequence[Change], patience: timedelta, lane: int | None
+) -> None:
     """Insert new ones, each as it is to stay: what it rests on has its row by then."""
     for kinds in LEVELS:
         new = [c for c in changes if c.planned.kind in kinds]
@@ -171,13 +175,13 @@ async def _insert(conn: Conn, changes: Sequence[Change], patience: timedelta) ->
              c.linked)
             for n, c in enumerate(new) for p, rest in [(c.planned, held.get(n, c.rest))]
         ]  # fmt: skip
-        stored = await conn.fetch(SQL["insert_documents"], *columns(rows, 21))
+        stored = await conn.fetch(SQL["insert_documents"], *columns(rows, 21), lane)
         credits = [row["id"] for row in stored if consumes(row["kind"], row["part"])]
         if credits:
             await conn.execute(SQL["place_credits"], credits)
 
 
-async def _update(conn: Conn, changes: Sequence[Change]) -> list[int]:
+async def _update(conn: Conn, changes: Sequence[Change], lane: int | None) -> list[int]:
     """Update known ones; returns those that others have a say in."""
     rows = [
         (c.id, p.connection_id, p.tenant_id, p.customer_id, c.event_id, c.appended_at, p.wanted,
@@ -186,7 +190,7 @@ async def _update(conn: Conn, changes: Sequence[Change]) -> list[int]:
         for c in sorted(changes, key=lambda c: c.id or 0) for p in [c.planned]
     ]  # fmt: skip
     if rows:
-        await conn.execute(SQL["update_documents"], *columns(rows, 20))
+        await conn.execute(SQL["update_documents"], *columns(rows, 20), lane)
     return [
         c.id
         for c in changes

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from pydantic_core import to_json
 
-from consumer.adapters.postgres.budget import insert_request, seconds_to_wait
+from consumer.adapters.postgres.budget import backfill_wait, insert_request, seconds_to_wait
 from consumer.adapters.postgres.candidates import candidate_of
 from consumer.adapters.postgres.client_minute import ClientMinute
 from consumer.adapters.postgres.configuration import Configuration, Snapshot
@@ -23,7 +23,7 @@ from consumer.domain.causes import of_connection
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Refused, fault
 from consumer.domain.operations import OPERATIONS, Operation, operation_of
-from consumer.domain.pacing import Limits, gap
+from consumer.domain.pacing import BACKFILL, LIVE, Limits, gap
 from consumer.domain.translate.locks import LOCK
 from consumer.ports import Fate, Freezing, Frozen, Sink, Unavailable
 
@@ -94,17 +94,22 @@ class Freezer:
         tenant = await conn.fetchrow(SQL["lock_tenant"], tenant_id)
         if tenant is None or tenant["parked"]:
             return Freezing(busy=tenant is None)
-        seconds, counts = await seconds_to_wait(
+        seconds, counts, told = await seconds_to_wait(
             conn, tenant_id, tenant, self.limits, self.clocks, lookup=False
         )
         if seconds > 0:
             await self._sleep(conn, tenant_id, seconds)
             return Freezing()
         snapshot = await self.configuration.at(conn, tenant["revision"])
-        operation = await self._operation(conn, tenant_id)
+        operation, lane = await self._operation(conn, tenant_id)
         if operation is None:
             await self._sleep(conn, tenant_id, 0)
             return Freezing()
+        if lane >= BACKFILL:
+            seconds = backfill_wait(counts, told, self.limits, self.clocks)
+            if seconds > 0:
+                more = await self._sleep(conn, tenant_id, seconds, BACKFILL)
+                return Freezing(more=more)
         most = min(most, operation.most)
         rows = await conn.fetch(SQL["ready"], tenant_id, operation.kind, operation.step, most)
         if any(row["connection_id"] in snapshot.paused for row in rows):
@@ -226,18 +231,19 @@ class Freezer:
             len(elements),
         )
 
-    async def _sleep(self, conn: Conn, tenant_id: UUID, seconds: float) -> bool:
-        """Set when to look next: not before ``seconds``, and not before a document is ready; True if
-        that is now."""
-        return bool(await conn.fetchval(SQL["sleep"], tenant_id, *_STEPS, seconds))
+    async def _sleep(self, conn: Conn, tenant_id: UUID, seconds: float, lane: int = LIVE) -> bool:
+        """Set when to look next: not before a document is ready, nor, for the lanes from ``lane`` on, before
+        ``seconds``; True if that is now."""
+        return bool(await conn.fetchval(SQL["sleep"], tenant_id, *_STEPS, seconds, lane))
 
-    async def _operation(self, conn: Conn, tenant_id: UUID) -> Operation | None:
-        """Dependencies first: new contacts, then whatever waits longest."""
+    async def _operation(self, conn: Conn, tenant_id: UUID) -> tuple[Operation | None, int]:
+        """The first lane first; in it dependencies, new contacts, then whatever waits longest. A call that is
+        not full takes the other lanes' documents along."""
         rows = await conn.fetch(SQL["first_ready"], tenant_id, *_STEPS)
         if not rows:
-            return None
-        first = min(rows, key=lambda r: ((r["kind"], r["step"]) != FIRST, r["ready_at"]))
-        return operation_of(first["kind"], first["step"])
+            return None, LIVE
+        first = min(rows, key=lambda r: (r["lane"], (r["kind"], r["step"]) != FIRST, r["ready_at"]))
+        return operation_of(first["kind"], first["step"]), first["lane"]
 
     async def _claim_numbers(
         self, conn: Conn, tenant_id: UUID, operation: Operation, batch: Batch

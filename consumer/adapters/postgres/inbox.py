@@ -16,6 +16,7 @@ from consumer.adapters.postgres.objects import lock_objects
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.sql import columns, statements
 from consumer.domain.objects import Contribution, Object, ObjectKey, merge
+from consumer.domain.pacing import LIVE
 from consumer.domain.planning import consumed_notes
 from consumer.ports import Incoming, Ingested, Sink, Unstorable
 
@@ -23,12 +24,15 @@ SQL = statements("inbox")
 
 
 class PostgresInbox:
-    """Implements ``Inbox``."""
+    """Implements ``Inbox``; what its news change is sent in ``lane``."""
 
-    def __init__(self, database: Database, planner: Planner, *, sinks: Sequence[Sink]) -> None:
+    def __init__(
+        self, database: Database, planner: Planner, *, sinks: Sequence[Sink], lane: int = LIVE
+    ) -> None:
         self.database = database
         self.planner = planner
         self.sinks = list(sinks)
+        self.lane = lane
 
     async def known(self, digests: Sequence[bytes]) -> set[bytes]:
         """Those that need no decoding: seen before, and not dead."""
@@ -98,9 +102,7 @@ class PostgresInbox:
         events: Mapping[bytes, int],
     ) -> None:
         said = [c for contributions in news.values() for c, _ in contributions]
-        others = {ObjectKey("invoice", id) for c in said for id in c.invoice_ids}
-        others |= {ObjectKey("customer", c.customer_id) for c in said if c.customer_id}
-        known = await lock_objects(conn, news.keys(), others)
+        known = await lock_told(conn, said)
         made: dict[int, datetime] = {}
         objects: dict[ObjectKey, Object] = {}
         for key, contributions in news.items():
@@ -113,10 +115,23 @@ class PostgresInbox:
                     merged = replace(merged, event_id=event_id)
             assert merged is not None
             objects[key] = merged
-        notes = consumed_notes(objects.values()) - known.keys() - objects.keys()
-        if notes:
-            known |= await lock_objects(conn, (), notes)
-        await self.planner.plan(conn, known, objects, made)
+        known |= await lock_consumed(conn, known, objects)
+        await self.planner.plan(conn, known, objects, made, lane=self.lane)
+
+
+async def lock_told(conn: Conn, said: Sequence[Contribution]) -> dict[ObjectKey, Object]:
+    """The objects that these tell of, with all that planning them looks at."""
+    others = {ObjectKey("invoice", id) for c in said for id in c.invoice_ids}
+    others |= {ObjectKey("customer", c.customer_id) for c in said if c.customer_id}
+    return await lock_objects(conn, {c.key for c in said}, others)
+
+
+async def lock_consumed(
+    conn: Conn, known: Mapping[ObjectKey, Object], objects: Mapping[ObjectKey, Object]
+) -> dict[ObjectKey, Object]:
+    """The notes that these objects consume by now, with what planning looks at."""
+    notes = consumed_notes(objects.values()) - known.keys() - objects.keys()
+    return await lock_objects(conn, (), notes) if notes else {}
 
 
 def _event_row(incoming: Incoming) -> tuple[Any, ...]:

@@ -44,7 +44,7 @@ async def lock_rows(conn: Conn, keys: Collection[ObjectKey]) -> dict[ObjectKey, 
     if not keys:
         return {}
     rows = await conn.fetch(SQL["lock_objects"], *columns(sorted(keys), 2))
-    return {one.key: one for one in map(_object, rows)}
+    return {one.key: one for one in map(object_of_row, rows)}
 
 
 async def _family(conn: Conn, invoices: Collection[ObjectKey]) -> set[ObjectKey]:
@@ -55,7 +55,8 @@ async def _family(conn: Conn, invoices: Collection[ObjectKey]) -> set[ObjectKey]
     return {ObjectKey(row["kind"], row["lago_id"]) for row in rows}
 
 
-def _object(row: asyncpg.Record) -> Object:
+def object_of_row(row: asyncpg.Record) -> Object:
+    """An object of its row, facts as text."""
     return Object(
         ObjectKey(row["kind"], row["lago_id"]),
         row["organization_id"],

@@ -62,6 +62,7 @@ class Planner:
         objects: dict[ObjectKey, Object],
         made: Mapping[int, datetime],
         due: Collection[UUID] = (),
+        lane: int | None = None,
     ) -> Sequence[Planned]:
         """Plan ``objects`` and write all that changed; returns all that they ask for.
 
@@ -69,6 +70,7 @@ class Planner:
             known: the locked rows, as they were.
             made: when each event that changed an object was appended.
             due: as for ``again``.
+            lane: where what changes is sent; None: where it is.
         """
         at = await conn.fetchrow(SQL["now"])
         assert at is not None
@@ -89,7 +91,7 @@ class Planner:
         await write_objects(conn, known, objects)
         family = {**known, **objects}
         tenants = await write_documents(
-            conn, plan.documents, family, made, at["now"], self.patience, self.sinks
+            conn, plan.documents, family, made, at["now"], self.patience, self.sinks, lane
         )
         gone = [
             (key.lago_id, known[key].connection_id)

@@ -23,7 +23,7 @@ class SpareBudget(PostgresBudget):
 
         async def work(conn: Conn) -> UUID | float:
             tenant = await conn.fetchrow(SQL["lock_tenant_waiting"], tenant_id)
-            seconds, _ = await seconds_to_wait(
+            seconds, _, _ = await seconds_to_wait(
                 conn,
                 tenant_id,
                 tenant,

@@ -108,8 +108,8 @@ select d.id, d.connection_id, d.kind, d.lago_id, d.part, d.target, d.state, d.ca
 -- name: insert_documents
 insert into document (connection_id, tenant_id, kind, lago_id, customer_id, event_id, appended_at, wanted,
                       synced, state, cause, wait_until, xero_id, number, currency, dated, part, target, source,
-                      amount_cents, linked, ready_at)
-select u.*, case when u.state = 'ready' then now() end
+                      amount_cents, linked, lane, ready_at)
+select u.*, coalesce($22::smallint, 0), case when u.state = 'ready' then now() end
   from unnest($1::bigint[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::bigint[], $7::timestamptz[],
               $8::bytea[], $9::bytea[], $10::text[], $11::text[], $12::timestamptz[], $13::uuid[],
               $14::text[], $15::text[], $16::date[], $17::text[], $18::uuid[], $19::uuid[], $20::bigint[],
@@ -120,7 +120,8 @@ returning id, kind, part;
 
 -- name: update_documents
 -- A document that is being sent keeps its state: only what is wanted of it is raised. The number, the day
--- and the amount stay those under which Xero was asked, or has it.
+-- and the amount stay those under which Xero was asked, or has it. What waits for its turn goes to the better
+-- lane of both.
 update document d
    set connection_id = u.connection_id, tenant_id = u.tenant_id, customer_id = u.customer_id,
        event_id = coalesce(u.event_id, d.event_id), appended_at = coalesce(u.appended_at, d.appended_at),
@@ -133,6 +134,8 @@ update document d
        state = u.state, cause = u.cause, wait_until = u.wait_until, drift = u.drift,
        by_hand = case when u.state = 'synced' then d.by_hand end,
        linked = u.linked, merged = u.merged::uuid[],
+       lane = case when d.state in ('waiting', 'ready', 'sending') then least(d.lane, $21::smallint)
+                   else coalesce($21::smallint, d.lane) end,
        ready_at = case when u.state = 'ready' then now() else d.ready_at end,
        attempts = case when u.state = 'ready' then 0 else d.attempts end,
        code = case when u.state = 'failed' then d.code end,

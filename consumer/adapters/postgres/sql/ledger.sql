@@ -40,11 +40,11 @@ select count(*) from request
    and coalesce(answered_at, deadline_at) > statement_timestamp() - $2::interval;
 
 -- name: first_ready
--- The oldest document of each kind and step that may be sent now.
-select o.kind, o.step, d.ready_at
+-- The oldest document of each kind and step that may be sent now, of the first lane that has one.
+select o.kind, o.step, d.lane, d.ready_at
   from unnest($2::text[], $3::text[]) as o (kind, step)
  cross join lateral (
-   select ready_at from document
+   select lane, ready_at from document
     where tenant_id = $1 and state = 'ready' and kind = o.kind and step = o.step and ready_at <= now()
     order by lane, ready_at, id limit 1) d;
 
@@ -102,10 +102,12 @@ select i.id, coalesce(array_agg(a.lago_id) filter (where a.kind = 'allocation'),
  group by i.id;
 
 -- name: sleep
--- Until the tenant's next document may be sent, and no less than so many seconds; whether that is now.
+-- Until the tenant's next document may be sent, and, of the lanes from the fifth parameter on, no less than
+-- so many seconds; whether that is now.
 update tenant t
-   set due_at = greatest(coalesce(next.at, 'infinity'), now() + make_interval(secs => $4::float))
-  from (select min(d.ready_at) as at
+   set due_at = coalesce(next.at, 'infinity')
+  from (select min(greatest(d.ready_at, case when l.lane >= $5::smallint
+                                             then now() + make_interval(secs => $4::float) end)) as at
           from unnest($2::text[], $3::text[]) as o (kind, step)
          cross join generate_series(0, 4) as l (lane)
          cross join lateral (
