@@ -25,6 +25,7 @@ from consumer.cli import (
     reading,
     reconciling,
     replaying,
+    restoring,
     retrying,
     sandbox,
 )
@@ -164,6 +165,9 @@ app.command(epilog="Example: lago-xero resume acme-nz")(pausing.resume)
 app.command(
     epilog="Example: lago-xero replay --topic lago.webhooks --from 2026-10-01T00:00:00Z --customer acme-7"
 )(replaying.replay)
+app.command(epilog="Example: lago-xero restored --at 2026-10-07T03:00:00Z --reason 'disk lost'")(
+    restoring.restored
+)
 app.command(epilog="Example: lago-xero prune --dry-run")(pruning.prune)
 app.command(epilog="Example: lago-xero connect acme-nz --no-browser")(connecting.connect)
 app.command(epilog="Example: lago-xero disconnect acme-nz")(connecting.disconnect)

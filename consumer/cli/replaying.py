@@ -240,6 +240,7 @@ class _Stage:
 @asynccontextmanager
 async def _stage() -> AsyncIterator[_Stage]:
     from consumer import config
+    from consumer.adapters import logs
     from consumer.adapters.kafka.rereading import KafkaRereading
     from consumer.adapters.postgres.changing import Patience
     from consumer.adapters.postgres.configuration import Configuration
@@ -253,6 +254,7 @@ async def _stage() -> AsyncIterator[_Stage]:
     from consumer.metrics import Metrics
 
     settings = config.load()
+    logs.configure("console", "ERROR")  # the report says what the service would log
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

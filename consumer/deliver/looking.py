@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -22,9 +23,11 @@ from consumer.domain.answers import (
     not_done,
 )
 from consumer.domain.clocks import Clocks
+from consumer.domain.elements import marker_in
 from consumer.domain.errors import Doubt, NotExecuted
 from consumer.domain.lookup import (
     ALREADY_PAID,
+    RESTORED,
     Found,
     by_id_path,
     contact_by_number_path,
@@ -42,6 +45,7 @@ from consumer.domain.lookup import (
 from consumer.domain.matching import (
     BY_HAND_WITHIN,
     match_allocations,
+    match_marked,
     match_overpayments,
     match_payments,
     match_removed,
@@ -82,6 +86,9 @@ class LookUps:
         self.caller = caller
         self.budget = budget
         self.clocks = clocks
+        self._swept: dict[object, list[Saved]] = {}
+        """What bears our marker, by tenant, kind and since when: the ledger was restored to that."""
+        self._sweeping: defaultdict[object, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def sightings(self, doubtful: Doubtful) -> dict[int, Sighting]:
         """What became of the members, by position; of a payment that may still arrive, nothing.
@@ -232,8 +239,27 @@ class LookUps:
             saved = await self._of_note(doubtful)
             return {m.position: match_allocations(m.element, saved) for m in doubtful.members}
         path, match = MARKED[kind]
+        if doubtful.why == RESTORED:
+            ours = await self._sweep_once(doubtful, path)
+            return {
+                m.position: match(m.element, ours) or match_marked(m.element, ours)
+                for m in doubtful.members
+            }
         swept = await self._sweep(doubtful, path)
         return {m.position: match(m.element, swept) for m in doubtful.members}
+
+    async def _sweep_once(self, doubtful: Doubtful, path: Callable[[int], str]) -> list[Saved]:
+        """What is ours of all that changed since the ledger was restored to; read but once by this process,
+        if nothing from before can arrive any more: what came since is in the ledger."""
+        key = doubtful.frozen.tenant_id, path, doubtful.started_at
+        async with self._sweeping[key]:
+            found = self._swept.get(key)
+            if found is None:
+                swept = await self._sweep(doubtful, path)
+                found = [one for one in swept if marker_in(one.number) is not None]
+                if doubtful.final:
+                    self._swept[key] = found
+        return found
 
     async def _read(
         self, doubtful: Doubtful, paths: Sequence[str], *, single: bool = False

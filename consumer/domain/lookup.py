@@ -35,6 +35,9 @@ _COLLECTION: Mapping[DocumentKind, str] = {
 }
 ALREADY_PAID = "already_paid"
 """The doubt of payments on what has less open: whether somebody has entered them by hand."""
+RESTORED = "restored"
+"""The doubt of what the database may have forgotten when it was restored from a backup: nothing was sent, and
+yet it may be in Xero."""
 UNRESOLVED = "doubt_unresolved"
 UNRESOLVED_AFTER = 10
 """Look-ups that tell nothing until people hear of it: an hour or so."""

@@ -142,6 +142,16 @@ def match_payments(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
     ]
 
 
+def match_marked(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
+    """Those that bear the frozen element's marker, whatever their amount: no two documents share one."""
+    marker = marker_of(parse(frozen))
+    return [
+        one
+        for one in found
+        if marker is not None and marker_in(one.number) == marker and one.status not in GONE
+    ]
+
+
 def match_by_hand(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
     """The payments on the frozen element's document that somebody may have entered in its place, the
     nearest in time first: of the same amount, within seven days, and without our marker (ACCOUNTING.md 6).

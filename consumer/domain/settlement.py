@@ -12,7 +12,7 @@ from consumer.domain import causes
 from consumer.domain.answers import Refusal, Saved
 from consumer.domain.documents import Rest, Stands, rest
 from consumer.domain.fingerprints import is_drafted
-from consumer.domain.lookup import ALREADY_PAID
+from consumer.domain.lookup import ALREADY_PAID, RESTORED
 from consumer.domain.merging import Traced
 from consumer.domain.operations import REMADE
 from consumer.domain.outcomes import (
@@ -33,7 +33,7 @@ GIVE_UP_ALONE = 8
 """So often a document is tried in a request of its own that Xero answers without an outcome."""
 DRAFT_REFUSED = "draft_refused"
 """Why a request is looked up of whose drafts Xero refused to change some."""
-UNCOUNTED = ("not_executed", "throttled", "unauthorised", "scope", "forbidden")
+UNCOUNTED = ("not_executed", "throttled", "unauthorised", "scope", "forbidden", RESTORED)
 """Outcomes that say nothing of the document: they are no attempts."""
 
 
@@ -317,7 +317,7 @@ class Settlement:
             for member in absent:
                 self.refuse(member, changed_in_xero("Xero refuses to change this draft."))
             return
-        if doubt == "no_answer":
+        if doubt in ("no_answer", RESTORED):
             self.unsend(absent, doubt)
             return
         final = doubt.startswith("whole_") or doubt == "key_reused"

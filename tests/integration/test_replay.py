@@ -150,7 +150,7 @@ async def test_what_was_dead_and_can_be_read_now_is_told_and_taken_in(
             await b.ingest.store([record, hopeless])
         assert (await survey(b, [record, hopeless])).counts == {"decodable": 1, "dead": 1}
         assert await apply(b, [record, hopeless]) == {"decodable": 1, "dead": 1}
-        rows = await b.database.fetch("select outcome, redriven from event order by id")
+        rows = await b.database.fetch("select outcome, redriven from event order by outcome desc")
         assert [tuple(row) for row in rows] == [("merged", 1), ("dead", 0)]
         assert len(await b.announced()) == 2, "nothing is announced once more"
 

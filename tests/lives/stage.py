@@ -84,7 +84,7 @@ _FORGET = "; ".join(
 _MOVED = (
     ("request", ("started_at", "deadline_at", "answered_at", "look_at", "audit_at")),
     ("document", ("wait_until", "ready_at")),
-    ("tenant", ("due_at", "blocked_until", "foreign_until", "day_left_at")),
+    ("tenant", ("due_at", "blocked_until", "foreign_until", "day_left_at", "restored_on")),
 )
 _MOVE = "; ".join(
     f"update {table} set " + ", ".join(f"{name} = {name} - '%s s'::interval" for name in names)

@@ -22,7 +22,8 @@ from consumer.domain.candidates import Candidate
 from consumer.domain.causes import of_connection
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Refused, fault
-from consumer.domain.operations import OPERATIONS, Operation, operation_of
+from consumer.domain.lookup import RESTORED
+from consumer.domain.operations import OPERATIONS, REMADE, Operation, operation_of
 from consumer.domain.pacing import BACKFILL, LIVE, Limits, gap
 from consumer.domain.translate.locks import LOCK
 from consumer.ports import Fate, Freezing, Frozen, Sink, Unavailable
@@ -126,6 +127,11 @@ class Freezer:
         if seconds > 0:
             await self._sleep(conn, tenant_id, seconds)
             return Freezing()
+        # What Xero keeps apart by itself is found when it is refused; what is to go, by looking first.
+        sought = operation.step == "remove" or operation.kind in REMADE
+        seeks = sought and rows[0]["unsought"]
+        if sought:
+            rows = [row for row in rows if row["unsought"] == seeks]
         candidates, broken = await self._candidates(conn, operation, rows)
         batch = assemble(
             candidates,
@@ -154,6 +160,10 @@ class Freezer:
             frozen = await self._write_down(
                 conn, tenant_id, tenant["authorisation_id"], operation, path, batch
             )
+        if frozen is not None and seeks:
+            after = timedelta(seconds=self.clocks.key_life)
+            await conn.execute(SQL["seek"], frozen.request_id, RESTORED, after)
+            frozen = None
         more = await self._sleep(conn, tenant_id, 0)  # at once, for what is behind them
         return Freezing(frozen, fates, notes, more=more)
 

@@ -13,7 +13,7 @@ from consumer.adapters.postgres.sql import columns, interval, statements
 from consumer.domain.answers import Answered, InDoubt, NotDone, Refusal, Reply, Saved, Verdict
 from consumer.domain.clocks import Clocks
 from consumer.domain.dependents import settle_dependents
-from consumer.domain.lookup import ALREADY_PAID
+from consumer.domain.lookup import ALREADY_PAID, RESTORED
 from consumer.domain.merging import Traced
 from consumer.domain.operations import OPERATIONS
 from consumer.domain.outcomes import Member, changed_in_xero, claimed, taken
@@ -240,6 +240,9 @@ class Settler:
         doubt, said = request["doubt"] or "no_answer", request["said"] or ""
         settlement.dissolve(doubt, absent, len(members), said)
         fates = await write(conn, request_id, settlement, self.sinks)
+        if doubt == RESTORED:
+            told = [m.document_id for m in members if m.position in sightings]
+            await conn.execute(SQL["sought"], told)
         if len(settlement.closed) == len(members):
             await conn.execute(SQL["close_request"], request_id, "looked_up")
         await wake(conn, request["tenant_id"], settlement)

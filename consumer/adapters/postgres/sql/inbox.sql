@@ -108,8 +108,8 @@ select d.id, d.connection_id, d.kind, d.lago_id, d.part, d.target, d.state, d.ca
 -- name: insert_documents
 insert into document (connection_id, tenant_id, kind, lago_id, customer_id, event_id, appended_at, wanted,
                       synced, state, cause, wait_until, xero_id, number, currency, dated, part, target, source,
-                      amount_cents, linked, lane, ready_at)
-select u.*, coalesce($22::smallint, 0), case when u.state = 'ready' then now() end
+                      amount_cents, linked, told_at, lane, ready_at)
+select u.*, coalesce(u.appended_at, now()), coalesce($22::smallint, 0), case when u.state = 'ready' then now() end
   from unnest($1::bigint[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::bigint[], $7::timestamptz[],
               $8::bytea[], $9::bytea[], $10::text[], $11::text[], $12::timestamptz[], $13::uuid[],
               $14::text[], $15::text[], $16::date[], $17::text[], $18::uuid[], $19::uuid[], $20::bigint[],

@@ -61,9 +61,14 @@ select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.synced, d.b
        k.facts::text as customer_facts, c.xero_id as contact_id, i.xero_id as target_id,
        i.currency as target_currency, i.dated as target_dated, n.xero_id as source_id, n.dated as source_dated,
        n.total as source_total, i.number as target_number, t.facts::text as target_facts,
-       (i.cleared ->> substring(d.part from 10))::numeric as cleared_amount, s.*
+       (i.cleared ->> substring(d.part from 10))::numeric as cleared_amount,
+       -- Since the ledger was restored from a backup nobody has looked whether Xero has it; a day is for what
+       -- is asked of Lago once more.
+       b.restored_on is not null and coalesce(d.told_at < b.restored_on + interval '1 day', true)
+       and coalesce(d.sought_at < b.restored_on, true) as unsought, s.*
   from picked p
   join document d on d.id = p.id
+  join tenant b on b.id = d.tenant_id
   left join object o on o.kind = case when d.kind = 'refund' then 'credit_note'
                                       when d.part = 'residual' then 'invoice'
                                       when d.kind = 'overpayment' then 'payment' else d.kind end
@@ -127,6 +132,17 @@ insert into request (id, tenant_id, purpose, method, path, body, deadline_at, lo
 values ($1, $2, $3, $4, $5, $6, statement_timestamp() + $7::interval, statement_timestamp() + $8::interval,
         $9)
 returning started_at;
+
+-- name: seek
+-- Nothing is sent of this request: it is looked up first, once nothing can arrive at Xero any more that was sent
+-- before the restore. It counts as a call that it is not.
+update request r
+   set doubt = $2, resendable = false, answered_at = r.started_at,
+       look_at = greatest(r.started_at, t.restored_on + (r.deadline_at - r.started_at) + $3::interval)
+  from tenant t where r.id = $1 and t.id = r.tenant_id;
+
+-- name: sought
+update document set sought_at = now() where id = any($1::bigint[]);
 
 -- name: send_documents
 -- They are members of the request from now on.
@@ -419,7 +435,8 @@ select id, tenant_id
 update request
    set look_at = now() + $2::interval,
        audit_at = case when purpose = any($3::text[])
-                        and (audit_at is not null or coalesce(doubt, '') not in ('already_paid', 'contact_archived'))
+                        and (audit_at is not null
+                             or coalesce(doubt, '') not in ('already_paid', 'contact_archived', 'restored'))
                        then started_at + $4::interval end
  where id = (select id from request where id = $1 and outcome is null and look_at <= now() for update skip locked)
 returning id;
@@ -519,12 +536,15 @@ returning looks;
 
 -- name: doubted_request
 -- A call that Xero has refused as a whole is over; any other may still arrive, or its repetition under the key.
-select r.id, r.tenant_id, t.authorisation_id, r.purpose, r.method, r.path, r.body, r.started_at, r.doubt, r.looks,
+select r.id, r.tenant_id, t.authorisation_id, r.purpose, r.method, r.path, r.body, r.doubt, r.looks,
+       case when r.doubt = 'restored' then t.restored_at else r.started_at end as started_at,
        r.resendable and r.answered_at is null and r.started_at + $2::interval > now()
        and not exists (select from member m join document d on d.id = m.document_id
                          join connection c on c.id = d.connection_id and c.paused_at is not null
                         where m.request_id = r.id) as resend,
        case when r.doubt like 'whole\_%' then 0
+            when r.doubt = 'restored'
+            then greatest(0, extract(epoch from t.restored_on + (r.deadline_at - r.started_at) + $3::interval - now()))
             else greatest(0, extract(epoch from r.deadline_at + $3::interval - now())) end::float as final_in
   from request r join tenant t on t.id = r.tenant_id
  where r.id = $1;
