@@ -116,6 +116,28 @@ async def test_a_credit_that_lago_voided_in_silence_is_seen_within_a_day(databas
         assert [one.purpose for one in await d.b.work()] == ["credit_note_void"]
 
 
+@pytest.mark.parametrize("credit", [0, 200])
+async def test_a_refund_that_has_to_succeed_is_asked_for_until_it_has(
+    database_url: str, credit: int
+) -> None:
+    async with inquiry(database_url) as d:
+        await d.b.settings(refunds="when_succeeded")
+        [of] = await d.b.posted()
+        note = a_note(of, refund=400, **({"credit": credit} if credit else {}))
+        await d.b.told(note_told(d.b, note))
+        await d.b.work()
+        assert await d.states("refund") == [("waiting", "policy")]
+        d.lago.add("credit_note", note)
+        await d.ask()
+        assert ("credit_note", None) in await d.questions(), "it has not succeeded yet"
+        d.lago.add("credit_note", {**note, "refund_status": "succeeded"})
+        await d.due("credit_note")
+        await d.ask()
+        assert [one.purpose for one in await d.b.work()] == ["refund_create"]
+        assert [kind for kind, _ in await d.questions()] == ["credit"] * bool(credit)
+        assert d.paths().count("credit_notes") == 2
+
+
 async def test_a_residual_gives_way_to_the_payments_themselves(database_url: str) -> None:
     async with inquiry(database_url) as d:
         [of] = await d.b.posted()

@@ -4,14 +4,14 @@
 -- name: lacking_documents
 -- A page of the documents that only a message of Lago's can help (the index ``document_lacking``), in the
 -- order of their ids; what they lack is noted once. A payment whose split is unknown lacks the other payments
--- of its invoices, by which it is told.
+-- of its invoices, by which it is told; a refund that has to succeed first its note's word that it has.
 with page as materialized (
   select id, kind, lago_id, state, code, split_part(cause, ':', 1) as why,
          substring(cause from '^[a-z_]+:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:@|$)')::uuid as named
     from document
    where state in ('waiting', 'failed')
      and (code = 'tax_ambiguous' or cause like 'content:%' or cause like 'lago\_invoice:%' or cause like 'credit\_note:%'
-          or cause like 'residual:%' or cause like 'split:%')
+          or cause like 'residual:%' or cause like 'split:%' or cause like 'policy:refunds@%')
      and id > $1
    order by id limit $2
 ), lacking as (
@@ -20,6 +20,8 @@ with page as materialized (
   select 'credit_note', 'credit_note', o.lago_id
     from page p join object o on o.kind = 'credit_note' and o.lago_id = p.named
    where p.why = 'content' or p.why = 'credit_note' and o.facts -> 'content' is null
+  union
+  select 'credit_note', 'credit_note', lago_id from page where why = 'policy'
   union
   select 'payments', 'invoice', named from page where why = 'residual'
   union
@@ -74,6 +76,8 @@ delete from question q
        or exists (select from document d where d.source = $2 and d.state in ('waiting', 'failed')
                                            and d.cause like 'credit\_note:%' offset 0)
           and exists (select from object o where o.kind = 'credit_note' and o.lago_id = $2 and o.facts -> 'content' is null)
+       or exists (select from document d where d.lago_id = $2 and d.state = 'waiting'
+                                           and d.cause like 'policy:refunds@%' offset 0)
      when 'payments' then
        exists (select from document d where d.cause = 'residual:' || $2::uuid and d.state in ('waiting', 'failed') offset 0)
        or exists (select from document d where d.target = $2 and d.state in ('waiting', 'failed')
