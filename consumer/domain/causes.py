@@ -84,6 +84,7 @@ CHANGED = "object:"
 IGNORED = "ignored:"
 """Begins the causes of what a person has set aside: ``ignored:<audit>``, where he says why."""
 _RESIDUAL = "residual:"
+_UNPLACED = ("unplaced:", "uncleared:")
 _NEWS = ("lago_invoice:", "content:", "split:")
 """Begin the causes that only a message of Lago's can end."""
 
@@ -184,6 +185,11 @@ def ignored(audit: int) -> str:
 def is_ignored(cause: str | None) -> bool:
     """Whether a person has set it aside."""
     return cause is not None and cause.startswith(IGNORED)
+
+
+def is_unplaced(cause: str | None) -> bool:
+    """Whether an invoice in Xero leaves a credit to a note that will not be there."""
+    return cause is not None and cause.startswith(_UNPLACED)
 
 
 def is_residual(cause: str | None) -> bool:

@@ -175,6 +175,8 @@ def rest(kind: str, now: Stands, planned: Planned | None = None) -> Rest:
         # A wait that has ended as a failure is over once there is nothing to wait for any more.
         stuck = posted and not causes.awaits_news(now.cause)
         as_before = now.wanted is None and (stuck or hold == now.cause)
+        # The invoice lacks the credit, whatever keeps its note away by now.
+        as_before |= causes.is_unplaced(now.cause) and hold not in causes.TAKEN_BACK
         if now.state == "failed" and planned is not None and as_before:
             return Rest("failed", now.cause)
         waits = planned is not None and planned.waits

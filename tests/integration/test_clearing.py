@@ -395,7 +395,8 @@ async def test_a_line_whose_note_never_comes_fails_aloud(database_url: str) -> N
     async with clearing(database_url) as b:
         [first] = await b.posted()
         note = a_note(first, credit=400)
-        await b.told(b.said(consuming(b, first, note, 400)))
+        later = consuming(b, first, note, 400)
+        await b.told(b.said(later))
         assert purposes(await b.work()) == ["invoice_create"]
         await b.told(note_told(b, note | {"self_billed": True}))
         await b.work()
@@ -403,6 +404,10 @@ async def test_a_line_whose_note_never_comes_fails_aloud(database_url: str) -> N
         assert (fate.kind, fate.code) == ("refund", "credit_uncleared")
         [told] = await b.database.fetch("select code, said from outbox")
         assert (told["code"], note["lago_id"] in told["said"]) == ("credit_uncleared", True)
+        await b.told(b.said({**later, "updated_at": LATER}, "invoice.payment_overdue"))
+        assert purposes(await b.work()) == []
+        assert await b.ledger.expire(10) == []
+        assert await b.announced() == ["credit_uncleared"]
 
 
 @pytest.mark.parametrize("policy", ["allocate", "negative_line"])

@@ -210,7 +210,8 @@ async def test_a_credit_that_was_left_to_a_note_that_never_comes_fails_aloud(
     async with books(database_url) as b:
         [first] = await b.posted()
         note = a_note(first, credit=400)
-        await b.told(b.said(consuming(b, first, note, 400)))
+        later = consuming(b, first, note, 400)
+        await b.told(b.said(later))
         assert [frozen.purpose for frozen in await b.work()] == ["invoice_create"]
         await b.told(note_told(b, note | {"self_billed": True}))
         await b.work()
@@ -219,6 +220,14 @@ async def test_a_credit_that_was_left_to_a_note_that_never_comes_fails_aloud(
         [told] = await b.database.fetch("select code, said from outbox")
         assert told["code"] == "credit_unplaced"
         assert note["lago_id"] in told["said"]
+        for thing in (note_told(b, note | {"self_billed": True, "updated_at": LATER}),
+                      b.said({**later, "updated_at": LATER}, "invoice.payment_overdue")):  # fmt: skip
+            await b.told(thing)
+            await b.work()
+            assert await b.ledger.expire(10) == []
+        assert await b.announced() == ["credit_unplaced"]
+        [credit] = await b.documents(kind="allocation")
+        assert (credit["state"], credit["code"]) == ("failed", "credit_unplaced")
 
 
 async def test_parts_beyond_their_note_fail_and_the_note_is_posted(database_url: str) -> None:

@@ -149,6 +149,30 @@ TABLE: dict[str, tuple[str, Stands, Planned | None, Rest]] = {
         replace(PLANNED, wanted=None, hold="lago:voided", stays="void_refused"),
         Rest("ready", "lago:voided"),
     ),
+    "a credit whose note will not be there, for another reason by now": (
+        "allocation",
+        Stands("failed", "unplaced:n"),
+        replace(PLANNED, wanted=None, hold="start_date@a", stays="start_date@a"),
+        Rest("failed", "unplaced:n"),
+    ),
+    "a line that nothing clears, of a note that was to be": (
+        "refund",
+        Stands("failed", "uncleared:n", A),
+        replace(PLANNED, wanted=None, hold="self_billed", stays="self_billed"),
+        Rest("failed", "uncleared:n"),
+    ),
+    "a credit whose note will not be there, of a voided invoice": (
+        "allocation",
+        Stands("failed", "unplaced:n"),
+        replace(PLANNED, wanted=None, hold="lago:voided"),
+        Rest("skipped", "lago:voided"),
+    ),
+    "a credit whose note is there after all": (
+        "allocation",
+        Stands("failed", "unplaced:n"),
+        PLANNED,
+        Rest("ready"),
+    ),
     "a draft whose deletion Xero refused, nothing new": (
         "invoice",
         replace(DRAFT, state="failed", cause=None, wanted=None),
