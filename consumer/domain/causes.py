@@ -157,14 +157,19 @@ def of_connection(cause: str, connection: str) -> str:
 
 def ends_draft(cause: str | None) -> bool:
     """Whether what is a draft in Xero is not to be approved any more: it is deleted, also where a posted
-    invoice would stay. A draft is not in the books."""
-    over = (*TAKEN_BACK, VOID_WITH_MONEY, VOID_REFUSED, NOTHING_CHARGED, CREDIT_VOIDED, CLOSED)
+    invoice would stay. A draft is not in the books; but one with money on it is a person's to decide."""
+    over = (*TAKEN_BACK, VOID_REFUSED, NOTHING_CHARGED, CREDIT_VOIDED, CLOSED)
     return cause in over or (cause or "").startswith((VOIDS_REPORTED, "policy:zero@"))
 
 
 def paused(connection: str) -> str:
     """A person has paused the connection."""
     return of_connection("paused", connection)
+
+
+def is_left(cause: str | None) -> bool:
+    """Whether a voided invoice stays in Xero for a reason that people are told of."""
+    return cause is not None and cause.startswith((VOID_WITH_MONEY, VOIDS_REPORTED))
 
 
 def scope(connection: str) -> str:

@@ -70,9 +70,21 @@ def _why_left(
     return None
 
 
-def left_open(invoice: Object) -> Inconsistent | None:
+def left_open(invoice: Object, *, draft: bool = False) -> Inconsistent | None:
     """What a person is asked about a voided invoice that stays in Xero with money on it; None where all
-    of it was paid or offset: nobody owes it any more (ACCOUNTING.md 4)."""
+    of it was paid or offset: nobody owes it any more (ACCOUNTING.md 4).
+
+    Args:
+        draft: it is a draft in Xero, as far as is known: nothing of it is in the books, nor of the money.
+    """
+    if draft:
+        return Inconsistent(
+            "void_with_money",
+            "Lago voided this invoice, but money was received on it: it stays in Xero as it is, a draft "
+            "unless somebody has approved it, and what was received is not posted.",
+            "Give the money back in Lago and delete the draft in Xero; or approve it there, enter what was "
+            "received and credit the rest.",
+        )
     facts = invoice_of(invoice)
     total = facts.total_amount_cents if facts is not None else None
     settled = (invoice.value("paid") or 0) + (invoice.value("offset") or 0)

@@ -56,7 +56,8 @@ class Settlement:
         self.surpluses: list[tuple[Member, UUID]] = []
         """What Xero has of ours once too often, to be removed there."""
         self.unfinished: list[Member] = []
-        """To be planned anew as well: drafts whose final content has not been told yet."""
+        """To be planned anew as well: drafts whose final content has not been told yet, and invoices
+        that were voided meanwhile and stay, which is to be told."""
         self.closed: list[tuple[int, str]] = []
         """Positions whose outcome is known, and which it is."""
 
@@ -95,7 +96,7 @@ class Settlement:
             self.refuse(member, Refusal("status_invalid", said, hint_of("status_invalid")))
             return
         target = rest(member.kind, now)
-        self._wait_for_content(member, now, target)
+        self._plan_further(member, now, target)
         self.kept.append(Kept(member, xero_id, synced, target, answer, linked=linked))
         self.closed.append((member.position, outcome))
         if target.drift:
@@ -124,9 +125,12 @@ class Settlement:
         self.closed.append((member.position, "by_hand"))
         self._notice(member, theirs, "paid_by_hand", {})
 
-    def _wait_for_content(self, member: Member, now: Stands, target: Rest) -> None:
-        """How long it may wait for it is for planning to say."""
-        if now.open and target.state == "synced" and causes.awaits_news(target.cause):
+    def _plan_further(self, member: Member, now: Stands, target: Rest) -> None:
+        """How long a draft may wait for its content, and what people are told of an invoice that was
+        voided while it was sent, is for planning to say."""
+        awaits = now.open and causes.awaits_news(target.cause)
+        left = member.kind == "invoice" and causes.is_left(target.cause)
+        if target.state == "synced" and (awaits or left):
             self.unfinished.append(member)
 
     def merge(self, member: Member, traced: Traced) -> None:
@@ -276,7 +280,7 @@ class Settlement:
                 continue
             now = member.stands
             target = rest(member.kind, replace(now, state="ready"))
-            self._wait_for_content(member, now, target)
+            self._plan_further(member, now, target)
             self.unsent.append(
                 Unsent(
                     member,

@@ -6,6 +6,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from consumer.domain.answers import Answered
 from consumer.domain.answers import Saved as Kept
 from consumer.domain.chart import Organisation
@@ -15,6 +17,7 @@ from tests.integration.notes import a_note, consuming, note_told
 from tests.lives.stage import CHART
 
 Json = dict[str, Any]
+PAID = {"status": "PAID", "amount_paid": Decimal(10), "payments": [{"PaymentID": "x"}]}
 LOCKED = Organisation(period_lock_date=date(2026, 5, 31))
 
 
@@ -51,9 +54,88 @@ async def test_a_locked_draft_that_lago_voids_is_deleted(database_url: str) -> N
         await d.lock(LOCKED)
         told = d.books.invoice(d.who)
         await d.hears(told)
-        await d.hears({**told, "total_paid_amount_cents": 400}, "invoice.voided")
+        await d.hears(told, "invoice.voided")
         assert d.invoice.status == "DELETED"
         assert (await d.document())["state"] == "skipped"
+        assert await d.books.announced() == []
+
+
+@pytest.mark.parametrize("by_hand", [{}, {"status": "AUTHORISED"}, PAID])
+@pytest.mark.parametrize("received", [400, 1000])
+async def test_a_locked_draft_that_was_paid_stays_for_a_person_once_lago_voids_it(
+    database_url: str, received: int, by_hand: Json
+) -> None:
+    """Also where all of it was paid: none of the money is in the books."""
+    async with desk(database_url, locked_period="draft", voids="report") as d:
+        await d.lock(LOCKED)
+        told = d.books.invoice(d.who, amount=1000)
+        await d.hears(told)
+        d.by_hand(**by_hand)
+        status = d.invoice.status
+        paid = {**told, "total_paid_amount_cents": received}
+        await d.hears(paid, "invoice.voided")
+        await d.hears(paid, "invoice.payment_overdue")
+        await d.lock(Organisation())
+        assert d.invoice.status == status
+        bill = await d.document()
+        assert (bill["state"], bill["cause"]) == ("synced", "void_with_money")
+        rows = await d.books.database.fetch("select code, said from outbox")
+        assert [(row["code"], "draft" in row["said"]) for row in rows] == [
+            ("void_with_money", True)
+        ]
+        found = await d.books.database.fetch("select from finding where class = 'void_with_money'")
+        assert len(found) == 1
+
+
+@pytest.mark.parametrize("by_hand", [{"status": "AUTHORISED"}, PAID])
+async def test_what_a_person_made_of_a_locked_draft_is_told_once_lago_voids_it(
+    database_url: str, by_hand: Json
+) -> None:
+    """Lago knows of no money; what a person approved or paid is never removed."""
+    async with desk(database_url, locked_period="draft") as d:
+        await d.lock(LOCKED)
+        told = d.books.invoice(d.who, amount=1000)
+        await d.hears(told)
+        d.by_hand(**by_hand)
+        await d.hears(told, "invoice.voided")
+        assert d.invoice.status == by_hand["status"]
+        assert await d.books.announced() == ["draft_changed_in_xero"]
+
+
+async def test_what_waits_for_a_draft_that_a_void_leaves_one_is_left_out_with_it(
+    database_url: str,
+) -> None:
+    """Nobody will approve it by itself: nothing waits for that in silence."""
+    async with desk(database_url, locked_period="draft") as d:
+        await d.lock(LOCKED)
+        told = d.books.invoice(d.who, amount=1000)
+        await d.hears(told)
+        late = {**a_note(told, credit=300), "issuing_date": "2026-06-03"}
+        await d.books.told(note_told(d.books, late))
+        made_at = "2026-06-02T12:00:00Z"
+        paid = payment(d.books.choices, [told], amount_cents=1000, at=made_at)
+        await d.books.told(d.books.paid(paid))
+        await d.stage.rest(1.0)
+        await d.hears({**told, "total_paid_amount_cents": 1000}, "invoice.voided")
+        bill = await d.document()
+        for kind in ("payment", "credit_note"):
+            [row] = await d.books.documents(kind=kind, part="")
+            assert (row["state"], row["cause"]) == ("skipped", f"doc:{bill['id']}")
+
+
+async def test_money_that_comes_before_a_locked_draft_is_deleted_keeps_it(
+    database_url: str,
+) -> None:
+    async with desk(database_url, locked_period="draft") as d:
+        await d.lock(LOCKED)
+        told = d.books.invoice(d.who)
+        await d.hears(told)
+        await d.tell(told, "invoice.voided")
+        await d.hears(
+            {**told, "status": "voided", "total_paid_amount_cents": 400}, "invoice.voided"
+        )
+        assert d.invoice.status == "DRAFT"
+        assert await d.books.announced() == ["void_with_money"]
 
 
 async def test_a_lock_date_that_moves_while_the_draft_is_sent_is_not_missed(

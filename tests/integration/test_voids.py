@@ -76,6 +76,24 @@ async def test_a_void_while_the_invoice_is_being_sent_follows_it(database_url: s
         assert (await b.freeze()).purpose == "invoice_void"
 
 
+async def test_a_void_with_money_that_comes_while_the_invoice_is_sent_is_told(
+    database_url: str,
+) -> None:
+    async with books(database_url) as b:
+        who = b.customer()
+        told = b.invoice(who)
+        await b.told(b.said(who), b.said(told))
+        await b.accept(await b.freeze())
+        await b.released()
+        frozen = await b.freeze()
+        await _void(b, told, total_paid_amount_cents=400)
+        await b.accept(frozen)
+        assert await b.work() == []
+        invoice = await _invoice(b)
+        assert (invoice["state"], invoice["cause"]) == ("synced", "void_with_money")
+        assert await b.announced() == ["void_with_money"]
+
+
 async def test_a_refused_void_fails_once_and_stays_so(database_url: str) -> None:
     async with books(database_url) as b:
         [told] = await b.posted()

@@ -125,7 +125,19 @@ TABLE: dict[str, tuple[str, Stands, Planned | None, Rest]] = {
         replace(PLANNED, wanted=B),
         Rest("synced", drift=True),
     ),
-    "a draft, voided with money or by report": (
+    "a draft, voided with money": (
+        "invoice",
+        replace(DRAFT, state="waiting", cause="lock@a", wanted=A, synced=A),
+        replace(PLANNED, wanted=None, hold="lago:voided", stays="void_with_money"),
+        Rest("synced", "void_with_money"),
+    ),
+    "a draft, voided with money while it was sent": (
+        "invoice",
+        Stands("sending", "void_with_money", None, A, ID, "DRAFT"),
+        None,
+        Rest("synced", "void_with_money"),
+    ),
+    "a draft, voided by report": (
         "invoice",
         replace(DRAFT, wanted=A, synced=A),
         replace(PLANNED, wanted=None, hold="lago:voided", stays="policy:voids@a"),

@@ -8,13 +8,8 @@ from uuid import UUID
 
 import asyncpg
 
-from consumer.domain.causes import (
-    TAKEN_BACK,
-    VOID_WITH_MONEY,
-    VOIDS_REPORTED,
-    awaits_news,
-    is_residual,
-)
+from consumer.domain import causes
+from consumer.domain.causes import TAKEN_BACK, awaits_news, is_residual
 from consumer.domain.clocks import Clocks
 from consumer.domain.documents import Planned, Rest, Stands, as_linked, rest
 
@@ -145,7 +140,8 @@ def matters(before: asyncpg.Record, change: Change) -> bool:
     usable = change.xero_id is not None and (
         change.xero_id != before["xero_id"] or before["state"] in ("failed", "waiting")
     )
-    return usable or (before["state"] == "skipped") != (change.rest.state == "skipped")
+    left = is_left(before, change)  # where it is a draft, what waits for it is left out
+    return usable or left or (before["state"] == "skipped") != (change.rest.state == "skipped")
 
 
 def is_left(before: asyncpg.Record, change: Change) -> bool:
@@ -153,9 +149,8 @@ def is_left(before: asyncpg.Record, change: Change) -> bool:
     cause, rest = change.rest.cause, change.rest.state
     return (
         (change.planned.kind, rest) == ("invoice", "synced")
-        and cause is not None
         and cause != before["cause"]
-        and (cause == VOID_WITH_MONEY or cause.startswith(VOIDS_REPORTED))
+        and causes.is_left(cause)
     )
 
 

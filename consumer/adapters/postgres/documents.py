@@ -16,6 +16,7 @@ from consumer.adapters.postgres.changing import (
     change_of,
     is_left,
     matters,
+    stands_of,
     stays_by_hand,
 )
 from consumer.adapters.postgres.database import Conn
@@ -91,7 +92,7 @@ async def write_documents(
             if stands is not None and matters(stands, change):
                 turned.append(stands["id"])
             if stands is not None and is_left(stands, change):
-                left.append((stands["id"], change.rest.cause, objects[made_of]))
+                left.append((stands["id"], change.rest.cause, stands_of(stands), objects[made_of]))
             if stands is not None and stays_by_hand(stands, change):
                 by_hand.append((stands["id"], stands["by_hand"]))
     ids = await _update(conn, [c for c in changes if c.id is not None], lane)

@@ -9,6 +9,7 @@ from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.failing import announce_documents, find
 from consumer.adapters.postgres.sql import columns, statements
 from consumer.domain.causes import VOID_WITH_MONEY
+from consumer.domain.documents import Stands
 from consumer.domain.invoices import left_open
 from consumer.domain.money import CENT, major
 from consumer.domain.objects import Object
@@ -44,13 +45,17 @@ async def tell_of_credit(conn: Conn, contacts: Sequence[int]) -> None:
 
 
 async def tell_of_left(
-    conn: Conn, left: Sequence[tuple[int, str | None, Object]], sinks: Sequence[Sink]
+    conn: Conn, left: Sequence[tuple[int, str | None, Stands, Object]], sinks: Sequence[Sink]
 ) -> None:
-    """A finding each; and a person is asked where something is open."""
+    """A finding each, of how it stood before; and a person is asked where something is open."""
     if not left:
         return
-    await find(conn, [(id, None, (cause or "").partition("@")[0], {}) for id, cause, _ in left])
-    asked = [(id, left_open(of)) for id, cause, of in left if cause == VOID_WITH_MONEY]
+    await find(conn, [(id, None, (cause or "").partition("@")[0], {}) for id, cause, *_ in left])
+    asked = [
+        (id, left_open(of, draft=stood.draft))
+        for id, cause, stood, of in left
+        if cause == VOID_WITH_MONEY
+    ]
     errors = [(id, error) for id, error in asked if error is not None]
     if errors:
         ids, what = zip(*errors, strict=True)

@@ -158,7 +158,7 @@ select id, connection_id, kind, customer_id, target, source, lago_id from docume
 -- Of documents, written or about to be, those that have to wait for others or are left out with them: an
 -- invoice, a credit note and an overpayment need their contact, and one that is not archived, what pays or allocates
 -- its invoice and its credit note; a credit note waits for the invoice that it corrects while that is a draft in Xero, which
--- meets no need. Left out with one of them, nothing waits for another.
+-- meets no need. Left out with one of them, nothing waits for another; nor for a draft that a void left a draft.
 -- Whoever writes a cause holds the cause's row and reads it again: one that is settled meanwhile either
 -- shows its Xero id here, or its settlement waits for us and then finds the cause. (``offset 0``: each is
 -- looked up by index, also while nobody has counted the table.)
@@ -174,8 +174,10 @@ with need as materialized (
                               (4, 'invoice', o.corrected)) as n (rank, kind, lago_id)
    where n.lago_id is not null
 ), held as materialized (
-  select x.id, x.connection_id, x.kind, x.lago_id, x.state, x.xero_id,
+  select x.id, x.connection_id, x.kind, x.lago_id, x.xero_id,
          x.xero_id is not null and x.xero_status in ('DRAFT', 'SUBMITTED') as draft,
+         x.state = 'skipped'
+         or coalesce(x.cause = 'void_with_money' and x.xero_status in ('DRAFT', 'SUBMITTED'), false) as left_out,
          x.kind = 'contact' and x.state = 'failed' and x.code = 'contact_archived' as useless
     from document x
    where x.id = any(array(select f.id from (select distinct kind, lago_id from need) n cross join lateral (
@@ -185,13 +187,13 @@ with need as materialized (
    order by x.id
      for share of x
 )
-select distinct on (n.id) n.id, case when h.state = 'skipped' then 'skipped' else 'waiting' end as state,
+select distinct on (n.id) n.id, case when h.left_out then 'skipped' else 'waiting' end as state,
        case when h.id is null then n.kind || ':' || n.lago_id || '@' || n.connection_id
-            when h.draft and h.state <> 'skipped' then 'draft:' || h.id else 'doc:' || h.id end as cause,
+            when h.draft and not h.left_out then 'draft:' || h.id else 'doc:' || h.id end as cause,
        case when h.id is null then now() + $8::interval end as wait_until
   from need n left join held h using (connection_id, kind, lago_id)
- where h.draft is true or n.rank < 4 and (h.xero_id is null or h.state = 'skipped' or h.useless)
- order by n.id, h.state = 'skipped' desc nulls last, n.rank;
+ where h.draft is true or n.rank < 4 and (h.xero_id is null or h.left_out or h.useless)
+ order by n.id, h.left_out desc nulls last, n.rank;
 
 -- name: unknown
 -- The objects whose documents these would wait for, and which have none yet. ``offset 0`` as in ``unmet``.
