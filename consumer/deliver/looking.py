@@ -27,6 +27,7 @@ from consumer.domain.elements import marker_in
 from consumer.domain.errors import Doubt, NotExecuted
 from consumer.domain.lookup import (
     ALREADY_PAID,
+    LOOK_FIRST,
     RESTORED,
     Found,
     by_id_path,
@@ -36,6 +37,7 @@ from consumer.domain.lookup import (
     credit_note_path,
     invoice_lookup_path,
     overpayment_sweep_path,
+    overpayments_path,
     parse_allocations,
     parse_found,
     payment_sweep_path,
@@ -56,7 +58,7 @@ from consumer.domain.pairing import target
 from consumer.domain.refusals import ARCHIVED
 from consumer.domain.settlement import DRAFT_REFUSED
 from consumer.domain.translate.header import has_drafts_number
-from consumer.ports import Absent, Budget, Call, Doubtful, Sighting
+from consumer.ports import Absent, Budget, Call, Doubtful, Sent, Sighting
 
 SKEW = timedelta(minutes=5)
 """How far Xero's clock and the database's may be apart when a sweep asks what changed since."""
@@ -128,6 +130,8 @@ class LookUps:
             return await self._numbered(doubtful, saved)
         if doubtful.why == ALREADY_PAID:
             return await self._entered(doubtful)
+        if doubtful.why == LOOK_FIRST:
+            return await self._entered_beyond(doubtful)
         if operation.kind in MARKED:
             return await self._made(doubtful)
         if doubtful.why == "number_taken":
@@ -208,13 +212,23 @@ class LookUps:
         """By what is on the documents that they were to pay: Xero said that not so much is open."""
         elements = [from_json(m.element) for m in doubtful.members]
         if kind_of(doubtful.frozen.purpose) == "refund":
-            days = [date.fromisoformat(one["Date"]) for one in elements]
-            first, last = min(days) - BY_HAND_WITHIN, max(days) + BY_HAND_WITHIN
-            saved = await self._pages(doubtful, lambda page: refunds_path(first, last, page))
+            days = _around(doubtful.members)
+            saved = await self._pages(doubtful, lambda page: refunds_path(*days, page))
         else:
             ids = dict.fromkeys(id for one in elements if (id := target(one)) is not None)
             saved = await self._read(doubtful, [payments_on_path(id) for id in ids])
         return {m.position: sight.entered(m, saved) for m in doubtful.members}
+
+    async def _entered_beyond(self, doubtful: Doubtful) -> dict[int, Sighting]:
+        """By the overpayments of those days: nothing was sent yet."""
+        days = _around(doubtful.members)
+        try:
+            saved = await self._pages(doubtful, lambda page: overpayments_path(*days, page))
+        except Doubt as error:
+            if error.code != SCOPE_MISSING:
+                raise
+            saved = []  # who may not read them may not create one either, and is told so then
+        return {m.position: sight.entered_beyond(m, saved) for m in doubtful.members}
 
     async def _unallocated(self, doubtful: Doubtful) -> dict[int, Sighting]:
         """What was to be taken off, by its credit note, which names all that it has."""
@@ -358,3 +372,10 @@ class LookUps:
                 raise Doubt(SCOPE_MISSING, "Xero does not let our client look it up.")
             await self.caller.refused(frozen.tenant_id, frozen.authorisation_id, token, refused)
         return reply
+
+
+def _around(members: Sequence[Sent]) -> tuple[date, date]:
+    """The first and the last day on which somebody may have entered one of these by hand."""
+    days = [date.fromisoformat(from_json(m.element)["Date"]) for m in members]
+    days += [m.own_day for m in members if m.own_day is not None]
+    return min(days) - BY_HAND_WITHIN, max(days) + BY_HAND_WITHIN

@@ -15,7 +15,7 @@ from consumer.deliver.sending import count_fates
 from consumer.domain.answers import InDoubt, NotDone, Saved, classify
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, NotExecuted
-from consumer.domain.lookup import UNRESOLVED
+from consumer.domain.lookup import LOOK_FIRST, UNRESOLVED
 from consumer.domain.operations import elements_of
 from consumer.metrics import Metrics
 from consumer.ports import Absent, Doubtful, Ledger, Sighting, Unavailable
@@ -134,6 +134,8 @@ class Resolver:
         )
 
     def _ended(self, doubtful: Doubtful, sightings: dict[int, Sighting]) -> None:
+        if doubtful.why == LOOK_FIRST:
+            return  # it was never in doubt
         adopted = sum(isinstance(f, Saved) for f in sightings.values())
         self.metrics.doubts.labels("adopted" if adopted else "dissolved").inc()
         log.info(

@@ -13,7 +13,9 @@ from consumer.domain.matching import (
     match_by_hand,
     match_contact,
     match_draft,
+    match_marked,
     match_numbered,
+    match_overpayments_by_hand,
     match_payments,
 )
 from consumer.domain.pairing import uuid
@@ -38,7 +40,14 @@ def moved(member: Sent, saved: Sequence[Saved]) -> Saved | None:
 def entered(member: Sent, saved: Sequence[Saved]) -> Sighting:
     for ours in match_payments(member.element, saved):
         return ours
-    return ByHand(tuple(match_by_hand(member.element, saved)))
+    return ByHand(tuple(match_by_hand(member.element, saved, member.own_day)))
+
+
+def entered_beyond(member: Sent, saved: Sequence[Saved]) -> Sighting:
+    for ours in match_marked(member.element, saved):
+        return ours
+    equal, others = match_overpayments_by_hand(member.element, saved, member.own_day)
+    return ByHand(tuple(equal), tuple(others))
 
 
 def draft(member: Sent, saved: Sequence[Saved], *, refused: bool) -> Sighting:

@@ -62,7 +62,7 @@ class Saved:
     our marker."""
     currency: str | None = None
     dated: date | None = None
-    """Of a payment."""
+    """Of a payment or an overpayment."""
     net: Decimal | None = None
     tax: Decimal | None = None
     total: Decimal | None = None
@@ -313,6 +313,7 @@ def saved(element: Mapping[str, object], kind: DocumentKind) -> Saved | None:
             status=text_of(element.get("Status")),
             contact_id=contact_id,
             currency=text_of(element.get("CurrencyCode")),
+            dated=day_of(element.get("Date")),
             total=amount(element.get("Total")),
             warnings=warnings,
         )

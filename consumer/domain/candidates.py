@@ -111,3 +111,5 @@ class Element:
     """Those that it has as lines on the clearing account, and the lines' amounts."""
     dated: date | None = None
     """The day on which Xero takes it out."""
+    own_day: date | None = None
+    """Of money: its own day, from which a lock date may have moved it."""

@@ -38,6 +38,13 @@ ALREADY_PAID = "already_paid"
 RESTORED = "restored"
 """The doubt of what the database may have forgotten when it was restored from a backup: nothing was sent, and
 yet it may be in Xero."""
+LOOK_FIRST = "look_first"
+"""The doubt of requests that were looked up before they are ever sent: whether somebody has entered by hand
+what they carry."""
+LOOKED_FOR_FIRST: frozenset[DocumentKind] = frozenset({"overpayment"})
+"""Kinds that Xero takes any number of: no refusal tells that it has the money already."""
+LOOKED_FOR_WITHIN = 3600.0
+"""Seconds after a look for which it counts."""
 UNRESOLVED = "doubt_unresolved"
 UNRESOLVED_AFTER = 10
 """Look-ups that tell nothing until people hear of it: an hour or so."""
@@ -141,6 +148,14 @@ def overpayment_sweep_path(page: int = 1) -> str:
     """One page of all overpayments received, by id, with their lines; to be read with
     If-Modified-Since."""
     condition = quote('Type=="RECEIVE-OVERPAYMENT"', safe="")
+    order = f"order=BankTransactionID&page={page}&pageSize={PAGE_SIZE}"
+    return f"BankTransactions?where={condition}&{order}"
+
+
+def overpayments_path(first: date, last: date, page: int = 1) -> str:
+    """One page of the overpayments received that are dated within these days."""
+    days = f"Date>={_day(first)} AND Date<={_day(last)}"
+    condition = quote(f'Type=="RECEIVE-OVERPAYMENT" AND {days}', safe="")
     order = f"order=BankTransactionID&page={page}&pageSize={PAGE_SIZE}"
     return f"BankTransactions?where={condition}&{order}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeVar
 from uuid import UUID
 
 from consumer.domain.candidates import Candidate, Element
@@ -30,6 +30,8 @@ from consumer.domain.translate.payment import (
 )
 from consumer.domain.translate.types import Note, Totals
 from schemas import lago, xero
+
+Money = TypeVar("Money", xero.Payment, xero.Allocation, xero.Overpayment)
 
 
 def element_of(
@@ -137,7 +139,7 @@ def _refund(candidate: Candidate, connection: Connection, chart: Chart) -> Eleme
         note_total=candidate.source_total,
         taken=candidate.taken,
     )
-    return _of_money(candidate, unlocked(made, chart.organisation, connection))
+    return _of_money(candidate, made, connection, chart)
 
 
 def _clearing(
@@ -162,7 +164,7 @@ def _clearing(
         note_total=candidate.source_total,
         taken=candidate.taken,
     )
-    return _of_money(candidate, unlocked(made, chart.organisation, connection))
+    return _of_money(candidate, made, connection, chart)
 
 
 def _allocation(candidate: Candidate, connection: Connection, chart: Chart) -> Element | None:
@@ -185,7 +187,7 @@ def _allocation(candidate: Candidate, connection: Connection, chart: Chart) -> E
         note_total=candidate.source_total,
         taken=candidate.taken,
     )
-    return _of_money(candidate, unlocked(made, chart.organisation, connection))
+    return _of_money(candidate, made, connection, chart)
 
 
 def _payment(candidate: Candidate, connection: Connection, chart: Chart) -> Element | None:
@@ -207,7 +209,7 @@ def _payment(candidate: Candidate, connection: Connection, chart: Chart) -> Elem
         invoice_id=part.invoice_id,
         posted=candidate.settled,
     )
-    return _of_money(candidate, unlocked(made, chart.organisation, connection))
+    return _of_money(candidate, made, connection, chart)
 
 
 def _overpayment(candidate: Candidate, connection: Connection, chart: Chart) -> Element | None:
@@ -230,15 +232,25 @@ def _overpayment(candidate: Candidate, connection: Connection, chart: Chart) -> 
         due_cents=part.due_cents,
         posted=candidate.settled,
     )
-    return _of_money(candidate, unlocked(made, chart.organisation, connection))
+    return _of_money(candidate, made, connection, chart)
 
 
 def _of_money(
-    candidate: Candidate, made: xero.Payment | xero.Allocation | xero.Overpayment
+    candidate: Candidate,
+    made: Money,
+    connection: Connection,
+    chart: Chart,
 ) -> Element:
     amount = made.line_items[0].line_amount if isinstance(made, xero.Overpayment) else made.amount
-    totals = Totals(amount, ZERO, amount)
-    return Element(candidate.id, candidate.wanted, made.body(), totals=totals, dated=made.date)
+    totals, moved = Totals(amount, ZERO, amount), unlocked(made, chart.organisation, connection)
+    return Element(
+        candidate.id,
+        candidate.wanted,
+        moved.body(),
+        totals=totals,
+        dated=moved.date,
+        own_day=made.date,
+    )
 
 
 def _contact(candidate: Candidate, names: set[str]) -> Element | None:

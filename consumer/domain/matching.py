@@ -10,7 +10,7 @@ from uuid import UUID
 
 from consumer.domain.answers import GONE, Saved
 from consumer.domain.elements import amount, listed, marker_in, marker_of, parse
-from consumer.domain.pairing import target
+from consumer.domain.pairing import target, uuid
 
 _APPROVED = ("AUTHORISED", "PAID")
 _CENT = Decimal("0.01")
@@ -152,23 +152,55 @@ def match_marked(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
     ]
 
 
-def match_by_hand(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
+def match_by_hand(
+    frozen: bytes, found: Iterable[Saved], own_day: date | None = None
+) -> list[Saved]:
     """The payments on the frozen element's document that somebody may have entered in its place, the
-    nearest in time first: of the same amount, within seven days, and without our marker (ACCOUNTING.md 6).
+    nearest in time first: of the same amount, and ``_entered``.
+
+    Args:
+        own_day: Lago's, where a lock date had it sent with another.
     """
     sent = parse(frozen)
-    day = date.fromisoformat(str(sent.get("Date")))
-    on = target(sent)
+    same = (target(sent), amount(sent.get("Amount")))
+    near = _entered(sent, own_day, found)
+    return [one for one in near if one.target_id and (one.target_id, one.total) == same]
+
+
+def match_overpayments_by_hand(
+    frozen: bytes, found: Iterable[Saved], own_day: date | None = None
+) -> tuple[list[Saved], list[Saved]]:
+    """The customer's overpayments in the frozen element's currency that are ``_entered``, the nearest in
+    time first: those of its amount, and others, which may have its money in them.
+
+    Args:
+        own_day: as for ``match_by_hand``.
+    """
+    sent = parse(frozen)
+    contact = sent.get("Contact")
+    whose = uuid(contact.get("ContactID")) if isinstance(contact, Mapping) else None
+    same = (whose, sent.get("CurrencyCode"))
+    near = [
+        one
+        for one in _entered(sent, own_day, found)
+        if one.contact_id and (one.contact_id, one.currency) == same
+    ]
+    total = _line_total(sent)
+    return [one for one in near if one.total == total], [one for one in near if one.total != total]
+
+
+def _entered(
+    sent: Mapping[str, object], own_day: date | None, found: Iterable[Saved]
+) -> list[Saved]:
+    """What a person entered, so without our marker, within seven days of the element's date or its own
+    day, the nearest first (ACCOUNTING.md 6)."""
+    days = {date.fromisoformat(str(sent.get("Date"))), own_day} - {None}
     apart = {
-        one: abs(one.dated - day)
+        one: min(abs(one.dated - day) for day in days if day is not None)
         for one in found
-        if one.dated is not None
-        and on is not None
-        and (one.target_id, one.total) == (on, amount(sent.get("Amount")))
-        and one.status not in GONE
-        and marker_in(one.number) is None
+        if one.dated is not None and one.status not in GONE and marker_in(one.number) is None
     }
-    near = [one for one, days in apart.items() if days <= BY_HAND_WITHIN]
+    near = [one for one, between in apart.items() if between <= BY_HAND_WITHIN]
     return sorted(near, key=lambda one: apart[one])
 
 
@@ -177,10 +209,8 @@ def match_overpayments(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
     contact: a person who merges the customer's moves them onto another.
     """
     sent = parse(frozen)
-    lines = [line for line in listed(sent, "LineItems") if isinstance(line, Mapping)]
-    total = sum((amount(line.get("LineAmount")) or Decimal(0) for line in lines), Decimal(0))
     marker = marker_of(sent)
-    same = (marker, sent.get("CurrencyCode"), total)
+    same = (marker, sent.get("CurrencyCode"), _line_total(sent))
     return [
         one
         for one in found
@@ -188,6 +218,11 @@ def match_overpayments(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
         and marker is not None
         and one.status not in GONE
     ]
+
+
+def _line_total(sent: Mapping[str, object]) -> Decimal:
+    lines = [line for line in listed(sent, "LineItems") if isinstance(line, Mapping)]
+    return sum((amount(line.get("LineAmount")) or Decimal(0) for line in lines), Decimal(0))
 
 
 def _differences(sent: Mapping[str, object], one: Saved) -> tuple[Difference, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +16,9 @@ from consumer.domain.documents import Rest, Stands
 from consumer.domain.operations import DocumentKind
 from consumer.domain.refusals import ARCHIVED, OF_THE_CONTACT, OF_THE_ROOM, hint_of
 from schemas import lago
+
+SHOWN = 5
+"""What is named of things in Xero in one sentence at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Kept:
     rest: Rest
     answer: Saved
     by_hand: UUID | None = None
-    """The payment that a person entered in its place."""
+    """The money that a person entered in its place."""
     linked: bool = False
     """Whether the contact turns out to be a person's."""
     merged: tuple[UUID, ...] = ()
@@ -166,6 +169,19 @@ def changed_in_xero(sentence: str) -> Refusal:
         sentence,
         "Nothing is forced. Compare Lago's invoice with Xero and correct Xero by hand: void what is "
         "wrong there, or enter what is missing. What is paid in Lago is to be entered too.",
+    )
+
+
+def excess_unclear(member: Member, others: Sequence[Saved]) -> Refusal:
+    """Somebody has entered overpayments of other amounts, which may have this money in them."""
+    shown = ", ".join(f"{one.total:.2f} ({one.xero_id})" for one in others[:SHOWN])
+    amount = member.expected.get("total")
+    return Refusal(
+        "excess_unclear",
+        f"In the same days somebody has entered overpayments of this customer by hand: {shown}. Whether the "
+        f"{amount} that Lago received beyond the invoice is in them cannot be told.",
+        f"See that Xero has an overpayment of exactly {amount} of this customer, entered by hand within a "
+        "week of the payment and apart from other money, then retry: it counts as this one.",
     )
 
 

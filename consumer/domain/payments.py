@@ -249,14 +249,14 @@ def open_before(invoice: Object, payments: Mapping[UUID, Object], but: UUID, due
     return due_cents - paid
 
 
-def left_by_hand(xero_id: UUID) -> Inconsistent:
-    """What a person is asked about a payment that Lago takes back, and that a person entered in Xero:
+def left_by_hand(kind: DocumentKind, xero_id: UUID) -> Inconsistent:
+    """What a person is asked about money that Lago takes back, and that a person entered in Xero:
     nothing made by a person is deleted (ACCOUNTING.md 6)."""
     return Inconsistent(
         "paid_by_hand",
-        f"Lago says that the payment failed or was given back; payment {xero_id} in Xero was entered "
+        f"Lago says that the payment failed or was given back; {kind} {xero_id} in Xero was entered "
         "there by hand and stays.",
-        "If the money has not come, delete that payment in Xero.",
+        f"If the money has not come, delete that {kind} in Xero.",
     )
 
 

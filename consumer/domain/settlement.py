@@ -12,7 +12,7 @@ from consumer.domain import causes
 from consumer.domain.answers import Refusal, Saved
 from consumer.domain.documents import Rest, Stands, rest
 from consumer.domain.fingerprints import is_drafted
-from consumer.domain.lookup import ALREADY_PAID, RESTORED
+from consumer.domain.lookup import ALREADY_PAID, LOOK_FIRST, RESTORED
 from consumer.domain.merging import Traced
 from consumer.domain.operations import REMADE
 from consumer.domain.outcomes import (
@@ -33,7 +33,10 @@ GIVE_UP_ALONE = 8
 """So often a document is tried in a request of its own that Xero answers without an outcome."""
 DRAFT_REFUSED = "draft_refused"
 """Why a request is looked up of whose drafts Xero refused to change some."""
-UNCOUNTED = ("not_executed", "throttled", "unauthorised", "scope", "forbidden", RESTORED)
+UNCOUNTED = (
+    *("not_executed", "throttled", "unauthorised", "scope", "forbidden"),
+    *(LOOK_FIRST, RESTORED),
+)
 """Outcomes that say nothing of the document: they are no attempts."""
 
 
@@ -115,7 +118,7 @@ class Settlement:
             self._notice(member, answer, "credit_freed_by_void", amount)
 
     def by_hand(self, member: Member, theirs: Saved) -> None:
-        """A person has entered the payment in Xero: it counts as ours, and is never removed."""
+        """A person has entered the money in Xero: it counts as ours, and is never removed."""
         if member.stands.wanted != member.sent:
             self._plan_again(member)
             return
@@ -321,7 +324,7 @@ class Settlement:
             for member in absent:
                 self.refuse(member, changed_in_xero("Xero refuses to change this draft."))
             return
-        if doubt in ("no_answer", RESTORED):
+        if doubt in ("no_answer", LOOK_FIRST, RESTORED):
             self.unsend(absent, doubt)
             return
         final = doubt.startswith("whole_") or doubt == "key_reused"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -89,6 +89,8 @@ class Sent:
     """Xero's, where it was known before."""
     refused: str | None = None
     """The code that Xero refused it with, if that is why it is looked up."""
+    own_day: date | None = None
+    """Of money: Lago's day, where a lock date had it sent with another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,11 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class ByHand:
-    """Payments that somebody may have entered in its place, the likeliest first."""
+    """Money that somebody may have entered in its place, the likeliest first; ``others``, of other
+    amounts, may have it in them."""
 
     payments: tuple[Saved, ...]
+    others: tuple[Saved, ...] = ()
 
 
 Sighting = Saved | Absent | Other | ByHand | Traced

@@ -26,11 +26,12 @@ from consumer.adapters.postgres.snapshots import load_snapshot
 from consumer.domain.answers import Answered, Element, Saved
 from consumer.domain.chart import Account, Chart, Item, TaxRate
 from consumer.domain.clocks import Clocks
+from consumer.domain.lookup import LOOK_FIRST
 from consumer.domain.mapping import Connection, MappingKey, Target
 from consumer.domain.pacing import Limits
 from consumer.ingest import Ingest
 from consumer.metrics import Metrics
-from consumer.ports import Fate, Frozen, Record, Wish
+from consumer.ports import ByHand, Fate, Frozen, Record, Sighting, Wish
 from consumer.sandbox.lago import (
     BillingEntity,
     FeeFacts,
@@ -160,9 +161,28 @@ class Books:
 
     async def freeze(self, tenant: int = 0) -> Frozen:
         """The next request, which must be there."""
-        frozen = (await self.ledger.freeze(self.tenants[tenant])).frozen
+        frozen = await self._next(self.tenants[tenant])
         assert frozen is not None
         return frozen
+
+    async def _next(self, tenant_id: UUID) -> Frozen | None:
+        """What is looked for in Xero before it is sent is not there."""
+        frozen = (await self.ledger.freeze(tenant_id)).frozen
+        if frozen is None and await self.looked():
+            return (await self.ledger.freeze(tenant_id)).frozen
+        return frozen
+
+    async def looked(self, *sightings: Sighting) -> int:
+        """Whatever is looked for before it is sent is seen so, or is not there; how many requests."""
+        rows = await self.database.fetch(
+            "select id from request where doubt = $1 and outcome is null", LOOK_FIRST
+        )
+        for row in rows:
+            doubtful = await self.ledger.take_doubt(row["id"])
+            assert doubtful is not None
+            seen = dict(enumerate(sightings)) or {m.position: ByHand(()) for m in doubtful.members}
+            await self.ledger.resolve(row["id"], seen)
+        return len(rows)
 
     async def accept(self, frozen: Frozen) -> Sequence[Fate]:
         """Xero saves all of it."""
@@ -187,7 +207,7 @@ class Books:
             await self.released()
             freezing = await self.ledger.freeze(self.tenants[0])
             frozen = freezing.frozen
-            if frozen is None and freezing.more:
+            if frozen is None and (freezing.more or await self.looked()):
                 continue
             if frozen is None:
                 return done

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from consumer.domain.chart import Organisation
 from consumer.sandbox.lago import payment, payment_event
 from consumer.sandbox.xero.books import Invoice, Payment
 from tests.lives.delivery import Delivery, as_record
 from tests.lives.lago import ORGANIZATION, Bill, Life, Message
 from tests.lives.short import batch, begin
-from tests.lives.stage import Stage
+from tests.lives.stage import CHART, Stage
 
 Row = dict[str, Any]
 
@@ -110,6 +112,27 @@ async def test_a_payment_entered_by_hand_counts_as_the_one_that_lago_tells_of(
         [("paid_by_hand", theirs.payment_id)],
         [],
     )
+
+
+@pytest.mark.parametrize(("days", "counts"), [(-7, True), (7, True), (-8, False), (8, False),
+                                              (18, True), (17, False)])  # fmt: skip
+async def test_a_week_around_its_own_day_counts_where_a_lock_date_has_it_sent_with_another(
+    theatre: Stage, posted: tuple[Life, Bill], days: int, counts: bool
+) -> None:
+    """Lago's payment of 4 May would be dated on 29 May."""
+    life, bill = posted
+    told_before = len(life.messages)
+    life.pay(bill, bill.open, "provider")
+    theirs = await entered(theatre, the_invoice(theatre).total, days=days)
+    locked = replace(CHART, organisation=Organisation(period_lock_date=date(2026, 5, 28)))
+    await theatre.books.settings(chart=locked, locked_period="first_open_day")
+    try:
+        await told(theatre, life, told_before)
+    finally:
+        await theatre.books.settings(chart=CHART, locked_period="hold")
+    [document] = await payments(theatre)
+    by_hand = theirs.payment_id if counts else "None"
+    assert (document["state"] == "synced", str(document["by_hand"])) == (counts, by_hand)
 
 
 @pytest.mark.parametrize("days", [-8, 8])

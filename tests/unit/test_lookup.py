@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -22,6 +23,7 @@ from consumer.domain.lookup import (
     contact_sweep_path,
     invoice_lookup_path,
     overpayment_sweep_path,
+    overpayments_path,
     parse_allocations,
     parse_found,
     payment_sweep_path,
@@ -111,6 +113,16 @@ def test_contact_paths() -> None:
         "pageSize": "1000",
     }
     assert contact_by_number_path("a/b ?") == "Contacts/a%2Fb%20%3F"
+
+
+def test_overpayments_by_hand_are_looked_for_by_their_days() -> None:
+    assert query(overpayments_path(date(2026, 4, 27), date(2026, 5, 11), 2)) == {
+        "where": 'Type=="RECEIVE-OVERPAYMENT" AND Date>=DateTime(2026,4,27) AND '
+        "Date<=DateTime(2026,5,11)",
+        "order": "BankTransactionID",
+        "page": "2",
+        "pageSize": "1000",
+    }
 
 
 def test_sweeps_come_in_an_order_that_no_change_disturbs() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any, cast
+from urllib.parse import unquote
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,8 +18,9 @@ from consumer.deliver.resolving import A_TENANT, Resolver
 from consumer.domain.answers import NotDone, Reply
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, NotExecuted
+from consumer.domain.lookup import LOOK_FIRST
 from consumer.metrics import Metrics
-from consumer.ports import Absent, Call, Doubtful, Fate, Frozen, Sent, Sighting
+from consumer.ports import Absent, ByHand, Call, Doubtful, Fate, Frozen, Sent, Sighting
 
 SLOW, OTHER = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -191,6 +194,24 @@ async def test_a_sending_again_without_an_answer_is_not_repeated_while_it_may_be
     await _once(ledger, Xero(lambda _: _raise(Doubt("no_answer", "Nothing came."))))
     assert ledger.postponed == [95.0]
     assert not ledger.failed
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_an_overpayment_is_looked_for_by_its_days_before_it_is_sent(refused: bool) -> None:
+    """Where we may not look we may not create it either: that tells people."""
+    element = {"Contact": {"ContactID": TARGET}, "CurrencyCode": "EUR", "Date": "2026-05-04"}
+    sent = Sent(0, uuid4(), None, json.dumps(element).encode(), own_day=date(2026, 4, 20))
+    one = replace(doubtful("overpayment_create", why=LOOK_FIRST), members=(sent,))
+    none = Reply(200, b'{"BankTransactions": []}')
+    lacks = Reply(401, b'{"Title":"Unauthorized","Detail":"AuthorizationUnsuccessful"}')
+    ledger, xero = Doubts(one), Xero(lambda _: lacks if refused else none)
+    await _once(ledger, xero)
+    assert ledger.resolved == [{0: ByHand(())}]
+    [call] = xero.calls
+    assert unquote(call.path).startswith(
+        'BankTransactions?where=Type=="RECEIVE-OVERPAYMENT" AND Date>=DateTime(2026,4,13) AND '
+        "Date<=DateTime(2026,5,11)&"
+    )
 
 
 # ── Side by side ──────────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ import pytest
 
 from consumer.domain.answers import Refusal, Saved
 from consumer.domain.documents import Stands, State
+from consumer.domain.lookup import LOOK_FIRST
 from consumer.domain.outcomes import Member
 from consumer.domain.settlement import GIVE_UP_ALONE, Settlement
 from schemas import lago
@@ -121,7 +122,25 @@ def test_a_taken_name_gets_two_suffixes_then_it_fails() -> None:
     assert len(s.failed) == 1
 
 
-@pytest.mark.parametrize("outcome", ["not_executed", "throttled", "unauthorised", "forbidden"])
+def test_what_was_looked_for_before_it_is_sent_is_sent_at_once() -> None:
+    s = settlement()
+    s.dissolve(LOOK_FIRST, [member("overpayment", attempts=1)], 1)
+    [one] = s.unsent
+    assert (one.rest.state, one.delay, one.attempts, one.batch_limit) == ("ready", 0.0, 0, None)
+
+
+@pytest.mark.parametrize(("cause", "again"), [("void_with_money", 1), ("policy:voids@a", 1),
+                                              ("syncs:invoices@a", 0)])  # fmt: skip
+def test_of_what_was_voided_while_it_was_sent_people_are_told(cause: str, again: int) -> None:
+    s = settlement()
+    s.keep(member(stands=Stands("sending", cause, None)), Saved(HERE), "accepted")
+    assert (s.kept[0].rest.state, s.kept[0].rest.cause) == ("synced", cause)
+    assert len(s.unfinished) == again
+
+
+@pytest.mark.parametrize(
+    "outcome", ["not_executed", "throttled", "unauthorised", "forbidden", LOOK_FIRST]
+)
 def test_what_says_nothing_of_the_document_is_no_attempt(outcome: str) -> None:
     s = settlement()
     s.unsend([member(attempts=3)], outcome)

@@ -94,7 +94,7 @@ async def write_documents(
             if stands is not None and is_left(stands, change):
                 left.append((stands["id"], change.rest.cause, stands_of(stands), objects[made_of]))
             if stands is not None and stays_by_hand(stands, change):
-                by_hand.append((stands["id"], stands["by_hand"]))
+                by_hand.append((stands["id"], stands["kind"], stands["by_hand"]))
     ids = await _update(conn, [c for c in changes if c.id is not None], lane)
     await _insert(conn, [c for c in changes if c.id is None], patience.dependency, lane)
     told = [
@@ -110,8 +110,8 @@ async def write_documents(
     await tell_of_credit(conn, [id for id, *_ in relinked])
     await tell_of_left(conn, left, sinks)
     if by_hand:
-        errors = [left_by_hand(xero_id) for _, xero_id in by_hand]
-        await announce_documents(conn, [id for id, _ in by_hand], errors, sinks)
+        errors = [left_by_hand(kind, xero_id) for _, kind, xero_id in by_hand]
+        await announce_documents(conn, [id for id, *_ in by_hand], errors, sinks)
     if awaited:
         await conn.execute(SQL["release_awaited"], *columns(awaited, 3))
     if turned:
@@ -143,6 +143,7 @@ async def wait_for_others(conn: Conn, ids: Sequence[int], patience: timedelta) -
         if left_out:
             await conn.execute(LEDGER["release_waiting"], left_out)
         await conn.execute(SQL["wait_for_parts"], ids)
+        await conn.execute(SQL["wait_for_payments"], ids)
         await conn.execute(SQL["place_credits"], ids)
 
 
@@ -180,6 +181,9 @@ async def _insert(
         credits = [row["id"] for row in stored if consumes(row["kind"], row["part"])]
         if credits:
             await conn.execute(SQL["place_credits"], credits)
+        beyond = [row["id"] for row in stored if row["kind"] == "overpayment"]
+        if beyond:
+            await conn.execute(SQL["wait_for_payments"], beyond)
 
 
 async def _update(conn: Conn, changes: Sequence[Change], lane: int | None) -> list[int]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from pydantic_core import to_json
 
 from consumer.adapters.postgres.database import Conn, Database
@@ -91,10 +92,7 @@ class Doubter:
         assert row is not None
         rows = await conn.fetch(SQL["frozen_members"], request_id, closed)
         elements = elements_of(row["body"])
-        members = tuple(
-            _sent(m["position"], m["lago_id"], m["xero_id"], elements[m["position"]], m["refused"])
-            for m in rows
-        )
+        members = tuple(_sent(m, elements[m["position"]]) for m in rows)
         frozen = Frozen(
             row["id"],
             row["tenant_id"],
@@ -116,15 +114,11 @@ class Doubter:
         )
 
 
-def _sent(
-    position: int,
-    lago_id: UUID,
-    xero_id: UUID | None,
-    element: Mapping[str, Any],
-    refused: str | None,
-) -> Sent:
+def _sent(member: asyncpg.Record, element: Mapping[str, Any]) -> Sent:
     """As it was frozen: what Lago and the settings say by now has no part in a look-up."""
-    return Sent(position, lago_id, _number(element), to_json(element), xero_id, refused)
+    at = member["position"], member["lago_id"]
+    known = member["xero_id"], member["refused"], member["own_day"]
+    return Sent(*at, _number(element), to_json(element), *known)
 
 
 def _number(element: Mapping[str, Any]) -> str | None:

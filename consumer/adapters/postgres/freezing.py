@@ -16,13 +16,14 @@ from consumer.adapters.postgres.client_minute import ClientMinute
 from consumer.adapters.postgres.configuration import Configuration, Snapshot
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.failing import fail_documents, put_back
+from consumer.adapters.postgres.looking_first import look_first, of_one_step
 from consumer.adapters.postgres.sql import array_of, statements
 from consumer.domain.batching import Batch, Failure, assemble, findings_of
 from consumer.domain.candidates import Candidate
 from consumer.domain.causes import of_connection
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Refused, fault
-from consumer.domain.lookup import RESTORED
+from consumer.domain.lookup import LOOKED_FOR_FIRST, RESTORED
 from consumer.domain.operations import OPERATIONS, REMADE, Operation, operation_of
 from consumer.domain.pacing import BACKFILL, LIVE, Limits, gap
 from consumer.domain.translate.locks import LOCK
@@ -128,10 +129,13 @@ class Freezer:
             await self._sleep(conn, tenant_id, seconds)
             return Freezing()
         # What Xero keeps apart by itself is found when it is refused; what is to go, by looking first.
-        sought = operation.step == "remove" or operation.kind in REMADE
+        sought = bool(rows) and (operation.step == "remove" or operation.kind in REMADE)
         seeks = sought and rows[0]["unsought"]
         if sought:
             rows = [row for row in rows if row["unsought"] == seeks]
+        looks = False
+        if rows and not seeks and operation.step == "create" and operation.kind in LOOKED_FOR_FIRST:
+            rows, looks = await of_one_step(conn, rows, self.clocks)
         candidates, broken = await self._candidates(conn, operation, rows)
         batch = assemble(
             candidates,
@@ -147,6 +151,7 @@ class Freezer:
         notes = tuple(note for _, note in batch.notes)
         if batch.dust:
             await conn.execute(SQL["count_dust"], list(batch.dust))
+            await conn.execute(SQL["release_waiting"], list(batch.dust))
             fates += tuple(Fate(operation.kind, "synced") for _ in batch.dust)
         if batch.locked:
             code_of = {row["id"]: snapshot.connections[row["connection_id"]].code for row in rows}
@@ -163,6 +168,9 @@ class Freezer:
         if frozen is not None and seeks:
             after = timedelta(seconds=self.clocks.key_life)
             await conn.execute(SQL["seek"], frozen.request_id, RESTORED, after)
+            frozen = None
+        elif frozen is not None and looks:
+            await look_first(conn, frozen.request_id)
             frozen = None
         more = await self._sleep(conn, tenant_id, 0)  # at once, for what is behind them
         return Freezing(frozen, fates, notes, more=more)
@@ -229,6 +237,7 @@ class Freezer:
                 to_json({str(id): f"{a:f}" for id, a in e.cleared.items()}).decode()
                 for e in elements
             ],
+            [e.own_day for e in elements],
         )
         return Frozen(
             request_id,

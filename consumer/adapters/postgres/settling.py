@@ -16,7 +16,13 @@ from consumer.domain.dependents import settle_dependents
 from consumer.domain.lookup import ALREADY_PAID, RESTORED
 from consumer.domain.merging import Traced
 from consumer.domain.operations import OPERATIONS
-from consumer.domain.outcomes import Member, changed_in_xero, claimed, taken
+from consumer.domain.outcomes import (
+    Member,
+    changed_in_xero,
+    claimed,
+    excess_unclear,
+    taken,
+)
 from consumer.domain.pacing import Limits
 from consumer.domain.refusals import ARCHIVED, PAID_ALREADY
 from consumer.domain.settlement import DRAFT_REFUSED, Settlement
@@ -255,21 +261,35 @@ class Settler:
         entered: Sequence[tuple[Member, ByHand]],
         settlement: Settlement,
     ) -> list[Member]:
-        """Each payment of a person's counts as one of ours; returns those that are left without."""
+        """What a person entered counts as one of ours each; returns those that are left without."""
         if not entered:
             return []
-        ids = [one.xero_id for _, sighting in entered for one in sighting.payments]
+        ids = [
+            one.xero_id for _, sighting in entered for one in (*sighting.payments, *sighting.others)
+        ]
         ours = [member.document_id for member, _ in entered]
         rows = await conn.fetch(SQL["claimed_payments"], tenant_id, ids, ours)
         claimed_ids: set[UUID] = {row["id"] for row in rows}
-        left = []
+        left: dict[int, tuple[Member, ByHand]] = {}
         for member, sighting in entered:
             free = (one for one in sighting.payments if one.xero_id not in claimed_ids)
             # What a person paid back was no line on the clearing account.
             theirs = next(free, None) if not member.clears else None
             if theirs is None:
-                left.append(member)
+                left[member.document_id] = member, sighting
             else:
                 claimed_ids.add(theirs.xero_id)
                 settlement.by_hand(member, theirs)
-        return left
+        unsure = [id for id, (_, sighting) in left.items() if sighting.others]
+        rows = await conn.fetch(SQL["whole_receipts"], unsure) if unsure else []
+        for row in rows:
+            member, sighting = left[row["id"]]
+            others = [
+                one
+                for one in sighting.others
+                if one.xero_id not in claimed_ids and (row["by_hand"] or one.total == row["whole"])
+            ]
+            if others:
+                settlement.refuse(member, excess_unclear(member, others))
+                del left[row["id"]]
+        return [member for member, _ in left.values()]

@@ -8,7 +8,8 @@ select d.id from document d join unnest($1::uuid[], $2::bigint[]) as h (customer
 select d.id as contact, n.currency, sum(c.cents)::bigint as cents
   from document d
   join document n on n.customer_id = d.lago_id and n.connection_id = d.connection_id
-                 and n.kind in ('credit_note', 'overpayment') and n.xero_id is not null and n.wanted is not null
+                 and n.kind in ('credit_note', 'overpayment') and n.wanted is not null
+                 and (n.xero_id is not null or n.by_hand is not null)
   left join object o on n.kind = 'credit_note' and o.kind = 'credit_note' and o.lago_id = n.lago_id
  cross join lateral (select case when n.kind = 'overpayment' then n.amount_cents
                                  else (o.facts #>> '{balance,1}')::bigint end as cents) as c

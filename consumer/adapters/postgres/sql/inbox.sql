@@ -232,6 +232,27 @@ update document d
         or a.kind = 'payment' and a.wanted is null and a.state = 'ready'
         or a.state = 'sending');
 
+-- name: wait_for_payments
+-- What is beyond an invoice is sent once all that is paid on it is in Xero: before that nobody knows what of
+-- the money a person has entered there. ``offset 0`` as in ``unmet``.
+with payments as materialized (
+  select p.id, p.target, p.connection_id
+    from document p
+   where p.id = any(array(select f.id from document d cross join lateral (
+                            select id from document
+                             where target = d.target and connection_id = d.connection_id and kind = 'payment'
+                            offset 0) f
+                           where d.id = any($1::bigint[]) and d.kind = 'overpayment'))
+     and p.part not like 'surplus:%' and p.wanted is not null and p.state not in ('synced', 'skipped')
+   order by p.id
+     for share of p
+)
+update document d
+   set state = 'waiting', cause = 'doc:' || p.id
+  from payments p
+ where d.id = any($1::bigint[]) and d.kind = 'overpayment' and d.state = 'ready' and d.wanted is not null
+   and p.target = d.target and p.connection_id = d.connection_id;
+
 -- name: leave_used
 -- A credit note whose credit Lago voided is voided only if nothing is taken from it; and people are told.
 with used as (

@@ -147,8 +147,8 @@ update document set sought_at = now() where id = any($1::bigint[]);
 -- name: send_documents
 -- They are members of the request from now on.
 with members as (
-  insert into member (request_id, position, document_id, sent, notes)
-  select $1, * from unnest($2::smallint[], $3::bigint[], $4::bytea[], $12::jsonb[])
+  insert into member (request_id, position, document_id, sent, notes, own_day)
+  select $1, * from unnest($2::smallint[], $3::bigint[], $4::bytea[], $12::jsonb[], $14::date[])
 )
 update document d
    set state = 'sending', sent = d.wanted, cause = case when d.wanted is null then d.cause end,
@@ -307,10 +307,32 @@ select d.xero_id, d.id, d.lago_id from document d
  where d.tenant_id = $1 and d.kind = $2 and d.xero_id = any($3::uuid[]) and d.id <> all($4::bigint[]);
 
 -- name: claimed_payments
--- Payments that are other documents' already, or counted as theirs.
+-- Money in Xero that is other documents' already, or counted as theirs.
 select p.id from unnest($2::uuid[]) as p (id)
- where exists (select from document d where d.tenant_id = $1 and d.kind in ('payment', 'refund') and d.xero_id = p.id)
+ where exists (select from document d where d.tenant_id = $1 and d.kind in ('payment', 'refund', 'overpayment') and d.xero_id = p.id)
     or exists (select from document d where d.tenant_id = $1 and d.by_hand = p.id and d.id <> all($3::bigint[]));
+
+-- name: looked_for
+-- Of these documents, those that were looked for in Xero and not found, as they are now and not so long ago,
+-- and that nothing was sent of since.
+select d.id
+  from document d
+ cross join lateral (select r.doubt, r.started_at, m.sent, m.outcome
+                       from member m join request r on r.id = m.request_id
+                      where m.document_id = d.id order by r.started_at desc limit 1) last
+ where d.id = any($1::bigint[]) and last.doubt = 'look_first' and last.outcome = 'dissolved'
+   and last.sent = d.wanted and last.started_at > now() - $2::interval;
+
+-- name: whole_receipts
+-- Of these overpayments: the whole payments that they are parts of, as Xero was to get them, and whether a
+-- person has entered money on their invoices, or set aside what was to be sent.
+select d.id, (select sum(p.total) from document p
+               where p.lago_id = d.lago_id and p.connection_id = d.connection_id and p.wanted is not null
+                 and p.kind in ('payment', 'overpayment')) as whole,
+       exists (select from document p
+                where p.target = d.target and p.connection_id = d.connection_id
+                  and (p.by_hand is not null or p.kind = 'payment' and p.state = 'skipped' and p.wanted is not null)) as by_hand
+  from document d where d.id = any($1::bigint[]);
 
 -- name: settle_documents
 update document d
@@ -436,7 +458,7 @@ update request
    set look_at = now() + $2::interval,
        audit_at = case when purpose = any($3::text[])
                         and (audit_at is not null
-                             or coalesce(doubt, '') not in ('already_paid', 'contact_archived', 'restored'))
+                             or coalesce(doubt, '') not in ('already_paid', 'contact_archived', 'look_first', 'restored'))
                        then started_at + $4::interval end
  where id = (select id from request where id = $1 and outcome is null and look_at <= now() for update skip locked)
 returning id;
@@ -455,7 +477,7 @@ returning id;
 update request set audit_at = null where id = $1;
 
 -- name: frozen_members
-select m.position, m.document_id, d.kind, d.lago_id, d.xero_id, m.code as refused
+select m.position, m.document_id, d.kind, d.lago_id, d.xero_id, m.code as refused, m.own_day
   from member m join document d on d.id = m.document_id
  where m.request_id = $1 and (m.outcome is null or $2) order by m.position;
 

@@ -3,7 +3,7 @@ select c.code, c.id as connection_id, c.tenant_id, t.authorisation_id, coalesce(
        t.organisation ->> 'short_code' as short_code,
        a.parked_at is not null or t.blocked_until = 'infinity' is true as parked,
        exists (select from document d
-                where d.tenant_id = t.id and d.kind = 'overpayment' and d.xero_id is not null) as overpayments
+                where d.tenant_id = t.id and d.kind = 'overpayment' and coalesce(d.xero_id, d.by_hand) is not null) as overpayments
   from connection c join tenant t on t.id = c.tenant_id join authorisation a on a.id = t.authorisation_id
  where c.code = $1 and c.removed_at is null;
 
@@ -115,7 +115,7 @@ select m.kind, m.xero_id, m.number, m.contact_id, m.target_id, m.account, m.stat
                   where d.tenant_id = m.tenant_id and d.xero_id = m.xero_id and d.kind <> 'contact'
                     and d.kind = any(case m.kind when 'payment' then array['payment', 'refund'] else array[m.kind] end)),
                 (select d.id from document d
-                  where d.tenant_id = m.tenant_id and d.by_hand = m.xero_id and m.kind = 'payment')) as holder,
+                  where d.tenant_id = m.tenant_id and d.by_hand = m.xero_id)) as holder,
        exists (select from document t
                 where t.tenant_id = m.tenant_id and t.kind in ('invoice', 'credit_note') and t.xero_id = m.target_id
                   and t.connection_id = $3) as on_ours
