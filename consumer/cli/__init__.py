@@ -43,6 +43,7 @@ app = typer.Typer(
     epilog=EPILOG,
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",  # fills the lines of paragraphs anew; "rich" keeps the source's
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -148,10 +149,9 @@ def apply(
 app.command(epilog="Example: lago-xero retry --code locked_period --reason 'lock date moved'")(
     retrying.retry
 )
-app.command(
-    epilog="Example: lago-xero reconcile --connection acme-nz --period previous --format html "
-    "--output acme-nz.html"
-)(reconciling.reconcile)
+app.command(epilog="Example: lago-xero reconcile --connection acme-nz --period previous")(
+    reconciling.reconcile
+)
 app.command(epilog="Example: lago-xero link acme-7 5040915e-8ce7-4177-8d08-fde416232f18 --dry-run")(
     customers.link
 )
@@ -162,9 +162,9 @@ app.command(epilog="Example: lago-xero pause acme-nz --reason 'books are being c
     pausing.pause
 )
 app.command(epilog="Example: lago-xero resume acme-nz")(pausing.resume)
-app.command(
-    epilog="Example: lago-xero replay --topic lago.webhooks --from 2026-10-01T00:00:00Z --customer acme-7"
-)(replaying.replay)
+app.command(epilog="Example: lago-xero replay --topic lago.webhooks --from 2026-10-01")(
+    replaying.replay
+)
 app.command(epilog="Example: lago-xero restored --at 2026-10-07T03:00:00Z --reason 'disk lost'")(
     restoring.restored
 )

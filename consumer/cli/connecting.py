@@ -28,9 +28,7 @@ def connect(
         UUID | None,
         typer.Option(help="Which Xero organisation, where the consent reaches several."),
     ] = None,
-    port: Annotated[
-        int, typer.Option(min=1, max=65_535, help="Of http://localhost:PORT/callback.")
-    ] = PORT,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="The redirect URI's.")] = PORT,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page, if there is a browser.")
     ] = True,

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import typer
 
@@ -48,7 +48,10 @@ Ids = Annotated[
 ]
 Code = Annotated[str | None, typer.Option(help="Only those that failed with this code.")]
 Connection = Annotated[str | None, typer.Option(help="A connection's code; events have none.")]
-OfKind = Annotated[Kind | None, typer.Option("--kind", help="Only this kind.")]
+OfKind = Annotated[
+    Kind | None,
+    typer.Option("--kind", metavar="KIND", help=f"Only this kind: {', '.join(get_args(Kind))}."),
+]
 Since = Annotated[
     datetime | None, typer.Option(parser=_instant, help="Failed then or later: 2026-10-01T12:00.")
 ]
@@ -110,9 +113,7 @@ def show(
             typer.echo(f"  {name:<16}{value}")
 
 
-@app.command(
-    epilog="Example: lago-xero dead-letters redrive --code unstorable --reason 'new version'"
-)
+@app.command(epilog="Example: lago-xero dead-letters redrive --code unstorable --reason 'mended'")
 def redrive(
     reason: Why,
     ids: Ids = None,

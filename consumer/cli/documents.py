@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 from urllib.parse import quote
 
 import typer
@@ -20,12 +20,22 @@ if TYPE_CHECKING:
     from consumer.adapters.postgres.database import Database
     from consumer.cli.errors import Failure
 
+Kind = Annotated[
+    DocumentKind | None,
+    typer.Option(metavar="KIND", help=f"Only this kind: {', '.join(get_args(DocumentKind))}."),
+]
+
 
 def documents(
     state: Annotated[
-        State | None, typer.Option(help="Only those in this state.", case_sensitive=False)
+        State | None,
+        typer.Option(
+            metavar="STATE",
+            help=f"Only those in this state: {', '.join(get_args(State))}.",
+            case_sensitive=False,
+        ),
     ] = None,
-    kind: Annotated[DocumentKind | None, typer.Option(help="Only this kind.")] = None,
+    kind: Kind = None,
     connection: Annotated[str | None, typer.Option(help="A connection's code.")] = None,
     code: Annotated[str | None, typer.Option(help="Only those that failed with this code.")] = None,
     cause: Annotated[

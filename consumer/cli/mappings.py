@@ -53,7 +53,7 @@ def list_(
 
 @app.command(
     "set",
-    epilog="Example: lago-xero mappings set acme-nz billable_metrics.storage item=STOR account=200",
+    epilog="Example: lago-xero mappings set acme billable_metrics.api item=API account=200",
 )
 def set_(
     code: Code,

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consumer.cli.documents import explain_row, not_found, title
+from consumer.cli.documents import Kind, explain_row, not_found, title
 from consumer.cli.mappings import no_connection
 from consumer.cli.output import AsJson, Row, ask, print_json, print_table
 from consumer.cli.person import Reason, person
 from consumer.domain.causes import is_ignored
-from consumer.domain.operations import DocumentKind
 
 if TYPE_CHECKING:
     from consumer.adapters.postgres.database import Database
@@ -27,7 +26,7 @@ def retry(
         ),
     ] = None,
     connection: Annotated[str | None, typer.Option(help="A connection's code.")] = None,
-    kind: Annotated[DocumentKind | None, typer.Option(help="Only this kind.")] = None,
+    kind: Kind = None,
     code: Annotated[str | None, typer.Option(help="Only those that failed with this code.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Everything that failed.")] = False,
     reason: Reason = None,
