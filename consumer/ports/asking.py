@@ -70,8 +70,8 @@ class LagoApi(Protocol):
 class Questions(Protocol):
     """What is lacking and when it is asked for next; each method is one short transaction."""
 
-    async def note(self, organization_id: UUID) -> bool:
-        """Note the next page of what is lacking; whether there is more behind it."""
+    async def note(self, organization_id: UUID) -> None:
+        """Note the next page of what is lacking; behind the last one the first is next."""
 
     async def take(
         self, organization_id: UUID, but: Collection[QuestionKind], lease: float

@@ -26,9 +26,8 @@ class Notes:
         self.off: list[tuple[float, str]] = []
         self.noted = 0
 
-    async def note(self, organization_id: UUID) -> bool:
+    async def note(self, organization_id: UUID) -> None:
         self.noted += 1
-        return False
 
     async def take(
         self, organization_id: UUID, but: Collection[QuestionKind], lease: float

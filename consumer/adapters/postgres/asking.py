@@ -42,13 +42,12 @@ class PostgresQuestions:
         self._document = 0
         self._object = UUID(int=0)
 
-    async def note(self, organization_id: UUID) -> bool:
-        """Note the next page of either; whether there is more behind it."""
+    async def note(self, organization_id: UUID) -> None:
+        """Note the next page of either; behind the last one the first is next."""
         documents = await self._note("lacking_documents", self._document, organization_id)
         self._document = documents or 0
         objects = await self._note("lacking_objects", self._object, organization_id, self.daily)
         self._object = objects or UUID(int=0)
-        return documents is not None or objects is not None
 
     async def _note(self, what: str, after: T, organization_id: UUID, *more: timedelta) -> T | None:
         """The place behind a full page; None at the end of the lap."""
