@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,6 +13,7 @@ from consumer.domain import causes
 from consumer.domain.causes import TAKEN_BACK, awaits_news, is_residual
 from consumer.domain.clocks import Clocks
 from consumer.domain.documents import Planned, Rest, Stands, as_linked, rest
+from consumer.domain.objects import Object
 
 AWAITED = ("contact", "invoice", "credit_note")
 """Kinds that others wait for."""
@@ -44,10 +46,12 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One document's row after planning; ``id`` None where it is new."""
+    """What becomes of one document's row; ``before`` is the row, None where the document is new."""
 
-    id: int | None
+    before: asyncpg.Record | None
     planned: Planned
+    of: Object
+    """What it was planned of."""
     rest: Rest
     synced: bytes | None
     xero_id: UUID | None
@@ -60,13 +64,19 @@ class Change:
 def change_of(
     row: asyncpg.Record | None,
     planned: Planned,
-    event_id: int | None,
-    appended_at: datetime | None,
+    of: Object,
+    made: Mapping[int, datetime],
     now: datetime,
     patience: Patience,
 ) -> Change | None:
-    """What planning changes of the document; None if nothing."""
-    stands = _stands(row)
+    """What planning changes of the document; None if nothing.
+
+    Args:
+        made: when each event that changed an object was appended.
+    """
+    if row is None and (planned.optional or _is_told_elsewhere(planned)):
+        return None
+    stands = stands_of(row) if row is not None else Stands("waiting")
     there = as_linked(stands, planned)
     target = rest(planned.kind, there, planned)
     if stands.state == "sending":
@@ -82,23 +92,19 @@ def change_of(
     if target.state in ("waiting", "skipped") and there.xero_id is None:
         there = replace(there, synced=None)  # below a cent, it counted; now it does not
     raised = row is None or planned.wanted != stands.wanted
+    event_id = of.event_id if raised else None
     return Change(
-        None if row is None else row["id"],
+        row,
         planned,
+        of,
         target,
         there.synced,
         there.xero_id,
-        event_id if raised else None,
-        appended_at if raised else None,
+        event_id,
+        made.get(event_id) if event_id is not None else None,
         there.linked,
         there.merged,
     )
-
-
-def _stands(row: asyncpg.Record | None) -> Stands:
-    if row is None:
-        return Stands("waiting")
-    return stands_of(row)
 
 
 def stands_of(row: asyncpg.Record) -> Stands:
@@ -106,6 +112,11 @@ def stands_of(row: asyncpg.Record) -> Stands:
     at = row["state"], row["cause"], row["wanted"], row["synced"], row["xero_id"]
     merged, by_hand = tuple(row["merged"]), row["by_hand"] is not None
     return Stands(*at, row["xero_status"], row["code"], row["linked"], merged, by_hand)
+
+
+def _is_told_elsewhere(planned: Planned) -> bool:
+    """Nothing is to be beyond an invoice: the document of the payment says why."""
+    return planned.kind == "overpayment" and planned.wanted is None
 
 
 def _goes_on_waiting(stands: Stands, planned: Planned) -> bool:
@@ -131,6 +142,13 @@ def _same(
     )
 
 
+def comes(change: Change) -> bool:
+    """Whether others may wait for such a document of that connection, and there was none."""
+    planned, before = change.planned, change.before
+    new = before is None or before["connection_id"] != planned.connection_id
+    return new and planned.connection_id is not None and planned.kind in AWAITED
+
+
 def matters(before: asyncpg.Record, change: Change) -> bool:
     """Whether others that wait for the document, or are left out with it, have to look again."""
     planned = change.planned
@@ -142,6 +160,11 @@ def matters(before: asyncpg.Record, change: Change) -> bool:
     )
     left = is_left(before, change)  # where it is a draft, what waits for it is left out
     return usable or left or (before["state"] == "skipped") != (change.rest.state == "skipped")
+
+
+def is_relinked(before: asyncpg.Record, change: Change) -> bool:
+    """Whether another contact takes the place of the one that we made or knew."""
+    return before["xero_id"] not in (None, change.xero_id)
 
 
 def is_left(before: asyncpg.Record, change: Change) -> bool:

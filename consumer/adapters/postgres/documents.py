@@ -10,11 +10,12 @@ from uuid import UUID
 import asyncpg
 
 from consumer.adapters.postgres.changing import (
-    AWAITED,
     Change,
     Patience,
     change_of,
+    comes,
     is_left,
+    is_relinked,
     matters,
     stands_of,
     stays_by_hand,
@@ -33,6 +34,8 @@ LEDGER = statements("ledger")
 
 Identity = tuple[str, UUID, str, UUID | None]
 """Kind, Lago id, part, target: what a document is known by within its connection."""
+Known = tuple[asyncpg.Record, Change]
+"""A row, and what becomes of it."""
 LEVELS = (
     ("contact",),
     ("invoice", "credit_note"),
@@ -59,66 +62,15 @@ async def write_documents(
         sinks: where a person is asked about what stays in Xero.
         lane: where what changes is sent; None: where it is.
     """
-    rows = await conn.fetch(
-        SQL["lock_documents"], *columns([(p.kind, p.lago_id) for p in plans], 2)
-    )
-    standing: dict[Identity, dict[int | None, asyncpg.Record]] = {}
-    for row in rows:
-        identity = row["kind"], row["lago_id"], row["part"], row["target"]
-        standing.setdefault(identity, {})[row["connection_id"]] = row
-    changes, drifted, relinked, turned, awaited, left, by_hand = [], [], [], [], [], [], []
-    for planned in plans:
-        made_of = object_of(planned.kind, planned.part, planned.lago_id, planned.target)
-        event_id = objects[made_of].event_id
-        appended_at = made.get(event_id) if event_id is not None else None
-        identity = planned.kind, planned.lago_id, planned.part, planned.target
-        rows_here = standing.get(identity, {})
-        stands = rows_here.get(planned.connection_id) or rows_here.get(None)
-        if stands is None and planned.kind == "overpayment" and planned.wanted is None:
-            continue  # its payment's document says why
-        if stands is None and planned.optional:
-            continue
-        change = change_of(stands, planned, event_id, appended_at, now, patience)
-        if change is not None:
-            changes.append(change)
-            came = stands is None or stands["connection_id"] != planned.connection_id
-            if came and planned.connection_id is not None and planned.kind in AWAITED:
-                awaited.append((planned.kind, planned.lago_id, planned.connection_id))
-            if stands is not None and change.rest.drift and not stands["drift"]:
-                drifted.append(stands["id"])
-            if stands is not None and stands["xero_id"] not in (None, change.xero_id):
-                facts = {"linked": str(change.xero_id)}
-                relinked.append((stands["id"], stands["xero_id"], "linked_elsewhere", facts))
-            if stands is not None and matters(stands, change):
-                turned.append(stands["id"])
-            if stands is not None and is_left(stands, change):
-                left.append((stands["id"], change.rest.cause, stands_of(stands), objects[made_of]))
-            if stands is not None and stays_by_hand(stands, change):
-                by_hand.append((stands["id"], stands["kind"], stands["by_hand"]))
-    ids = await _update(conn, [c for c in changes if c.id is not None], lane)
-    await _insert(conn, [c for c in changes if c.id is None], patience.dependency, lane)
-    told = [
-        (p.connection_id, p.kind, p.lago_id, p.part, p.target, name)
-        for p in plans
-        for name in p.findings
-    ]
-    if told:
-        await conn.execute(SQL["find_once"], *columns(told, 6))
-    if drifted:
-        await conn.execute(SQL["find_drift"], drifted)
-    await find(conn, relinked)
-    await tell_of_credit(conn, [id for id, *_ in relinked])
-    await tell_of_left(conn, left, sinks)
-    if by_hand:
-        errors = [left_by_hand(kind, xero_id) for _, kind, xero_id in by_hand]
-        await announce_documents(conn, [id for id, *_ in by_hand], errors, sinks)
-    if awaited:
-        await conn.execute(SQL["release_awaited"], *columns(awaited, 3))
-    if turned:
-        await conn.execute(LEDGER["release_waiting"], turned)
+    changes = await _changes(conn, plans, objects, made, now, patience)
+    known = [(c.before, c) for c in changes if c.before is not None]
+    ids = await _update(conn, known, lane)
+    await _insert(conn, [c for c in changes if c.before is None], patience.dependency, lane)
+    await _tell(conn, plans, known, sinks)
+    await _release(conn, changes, known)
     await wait_for_others(conn, ids, patience.dependency)
     voided = [
-        c.id for c in changes if (c.planned.kind, c.rest.state) == ("credit_note", "ready")
+        row["id"] for row, c in known if (c.planned.kind, c.rest.state) == ("credit_note", "ready")
         if c.planned.wanted is None
     ]  # fmt: skip
     if voided:
@@ -128,6 +80,73 @@ async def write_documents(
         for c in changes
         if c.rest.state == "ready" and c.planned.tenant_id is not None
     )
+
+
+async def _changes(
+    conn: Conn,
+    plans: Sequence[Planned],
+    objects: Mapping[ObjectKey, Object],
+    made: Mapping[int, datetime],
+    now: datetime,
+    patience: Patience,
+) -> Sequence[Change]:
+    """What becomes of the rows, which are locked from now on, where anything does."""
+    rows = await conn.fetch(
+        SQL["lock_documents"], *columns([(p.kind, p.lago_id) for p in plans], 2)
+    )
+    standing: dict[Identity, dict[int | None, asyncpg.Record]] = {}
+    for row in rows:
+        identity = row["kind"], row["lago_id"], row["part"], row["target"]
+        standing.setdefault(identity, {})[row["connection_id"]] = row
+    changes = []
+    for planned in plans:
+        identity = planned.kind, planned.lago_id, planned.part, planned.target
+        here = standing.get(identity, {})
+        stands = here.get(planned.connection_id) or here.get(None)
+        of = objects[object_of(planned.kind, planned.part, planned.lago_id, planned.target)]
+        changes.append(change_of(stands, planned, of, made, now, patience))
+    return [change for change in changes if change is not None]
+
+
+async def _tell(
+    conn: Conn, plans: Sequence[Planned], known: Sequence[Known], sinks: Sequence[Sink]
+) -> None:
+    """What people are to see of the documents, and are asked about."""
+    told = [
+        (p.connection_id, p.kind, p.lago_id, p.part, p.target, name)
+        for p in plans
+        for name in p.findings
+    ]
+    if told:
+        await conn.execute(SQL["find_once"], *columns(told, 6))
+    drifted = [row["id"] for row, c in known if c.rest.drift and not row["drift"]]
+    if drifted:
+        await conn.execute(SQL["find_drift"], drifted)
+    relinked = [
+        (row["id"], row["xero_id"], "linked_elsewhere", {"linked": str(c.xero_id)})
+        for row, c in known
+        if is_relinked(row, c)
+    ]
+    await find(conn, relinked)
+    await tell_of_credit(conn, [id for id, *_ in relinked])
+    left = [(row["id"], c.rest.cause, stands_of(row), c.of) for row, c in known if is_left(row, c)]
+    await tell_of_left(conn, left, sinks)
+    by_hand = [row for row, c in known if stays_by_hand(row, c)]
+    if by_hand:
+        errors = [left_by_hand(row["kind"], row["by_hand"]) for row in by_hand]
+        await announce_documents(conn, [row["id"] for row in by_hand], errors, sinks)
+
+
+async def _release(conn: Conn, changes: Sequence[Change], known: Sequence[Known]) -> None:
+    """Whoever waits for these documents, or is left out with them, looks again."""
+    awaited = [
+        (p.kind, p.lago_id, p.connection_id) for c in changes if comes(c) for p in [c.planned]
+    ]
+    if awaited:
+        await conn.execute(SQL["release_awaited"], *columns(awaited, 3))
+    turned = [row["id"] for row, c in known if matters(row, c)]
+    if turned:
+        await conn.execute(LEDGER["release_waiting"], turned)
 
 
 async def wait_for_others(conn: Conn, ids: Sequence[int], patience: timedelta) -> None:
@@ -186,20 +205,20 @@ async def _insert(
             await conn.execute(SQL["wait_for_payments"], beyond)
 
 
-async def _update(conn: Conn, changes: Sequence[Change], lane: int | None) -> list[int]:
+async def _update(conn: Conn, known: Sequence[Known], lane: int | None) -> list[int]:
     """Update known ones; returns those that others have a say in."""
     rows = [
-        (c.id, p.connection_id, p.tenant_id, p.customer_id, c.event_id, c.appended_at, p.wanted,
+        (row["id"], p.connection_id, p.tenant_id, p.customer_id, c.event_id, c.appended_at, p.wanted,
          c.synced, c.rest.state, c.rest.cause, c.rest.until, c.xero_id, p.number, p.currency,
          p.dated, c.rest.drift, p.source, p.amount_cents, c.linked, array_of(c.merged))
-        for c in sorted(changes, key=lambda c: c.id or 0) for p in [c.planned]
+        for row, c in sorted(known, key=lambda one: one[0]["id"]) for p in [c.planned]
     ]  # fmt: skip
     if rows:
         await conn.execute(SQL["update_documents"], *columns(rows, 20), lane)
     return [
-        c.id
-        for c in changes
-        if c.id is not None and (_rests_on_others(c) or consumes(c.planned.kind, c.planned.part))
+        row["id"]
+        for row, c in known
+        if _rests_on_others(c) or consumes(c.planned.kind, c.planned.part)
     ]
 
 
