@@ -518,7 +518,7 @@ async def test_retry_takes_what_show_takes(shell: Shell, ledger: Filled, named: 
 async def test_retry_of_a_documents_id_means_that_one(shell: Shell, ledger: Filled) -> None:
     await ledger.execute(
         """insert into document (kind, lago_id, target, state, code)
-           values ('invoice', $1, $1, 'failed', 'locked_period')""",
+           values ('payment', $1, $1, 'failed', 'locked_period')""",
         UUID(ledger.failed),
     )
     first, second = (await shell("show", ledger.failed, "--json")).json

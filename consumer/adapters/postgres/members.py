@@ -21,13 +21,14 @@ SQL = statements("ledger")
 
 async def open_members(conn: Conn, request_id: UUID, *, closed: bool = False) -> list[Member]:
     """The members without an outcome (``closed``: all), their documents locked, by document."""
-    return [_member(row) for row in await conn.fetch(SQL["open_members"], request_id, closed)]
+    rows = await conn.fetch(SQL["members"], request_id, closed, [])
+    return [_member(row) for row in rows]
 
 
 async def contacts_of(conn: Conn, members: Sequence[Member]) -> dict[int, Member]:
     """The documents of these documents' contacts by their ids, as if they had been sent as they are."""
     ids = {member.contact for member in members if member.contact is not None}
-    rows = await conn.fetch(SQL["contacts_of"], list(ids))
+    rows = await conn.fetch(SQL["members"], None, False, list(ids))
     return {row["document_id"]: _member(row) for row in rows}
 
 

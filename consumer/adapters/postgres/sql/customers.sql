@@ -35,7 +35,7 @@ select max(lago_id::text)::uuid as last
 -- name: contact
 -- What the customer's contact in a connection is by now.
 select d.xero_id from document d
- where d.kind = 'contact' and d.lago_id = $1 and d.connection_id = $2 and d.part = '' and d.target is null;
+ where d.kind = 'contact' and d.lago_id = $1 and d.connection_id = $2;
 
 -- name: customer
 select from object where kind = 'customer' and lago_id = $1;

@@ -90,7 +90,7 @@ select d.lago_id, d.allocated, d.cleared::text as cleared,
   from document d
  where d.id = any(array(select f.id from unnest($1::uuid[]) as i (id) cross join lateral (
                           select id from document
-                           where kind = 'invoice' and lago_id = i.id and part = '' and target is null
+                           where kind = 'invoice' and lago_id = i.id
                           offset 0) f))
  order by d.id
    for share of d;
@@ -182,8 +182,7 @@ with need as materialized (
     from document x
    where x.id = any(array(select f.id from (select distinct kind, lago_id from need) n cross join lateral (
                             select id from document
-                             where kind = n.kind and lago_id = n.lago_id and part = '' and target is null
-                            offset 0) f))
+                             where kind = n.kind and lago_id = n.lago_id offset 0) f))
    order by x.id
      for share of x
 )
@@ -204,7 +203,7 @@ select distinct n.kind, n.lago_id
  where d.id = any($1::bigint[]) and n.lago_id is not null
    and not exists (select from document x
                     where x.kind = n.document and x.lago_id = n.lago_id and x.connection_id = d.connection_id
-                      and x.part = '' and x.target is null offset 0);
+                   offset 0);
 
 -- name: hold
 update document d
@@ -321,7 +320,6 @@ with told as materialized (
    where i.id = any(array(select f.id from told t cross join lateral (
                             select id from document
                              where kind = 'invoice' and lago_id = t.target and connection_id = t.connection_id
-                               and part = '' and target is null
                             offset 0) f))
    order by i.id
      for share of i

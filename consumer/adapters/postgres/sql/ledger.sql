@@ -75,11 +75,8 @@ select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.synced, d.b
                     and o.lago_id = case when d.part = 'residual' then d.target else d.lago_id end
   left join object k on k.kind = 'customer' and k.lago_id = d.customer_id
   left join document c on c.kind = 'contact' and c.lago_id = d.customer_id and c.connection_id = d.connection_id
-                      and c.part = '' and c.target is null
   left join document i on i.kind = 'invoice' and i.lago_id = d.target and i.connection_id = d.connection_id
-                      and i.part = '' and i.target is null
   left join document n on n.kind = 'credit_note' and n.lago_id = d.source and n.connection_id = d.connection_id
-                      and n.part = '' and n.target is null
   left join object t on d.kind = 'overpayment' and t.kind = 'invoice' and t.lago_id = d.target
   left join lateral ( -- what settles the same invoice (of an overpayment: what is beyond it), is
                       -- taken from the same note: as Lago tells, as Xero has it
@@ -227,21 +224,26 @@ select r.id, r.tenant_id, r.purpose, r.method, r.path, r.body, r.outcome, r.star
   from request r join tenant t on t.id = r.tenant_id
  where r.id = $1 for update of r;
 
--- name: open_members
--- Those without an outcome; all of them if $2.
-select m.position, m.document_id, m.sent, m.notes, m.code as refused_code, m.said as refused_said,
-       m.hint as refused_hint, d.kind, d.part, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.xero_status, d.code,
-       d.linked, d.merged, d.by_hand, d.attempts,
-       d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id, d.batch_limit, c.code as connection_code,
-       c.settings ->> 'linked_contacts' as linked_contacts, x.id as contact,
+-- name: members
+-- Of a request: those without an outcome, or all of them if $2. Or else these documents ($3), members of none,
+-- as if they had been sent as they are.
+with asked as (
+  select document_id, position, sent, notes, code, said, hint from member
+   where request_id = $1 and (outcome is null or $2)
+  union all
+  select id, -1, wanted, null, null, null, null from document where id = any($3::bigint[])
+)
+select a.position, d.id as document_id, a.sent, a.notes, a.code as refused_code, a.said as refused_said,
+       a.hint as refused_hint, d.kind, d.part, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.xero_status, d.code,
+       d.linked, d.merged, d.by_hand, d.attempts, d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id,
+       d.batch_limit, c.code as connection_code, c.settings ->> 'linked_contacts' as linked_contacts, x.id as contact,
        case d.kind when 'refund' then d.source when 'invoice' then d.lago_id
                    when 'overpayment' then null else coalesce(d.target, d.source)
        end as room, k.facts::text as customer_facts
-  from member m join document d on d.id = m.document_id join connection c on c.id = d.connection_id
+  from asked a join document d on d.id = a.document_id join connection c on c.id = d.connection_id
   left join object k on d.kind = 'contact' and k.kind = 'customer' and k.lago_id = d.lago_id
-  left join document x on d.kind in ('invoice', 'credit_note', 'overpayment') and x.kind = 'contact' and x.lago_id = d.customer_id
-                      and x.connection_id = d.connection_id and x.part = '' and x.target is null
- where m.request_id = $1 and (m.outcome is null or $2)
+  left join document x on d.kind in ('invoice', 'credit_note', 'overpayment') and x.kind = 'contact'
+                      and x.lago_id = d.customer_id and x.connection_id = d.connection_id
  order by d.id
    for update of d;
 
@@ -252,21 +254,10 @@ select d.id from document d
                 union
                 select x.id from member m join document i on i.id = m.document_id
                   join document x on x.kind = 'contact' and x.lago_id = i.customer_id
-                                 and x.connection_id = i.connection_id and x.part = '' and x.target is null
+                                 and x.connection_id = i.connection_id
                  where m.request_id = $1 and m.outcome is null)
  order by d.id
    for update of d;
-
--- name: contacts_of
--- Documents of contacts, which are locked, as members of no request.
-select -1 as position, d.id as document_id, d.wanted as sent, null as notes, null as refused_code, null as refused_said,
-       null as refused_hint, d.kind, d.part, d.state, d.cause, d.wanted, d.synced, d.xero_id, d.xero_status, d.code,
-       d.linked, d.merged, d.by_hand, d.attempts, d.suffix, d.net, d.tax, d.total, d.appended_at, d.lago_id, d.batch_limit,
-       c.code as connection_code, c.settings ->> 'linked_contacts' as linked_contacts, null::bigint as contact,
-       null::uuid as room, k.facts::text as customer_facts
-  from document d join connection c on c.id = d.connection_id
-  left join object k on k.kind = 'customer' and k.lago_id = d.lago_id
- where d.id = any($1::bigint[]);
 
 -- name: hold_customers
 -- What is ready to be sent to contacts that are of no use; what is being frozen just now finds out by itself.
