@@ -37,10 +37,15 @@ def test_the_exit_codes_are_those_of_the_help() -> None:
     assert codes.replace(" ", "") in re.sub(r"\s", "", README)
 
 
-def test_what_it_links_to_exists() -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", README)
+def test_what_it_and_the_operators_pages_link_to_exists() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "deploy").glob("*.md")]
+    links = [
+        page.parent / link
+        for page in pages
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+    ]
     assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert [link for link in links if not link.exists()] == []
 
 
 def test_where_a_change_belongs_exists() -> None:
