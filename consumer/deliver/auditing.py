@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import structlog
 
-from consumer.deliver.looking import LookUps, Postponed
+from consumer.deliver.looking import LookUps
+from consumer.deliver.reading import Postponed
 from consumer.deliver.sending import count_fates
 from consumer.domain.errors import Doubt, NotExecuted
 from consumer.metrics import Metrics

@@ -6,30 +6,22 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date
 from uuid import UUID
 
 from pydantic_core import from_json
 
 from consumer.deliver import sight
 from consumer.deliver.calling import Caller, kind_of
-from consumer.domain.answers import (
-    GRANTED_APART,
-    SCOPE_MISSING,
-    InDoubt,
-    NotDone,
-    Reply,
-    Saved,
-    not_done,
-)
+from consumer.deliver.reading import Reader
+from consumer.domain.answers import SCOPE_MISSING, Saved
 from consumer.domain.clocks import Clocks
 from consumer.domain.elements import marker_in
-from consumer.domain.errors import Doubt, NotExecuted
+from consumer.domain.errors import Doubt
 from consumer.domain.lookup import (
     ALREADY_PAID,
     LOOK_FIRST,
     RESTORED,
-    Found,
     by_id_path,
     contact_by_number_path,
     contact_sweep_path,
@@ -38,8 +30,6 @@ from consumer.domain.lookup import (
     invoice_lookup_path,
     overpayment_sweep_path,
     overpayments_path,
-    parse_allocations,
-    parse_found,
     payment_sweep_path,
     payments_on_path,
     refunds_path,
@@ -58,11 +48,7 @@ from consumer.domain.pairing import target
 from consumer.domain.refusals import ARCHIVED
 from consumer.domain.settlement import DRAFT_REFUSED
 from consumer.domain.translate.header import has_drafts_number
-from consumer.ports import Absent, Budget, Call, Doubtful, Sent, Sighting
-
-SKEW = timedelta(minutes=5)
-"""How far Xero's clock and the database's may be apart when a sweep asks what changed since."""
-
+from consumer.ports import Absent, Budget, Doubtful, Sent, Sighting
 
 Matches = Callable[[bytes, Iterable[Saved]], Sequence[Saved]]
 MARKED: Mapping[DocumentKind, tuple[Callable[[int], str], Matches]] = {
@@ -73,21 +59,11 @@ MARKED: Mapping[DocumentKind, tuple[Callable[[int], str], Matches]] = {
 """Kinds that are found by our marker alone: where they are swept up and how they are told."""
 
 
-class Postponed(Exception):
-    """The request cannot be looked at now, for a reason that will pass; again after ``seconds``."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"look again in {seconds:.1f} s")
-        self.seconds = seconds
-
-
 class LookUps:
-    """Makes the calls that tell what became of a request, each counted."""
+    """Makes the calls that tell what became of a request."""
 
     def __init__(self, caller: Caller, budget: Budget, clocks: Clocks) -> None:
-        self.caller = caller
-        self.budget = budget
-        self.clocks = clocks
+        self.reader = Reader(caller, budget, clocks)
         self._swept: dict[object, list[Saved]] = {}
         """What bears our marker, by tenant, kind and since when: the ledger was restored to that."""
         self._sweeping: defaultdict[object, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -95,7 +71,7 @@ class LookUps:
     async def sightings(self, doubtful: Doubtful) -> dict[int, Sighting]:
         """What became of the members, by position; of a payment that may still arrive, nothing.
 
-        Raises as ``call`` does.
+        Raises as ``Reader`` does.
         """
         if doubtful.why == ARCHIVED:
             return await self._archived(doubtful)
@@ -110,12 +86,12 @@ class LookUps:
         if operation.step == "remove":
             ids = [m.xero_id for m in doubtful.members if m.xero_id is not None]
             paths = by_id_path(operation.kind, ids)
-            saved = await self._read(doubtful, paths, single=operation.kind != "invoice")
+            saved = await self.reader.read(doubtful, paths, single=operation.kind != "invoice")
             gone = {m.position: match_removed(m.xero_id, saved) for m in doubtful.members}
             return {n: one if one is not None else Absent() for n, one in gone.items()}
         if operation.kind == "invoice":
             numbers = [m.number for m in doubtful.members if m.number]
-            saved = await self._read(doubtful, invoice_lookup_path(numbers))
+            saved = await self.reader.read(doubtful, invoice_lookup_path(numbers))
             found = await self._numbered(doubtful, saved)
             if doubtful.final:
                 return found
@@ -126,7 +102,7 @@ class LookUps:
             return {n: o for n, o in found.items() if n not in drafts or not isinstance(o, Absent)}
         if operation.kind == "credit_note":
             paths = [credit_note_path(m.number) for m in doubtful.members if m.number]
-            saved = await self._read(doubtful, paths, single=True)
+            saved = await self.reader.read(doubtful, paths, single=True)
             return await self._numbered(doubtful, saved)
         if doubtful.why == ALREADY_PAID:
             return await self._entered(doubtful)
@@ -136,9 +112,9 @@ class LookUps:
             return await self._made(doubtful)
         if doubtful.why == "number_taken":
             paths = [contact_by_number_path(str(m.lago_id)) for m in doubtful.members]
-            saved = await self._read(doubtful, paths, single=True)
+            saved = await self.reader.read(doubtful, paths, single=True)
         else:
-            saved = await self._sweep(doubtful, contact_sweep_path)
+            saved = await self.reader.sweep(doubtful, contact_sweep_path)
         return await self._contacts(doubtful, saved)
 
     async def _archived(self, doubtful: Doubtful) -> dict[int, Sighting]:
@@ -187,7 +163,7 @@ class LookUps:
         while ids := unread(wanted.values(), seen) - asked:
             asked |= ids
             for path in contacts_path(sorted(ids)):
-                found = await self._page(doubtful, path, kind="contact")
+                found = await self.reader.page(doubtful, path, kind="contact")
                 seen |= {one.xero_id: one for one in found.saved}
         return {n: trace(id, seen) for n, id in wanted.items()}
 
@@ -196,7 +172,7 @@ class LookUps:
         Xero refused. The rest are sent again: that changes nothing where they had arrived."""
         kind = kind_of(doubtful.frozen.purpose)
         ids = [m.xero_id for m in doubtful.members if m.xero_id is not None]
-        saved = await self._read(doubtful, by_id_path(kind, ids), single=kind != "invoice")
+        saved = await self.reader.read(doubtful, by_id_path(kind, ids), single=kind != "invoice")
         refused = doubtful.why == DRAFT_REFUSED
         return {m.position: sight.draft(m, saved, refused=refused) for m in doubtful.members}
 
@@ -213,17 +189,17 @@ class LookUps:
         elements = [from_json(m.element) for m in doubtful.members]
         if kind_of(doubtful.frozen.purpose) == "refund":
             days = _around(doubtful.members)
-            saved = await self._pages(doubtful, lambda page: refunds_path(*days, page))
+            saved = await self.reader.pages(doubtful, lambda page: refunds_path(*days, page))
         else:
             ids = dict.fromkeys(id for one in elements if (id := target(one)) is not None)
-            saved = await self._read(doubtful, [payments_on_path(id) for id in ids])
+            saved = await self.reader.read(doubtful, [payments_on_path(id) for id in ids])
         return {m.position: sight.entered(m, saved) for m in doubtful.members}
 
     async def _entered_beyond(self, doubtful: Doubtful) -> dict[int, Sighting]:
         """By the overpayments of those days: nothing was sent yet."""
         days = _around(doubtful.members)
         try:
-            saved = await self._pages(doubtful, lambda page: overpayments_path(*days, page))
+            saved = await self.reader.pages(doubtful, lambda page: overpayments_path(*days, page))
         except Doubt as error:
             if error.code != SCOPE_MISSING:
                 raise
@@ -233,24 +209,20 @@ class LookUps:
     async def _unallocated(self, doubtful: Doubtful) -> dict[int, Sighting]:
         """What was to be taken off, by its credit note, which names all that it has."""
         [member] = doubtful.members
-        there = any(one.xero_id == member.xero_id for one in await self._of_note(doubtful))
+        there = any(
+            one.xero_id == member.xero_id for one in await self.reader.allocations(doubtful)
+        )
         removed = None if there or member.xero_id is None else Saved(member.xero_id)
         return {member.position: removed or Absent()}
-
-    async def _of_note(self, doubtful: Doubtful) -> Sequence[Saved]:
-        """The allocations of the credit note that the request takes from."""
-        note = "/".join(doubtful.frozen.path.split("/")[:2])
-        reply = await self.call(doubtful, "GET", note, "lookup", None)
-        return self._found(parse_allocations(reply)).saved
 
     async def all_of(self, doubtful: Doubtful) -> dict[int, Sequence[Saved]]:
         """Everything that Xero has of each payment, overpayment, refund or allocation, by position.
 
-        Raises as ``call`` does.
+        Raises as ``Reader`` does.
         """
         kind = OPERATIONS[doubtful.frozen.purpose].kind
         if kind == "allocation":
-            saved = await self._of_note(doubtful)
+            saved = await self.reader.allocations(doubtful)
             return {m.position: match_allocations(m.element, saved) for m in doubtful.members}
         path, match = MARKED[kind]
         if doubtful.why == RESTORED:
@@ -259,7 +231,7 @@ class LookUps:
                 m.position: match(m.element, ours) or match_marked(m.element, ours)
                 for m in doubtful.members
             }
-        swept = await self._sweep(doubtful, path)
+        swept = await self.reader.sweep(doubtful, path)
         return {m.position: match(m.element, swept) for m in doubtful.members}
 
     async def _sweep_once(self, doubtful: Doubtful, path: Callable[[int], str]) -> list[Saved]:
@@ -269,109 +241,11 @@ class LookUps:
         async with self._sweeping[key]:
             found = self._swept.get(key)
             if found is None:
-                swept = await self._sweep(doubtful, path)
+                swept = await self.reader.sweep(doubtful, path)
                 found = [one for one in swept if marker_in(one.number) is not None]
                 if doubtful.final:
                     self._swept[key] = found
         return found
-
-    async def _read(
-        self, doubtful: Doubtful, paths: Sequence[str], *, single: bool = False
-    ) -> list[Saved]:
-        saved: list[Saved] = []
-        for path in paths:
-            found = await self._page(doubtful, path, single=single)
-            saved += found.saved
-        return saved
-
-    async def _sweep(self, doubtful: Doubtful, path: Callable[[int], str]) -> list[Saved]:
-        """All of a kind that changed since the freeze."""
-        return await self._pages(doubtful, path, since=doubtful.started_at - SKEW)
-
-    async def _pages(
-        self, doubtful: Doubtful, path: Callable[[int], str], since: datetime | None = None
-    ) -> list[Saved]:
-        saved: list[Saved] = []
-        page, pages = 0, 1
-        while page < pages:
-            page += 1
-            found = await self._page(doubtful, path(page), since=since)
-            saved += found.saved
-            pages = found.pages
-        return saved
-
-    async def _page(
-        self,
-        doubtful: Doubtful,
-        path: str,
-        *,
-        single: bool = False,
-        since: datetime | None = None,
-        kind: DocumentKind | None = None,
-    ) -> Found:
-        reply = await self.call(doubtful, "GET", path, "lookup", None, since)
-        kind = kind or kind_of(doubtful.frozen.purpose)
-        return self._found(parse_found(reply, kind, single=single))
-
-    def _found(self, found: Found | NotDone | InDoubt) -> Found:
-        """What was found.
-
-        Raises:
-            Postponed: the tenant may not be asked now.
-            Doubt: the answer tells nothing.
-        """
-        if isinstance(found, NotDone):
-            raise Postponed(found.retry_after or self.clocks.look_for_work)
-        if isinstance(found, InDoubt):
-            raise Doubt(found.why, "The look-up's answer tells nothing.")
-        return found
-
-    async def call(
-        self,
-        doubtful: Doubtful,
-        method: str,
-        path: str,
-        purpose: str,
-        body: bytes | None,
-        since: datetime | None = None,
-    ) -> Reply:
-        """One counted call on behalf of the request.
-
-        Raises:
-            Postponed: the tenant may not be asked now.
-            NotExecuted, Doubt: no answer came, as ``Accounting`` says.
-        """
-        frozen = doubtful.frozen
-        token = await self.caller.token(frozen.tenant_id, frozen.authorisation_id)
-        if token is None:
-            raise Postponed(self.clocks.stretched(10))
-        began = asyncio.get_running_loop().time()
-        taken = await self.budget.take(frozen.tenant_id, purpose, method, path)
-        if isinstance(taken, float):
-            raise Postponed(taken)
-        key = frozen.request_id if purpose == "resend" else taken
-        call = Call(
-            tenant_id=frozen.tenant_id,
-            token=token,
-            method="GET" if method == "GET" else frozen.method,
-            path=path,
-            body=body,
-            idempotency_key=None if method == "GET" else str(key),
-            if_modified_since=since,
-            first_byte_by=began + self.clocks.freeze_to_first_byte,
-            timeout=self.clocks.call_timeout,
-        )
-        try:
-            reply = await self.caller.call(call, purpose)
-        except NotExecuted:
-            await self.budget.answered(taken, None)
-            raise
-        await self.budget.answered(taken, reply)
-        if refused := not_done(reply):
-            if refused.why == "scope" and kind_of(frozen.purpose) in GRANTED_APART:
-                raise Doubt(SCOPE_MISSING, "Xero does not let our client look it up.")
-            await self.caller.refused(frozen.tenant_id, frozen.authorisation_id, token, refused)
-        return reply
 
 
 def _around(members: Sequence[Sent]) -> tuple[date, date]:

@@ -10,7 +10,8 @@ from uuid import UUID
 import structlog
 
 from consumer.deliver.calling import kind_of
-from consumer.deliver.looking import LookUps, Postponed
+from consumer.deliver.looking import LookUps
+from consumer.deliver.reading import Postponed
 from consumer.deliver.sending import count_fates
 from consumer.domain.answers import InDoubt, NotDone, Saved, classify
 from consumer.domain.clocks import Clocks
@@ -151,7 +152,7 @@ class Resolver:
         """The same bytes under the same key: Xero answers as it did, or does it now."""
         frozen = doubtful.frozen
         try:
-            reply = await self.lookups.call(
+            reply = await self.lookups.reader.call(
                 doubtful, frozen.method, frozen.path, "resend", frozen.body or None
             )
         except NotExecuted:
