@@ -4,34 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal
 from uuid import UUID
 
 from consumer.domain.candidates import Candidate, Element
 from consumer.domain.chart import Chart
 from consumer.domain.contacts import is_partner
 from consumer.domain.documents import IMMUTABLE, before_start
-from consumer.domain.errors import Inconsistent, StillDraft
+from consumer.domain.errors import StillDraft
 from consumer.domain.fingerprints import fingerprint, is_drafted
+from consumer.domain.making_money import money_element
 from consumer.domain.mapping import Connection
-from consumer.domain.money import ZERO
 from consumer.domain.operations import Operation
-from consumer.domain.payments import payment_fingerprint
-from consumer.domain.translate.allocation import translate_allocation
 from consumer.domain.translate.contact import name_key, name_suffix, translate_contact
 from consumer.domain.translate.credit_note import translate_credit_note
 from consumer.domain.translate.invoice import translate_invoice
 from consumer.domain.translate.locks import LOCK, check_removal, unlocked
-from consumer.domain.translate.overpayment import translate_overpayment
-from consumer.domain.translate.payment import (
-    translate_clearing,
-    translate_payment,
-    translate_refund,
-)
-from consumer.domain.translate.types import Note, Totals
+from consumer.domain.translate.types import Note
 from schemas import lago, xero
-
-Money = TypeVar("Money", xero.Payment, xero.Allocation, xero.Overpayment)
 
 
 def element_of(
@@ -64,17 +54,11 @@ def element_of(
         return None, ()
     if operation.kind == "contact":
         return _contact(candidate, names), ()
-    if operation.kind == "payment":
-        return _payment(candidate, connection, chart), ()
-    if operation.kind == "overpayment":
-        return _overpayment(candidate, connection, chart), ()
+    if operation.kind == "invoice":
+        return _invoice(candidate, connection, chart)
     if operation.kind == "credit_note":
         return _credit_note(candidate, connection, chart)
-    if operation.kind == "refund":
-        return _refund(candidate, connection, chart), ()
-    if operation.kind == "allocation":
-        return _allocation(candidate, connection, chart), ()
-    return _invoice(candidate, connection, chart)
+    return money_element(candidate, operation.kind, connection, chart), ()
 
 
 def _left_out(candidate: Candidate, operation: Operation, connection: Connection) -> bool:
@@ -123,134 +107,6 @@ def _credit_note(
         candidate.id, wanted, payload.body(), "", number, made.totals, dated=payload.date
     )
     return element, made.notes
-
-
-def _refund(candidate: Candidate, connection: Connection, chart: Chart) -> Element | None:
-    note, amount, source_id = candidate.note, candidate.amount_cents, candidate.source_id
-    if note is None or amount is None or source_id is None:
-        return None
-    if candidate.clearing is not None:
-        return _clearing(candidate, note, amount, source_id, connection, chart)
-    made = translate_refund(
-        note,
-        amount_cents=amount,
-        connection=connection,
-        credit_note_id=source_id,
-        note_total=candidate.source_total,
-        taken=candidate.taken,
-    )
-    return _of_money(candidate, made, connection, chart)
-
-
-def _clearing(
-    candidate: Candidate,
-    note: lago.CreditNote,
-    amount: int,
-    source_id: UUID,
-    connection: Connection,
-    chart: Chart,
-) -> Element | None:
-    part = candidate.clearing
-    if part is None or part.line is None or part.note_date is None or part.invoice_date is None:
-        return None
-    made = translate_clearing(
-        note,
-        credit_id=part.credit_id,
-        amount_cents=amount,
-        line=part.line,
-        day=max(part.note_date, part.invoice_date),
-        connection=connection,
-        credit_note_id=source_id,
-        note_total=candidate.source_total,
-        taken=candidate.taken,
-    )
-    return _of_money(candidate, made, connection, chart)
-
-
-def _allocation(candidate: Candidate, connection: Connection, chart: Chart) -> Element | None:
-    part = candidate.allocation
-    if part is None:
-        raise Inconsistent(
-            "lago_header_missing",
-            "The credit note or its invoice lacks its date, or the note its currency.",
-            "Have Lago send the credit note again.",
-        )
-    if part.invoice_id is None or candidate.source_id is None:
-        return None
-    made = translate_allocation(
-        amount_cents=part.amount_cents,
-        currency=part.currency,
-        note_date=part.note_date,
-        invoice_date=part.invoice_date,
-        invoice_id=part.invoice_id,
-        posted=candidate.settled,
-        note_total=candidate.source_total,
-        taken=candidate.taken,
-    )
-    return _of_money(candidate, made, connection, chart)
-
-
-def _payment(candidate: Candidate, connection: Connection, chart: Chart) -> Element | None:
-    part = candidate.payment
-    if part is None or part.invoice_id is None:
-        return None
-    if payment_fingerprint(part.money, part.amount_cents) != candidate.wanted:
-        return None
-    made = translate_payment(
-        lago_id=part.lago_id,
-        target=part.target,
-        amount_cents=part.amount_cents,
-        currency=part.money.currency,
-        invoice_currency=part.invoice_currency,
-        paid_at=part.money.paid_at,
-        reference=part.money.reference,
-        connection=connection,
-        chart=chart,
-        invoice_id=part.invoice_id,
-        posted=candidate.settled,
-    )
-    return _of_money(candidate, made, connection, chart)
-
-
-def _overpayment(candidate: Candidate, connection: Connection, chart: Chart) -> Element | None:
-    part, contact_id = candidate.payment, candidate.contact_id
-    if part is None or part.due_cents is None or part.invoice_id is None or contact_id is None:
-        return None
-    if payment_fingerprint(part.money, part.amount_cents) != candidate.wanted:
-        return None
-    made = translate_overpayment(
-        lago_id=part.lago_id,
-        target=part.target,
-        amount_cents=part.amount_cents,
-        currency=part.money.currency,
-        paid_at=part.money.paid_at,
-        reference=part.money.reference,
-        connection=connection,
-        chart=chart,
-        contact_id=contact_id,
-        invoice_number=part.invoice_number,
-        due_cents=part.due_cents,
-        posted=candidate.settled,
-    )
-    return _of_money(candidate, made, connection, chart)
-
-
-def _of_money(
-    candidate: Candidate,
-    made: Money,
-    connection: Connection,
-    chart: Chart,
-) -> Element:
-    amount = made.line_items[0].line_amount if isinstance(made, xero.Overpayment) else made.amount
-    totals, moved = Totals(amount, ZERO, amount), unlocked(made, chart.organisation, connection)
-    return Element(
-        candidate.id,
-        candidate.wanted,
-        moved.body(),
-        totals=totals,
-        dated=moved.date,
-        own_day=made.date,
-    )
 
 
 def _contact(candidate: Candidate, names: set[str]) -> Element | None:
