@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from typing import Any
 from uuid import UUID
 
@@ -90,7 +89,7 @@ class Settlement:
         if member.sent is None and (member.kind in REMADE or deleted):
             xero_id = None  # what Lago tells of again is another one in Xero
         elif linked:
-            self._notice(member, answer, "linked_elsewhere", {"linked": str(member.link)})
+            self.notice(member, answer, "linked_elsewhere", {"linked": str(member.link)})
             xero_id, synced = member.link, member.stands.wanted  # made in vain: the link counts
         status = answer.status or member.stands.status
         now = replace(member.stands, state="sending", synced=synced, xero_id=xero_id, status=status)
@@ -103,19 +102,19 @@ class Settlement:
         self.kept.append(Kept(member, xero_id, synced, target, answer, linked=linked))
         self.closed.append((member.position, outcome))
         if target.drift:
-            self._notice(member, answer, "drift", {})
+            self.notice(member, answer, "drift", {})
         if member.sent is not None:
             if difference := differing(member, answer):  # synced all the same
                 refusal, amounts = difference
-                self._notice(member, answer, "totals_differ", amounts, refusal)
+                self.notice(member, answer, "totals_differ", amounts, refusal)
             # Of a draft it is told once it is approved: until then it may be sent any number of times.
             for finding, facts in () if now.draft else member.notes.items():
-                self._notice(member, answer, finding, facts)
+                self.notice(member, answer, finding, facts)
         elif (
             member.kind == "allocation" or member.clears
         ) and member.stands.cause == causes.in_lago("voided"):
             amount = {"amount": str(member.expected.get("total"))}
-            self._notice(member, answer, "credit_freed_by_void", amount)
+            self.notice(member, answer, "credit_freed_by_void", amount)
 
     def by_hand(self, member: Member, theirs: Saved) -> None:
         """A person has entered the money in Xero: it counts as ours, and is never removed."""
@@ -126,7 +125,7 @@ class Settlement:
         answer = Saved(theirs.xero_id)  # what is theirs is not compared
         self.kept.append(Kept(member, None, member.sent, settled, answer, theirs.xero_id))
         self.closed.append((member.position, "by_hand"))
-        self._notice(member, theirs, "paid_by_hand", {})
+        self.notice(member, theirs, "paid_by_hand", {})
 
     def _plan_further(self, member: Member, now: Stands, target: Rest) -> None:
         """How long a draft may wait for its content, and what people are told of an invoice that was
@@ -175,7 +174,7 @@ class Settlement:
         self.unsent.append(Unsent(member, waits, 0.0, None, member.suffix, member.attempts, "held"))
         self.closed.append((member.position, "dissolved"))
 
-    def _notice(
+    def notice(
         self,
         member: Member,
         answer: Saved,
@@ -183,57 +182,8 @@ class Settlement:
         facts: Mapping[str, Any],
         refusal: Refusal | None = None,
     ) -> None:
+        """A finding of the member; with a refusal it is announced too."""
         self.noticed.append(Noticed(member, answer.xero_id, finding, facts, refusal))
-
-    def surplus(self, members: Sequence[Member], xero_ids: Iterable[UUID]) -> None:
-        """Xero has answered with documents that were not sent: told beside the first that was."""
-        for member, xero_id in product(members[:1], xero_ids):
-            refusal = Refusal(
-                "surplus",
-                f"Xero answered with a document that was not sent: {xero_id}.",
-                "Look at it in Xero; what was sent is looked up before anything else is done.",
-            )
-            self.noticed.append(Noticed(member, xero_id, "surplus", {}, refusal))
-
-    def late(self, member: Member, answer: Saved) -> None:
-        """Xero saved it, and says so after the request was given up: it may be there twice.
-
-        Where Xero keeps numbers apart, a document that is still to be sent will find this one.
-        """
-        posted = member.stands.xero_id
-        if member.sent is None or answer.xero_id in (posted, *member.stands.merged):
-            return
-        if member.kind in REMADE:
-            self.beyond(member, [answer])
-        elif posted is not None:
-            self._too_much(member, answer, ours=False)
-
-    def beyond(self, member: Member, found: Sequence[Saved], *, ours: bool = True) -> None:
-        """What Xero has of the document and no document of ours has: the first is it, if Xero's is not
-        known, nothing is under way and Lago still wants it so; the others are too much.
-
-        Args:
-            ours: certainly, and not a person's that looks like it.
-        """
-        now, others = member.stands, list(found)
-        unknown = now.xero_id is None and now.state != "sending" and now.wanted is not None
-        if others and unknown and now.wanted == member.sent:
-            self.keep(member, others.pop(0), "adopted")
-        for one in others:
-            self._too_much(member, one, ours=ours)
-
-    def _too_much(self, member: Member, answer: Saved, *, ours: bool) -> None:
-        """Removed where it is a payment or an allocation of ours, and told in any case."""
-        if ours:
-            self.surpluses.append((member, answer.xero_id))
-        refusal = Refusal(
-            "surplus",
-            f"Xero has {answer.xero_id} beside the document: its request was carried out twice.",
-            "It is removed by itself; if that fails, it is told, and to be removed by hand."
-            if ours
-            else "Look whether Xero has it twice, and remove the one that is too much.",
-        )
-        self._notice(member, answer, "surplus", {"removed": True} if ours else {}, refusal)
 
     def refuse(self, member: Member, refusal: Refusal) -> None:
         """Failed and announced, unless Lago has said something newer meanwhile."""

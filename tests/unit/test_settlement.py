@@ -13,6 +13,7 @@ from consumer.domain.documents import Stands, State
 from consumer.domain.lookup import LOOK_FIRST
 from consumer.domain.outcomes import Member
 from consumer.domain.settlement import GIVE_UP_ALONE, Settlement
+from consumer.domain.surpluses import settle_beyond, settle_late
 from schemas import lago
 
 A, B = b"a", b"b"
@@ -176,7 +177,7 @@ def test_an_answer_after_the_end_tells_of_what_is_too_much(
     kind: str, posted: UUID | None, told: bool
 ) -> None:
     s = settlement()
-    s.late(member(kind, stands=Stands("ready", None, A, None, posted)), Saved(HERE))
+    settle_late(s, member(kind, stands=Stands("ready", None, A, None, posted)), Saved(HERE))
     assert [n.finding for n in s.noticed] == ["surplus"] * told
     removed = told and kind == "payment"
     assert [xero_id for _, xero_id in s.surpluses] == [HERE] * removed
@@ -196,7 +197,9 @@ def test_the_first_that_xero_has_counts_where_the_ledger_has_none(
     state: State, wanted: bytes | None, kept: bool
 ) -> None:
     s = settlement()
-    s.beyond(member("payment", stands=Stands(state, None, wanted)), [Saved(HERE), Saved(THERE)])
+    settle_beyond(
+        s, member("payment", stands=Stands(state, None, wanted)), [Saved(HERE), Saved(THERE)]
+    )
     assert [one.xero_id for one in s.kept] == [HERE] * kept
     left = [THERE] if kept else [HERE, THERE]
     assert [xero_id for _, xero_id in s.surpluses] == left

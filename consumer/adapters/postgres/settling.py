@@ -26,6 +26,7 @@ from consumer.domain.outcomes import (
 from consumer.domain.pacing import Limits
 from consumer.domain.refusals import ARCHIVED, PAID_ALREADY
 from consumer.domain.settlement import DRAFT_REFUSED, Settlement
+from consumer.domain.surpluses import settle_beyond, settle_late, settle_unasked
 from consumer.ports import Absent, ByHand, Fate, Other, Sighting, Sink
 
 SQL = statements("ledger")
@@ -73,7 +74,7 @@ class Settler:
         for member in members:
             beyond = [one for one in found.get(member.position, ()) if one.xero_id not in ours]
             # An allocation bears no marker: a person's own may look like it.
-            settlement.beyond(member, beyond, ours=member.kind != "allocation")
+            settle_beyond(settlement, member, beyond, ours=member.kind != "allocation")
         fates = await write(conn, request_id, settlement, self.sinks)
         await conn.execute(SQL["end_audit"], request_id)
         await wake(conn, request["tenant_id"], settlement)
@@ -107,7 +108,7 @@ class Settler:
                     SQL["block_tenant"], tenant_id, interval(seconds), "throttled", 0
                 )
         elif isinstance(verdict, InDoubt):
-            settlement.surplus(members, verdict.surplus)
+            settle_unasked(settlement, members, verdict.surplus)
             if verdict.batch_refused:
                 look = (verdict.why, 0.0)
             elif reply is not None:
@@ -145,7 +146,7 @@ class Settler:
         for member in members:
             answer = verdict.elements[member.position]
             if isinstance(answer, Saved) and answer.xero_id not in told:
-                settlement.late(member, answer)
+                settle_late(settlement, member, answer)
         fates = await write(conn, request_id, settlement, self.sinks)
         await wake(conn, tenant_id, settlement)
         return fates
