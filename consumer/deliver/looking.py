@@ -14,7 +14,8 @@ from pydantic_core import from_json
 from consumer.deliver import sight
 from consumer.deliver.calling import Caller, kind_of
 from consumer.deliver.reading import Reader
-from consumer.domain.answers import SCOPE_MISSING, Saved
+from consumer.domain.answers import Saved
+from consumer.domain.classifying import SCOPE_MISSING
 from consumer.domain.clocks import Clocks
 from consumer.domain.elements import marker_in
 from consumer.domain.errors import Doubt

@@ -7,15 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from consumer.deliver.calling import Caller, kind_of
-from consumer.domain.answers import (
-    GRANTED_APART,
-    SCOPE_MISSING,
-    InDoubt,
-    NotDone,
-    Reply,
-    Saved,
-    not_done,
-)
+from consumer.domain.answers import InDoubt, NotDone, Reply, Saved
+from consumer.domain.classifying import GRANTED_APART, SCOPE_MISSING, not_done
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, NotExecuted
 from consumer.domain.lookup import Found, parse_allocations, parse_found

@@ -13,7 +13,8 @@ from consumer.deliver.calling import kind_of
 from consumer.deliver.looking import LookUps
 from consumer.deliver.reading import Postponed
 from consumer.deliver.sending import count_fates
-from consumer.domain.answers import InDoubt, NotDone, Saved, classify
+from consumer.domain.answers import InDoubt, NotDone, Saved
+from consumer.domain.classifying import classify
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, NotExecuted
 from consumer.domain.lookup import LOOK_FIRST, UNRESOLVED

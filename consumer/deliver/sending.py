@@ -11,7 +11,8 @@ from uuid import UUID
 import structlog
 
 from consumer.deliver.calling import Caller, kind_of
-from consumer.domain.answers import InDoubt, NotDone, Reply, Verdict, classify
+from consumer.domain.answers import InDoubt, NotDone, Reply, Verdict
+from consumer.domain.classifying import classify
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Doubt, NotExecuted
 from consumer.domain.operations import elements_of

@@ -12,8 +12,9 @@ from datetime import date
 from urllib.parse import quote
 from uuid import UUID
 
-from consumer.domain.answers import GONE, InDoubt, NotDone, Reply, Saved, not_done
-from consumer.domain.answers import saved as read_saved
+from consumer.domain.answers import GONE, InDoubt, NotDone, Reply, Saved
+from consumer.domain.classifying import not_done
+from consumer.domain.classifying import saved as read_saved
 from consumer.domain.elements import parse
 from consumer.domain.errors import Doubt
 from consumer.domain.operations import DocumentKind

@@ -10,7 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from consumer.domain import causes
-from consumer.domain.answers import SCOPE_MISSING, Refusal, Saved
+from consumer.domain.answers import Refusal, Saved
+from consumer.domain.classifying import SCOPE_MISSING
 from consumer.domain.contacts import linked_contact
 from consumer.domain.documents import Rest, Stands
 from consumer.domain.operations import DocumentKind

@@ -25,8 +25,8 @@ from consumer.domain.answers import (
     Reply,
     Saved,
     Verdict,
-    classify,
 )
+from consumer.domain.classifying import classify
 from consumer.domain.errors import Doubt
 from consumer.domain.lookup import (
     Found,

@@ -21,8 +21,8 @@ from consumer.domain.answers import (
     Reply,
     Saved,
     Verdict,
-    classify,
 )
+from consumer.domain.classifying import classify
 from consumer.domain.elements import amount
 
 JSON = dict[str, Any]

@@ -8,15 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from consumer.domain.answers import (
-    Answered,
-    InDoubt,
-    Refusal,
-    Reply,
-    Saved,
-    Verdict,
-    classify,
-)
+from consumer.domain.answers import Answered, InDoubt, Refusal, Reply, Saved, Verdict
+from consumer.domain.classifying import classify
 from consumer.domain.operations import DocumentKind
 
 JSON = dict[str, Any]
