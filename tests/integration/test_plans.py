@@ -82,6 +82,8 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
         LEDGER["count_calls"],
         (uuid4(), timedelta(minutes=1), timedelta(days=1), None),
     ),
+    "members": (LEDGER["members"], (uuid4(), False, [])),
+    "members_of_none": (LEDGER["members"], (None, False, [1, 2, 3])),
     "held_by": (LEDGER["held_by"], ("doc:3", 0, 500)),
     "release_documents": (LEDGER["release_documents"], ([1, 2, 3], "doc:3")),
     "claimed_numbers": (LEDGER["claimed_numbers"], (uuid4(), ["a"], "invoice", [1])),
