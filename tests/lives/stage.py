@@ -244,6 +244,7 @@ class Stage:
             freezing = await ledger.freeze(self.tenant)
             if freezing.frozen is None:
                 moved = moved or bool(freezing.fates)
+                moved = bool(await ledger.release(20)) or moved  # what it would plan again
                 break
             moved = True
             await self.sender._send(freezing.frozen, token, began)
