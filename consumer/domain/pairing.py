@@ -92,14 +92,17 @@ def _both(
     sent: Element, answered: Element, kind: DocumentKind
 ) -> tuple[list[object], list[object]]:
     ids: list[object] = [uuid(one.get(ID[kind])) for one in (sent, answered)]
-    return ids, [_name(one, kind) for one in (sent, answered)]
+    return ids, _names(sent, answered, kind)
 
 
-def _name(element: Element, kind: DocumentKind) -> object:
-    """The number, however it is spaced; for what has none the document that it is on, or our marker."""
-    if kind == "overpayment":
-        return marker_of(element)
-    if kind not in _NUMBER:
-        return target(element)
-    number = element.get(_NUMBER[kind])
+def _names(sent: Element, answered: Element, kind: DocumentKind) -> list[object]:
+    """The numbers, however they are spaced; of what has none our markers if both bear one, for several
+    payments may be on one document, else the documents that they are on."""
+    if kind in _NUMBER:
+        return [_spaced(one.get(_NUMBER[kind])) for one in (sent, answered)]
+    markers = [marker_of(sent), marker_of(answered)]
+    return [*markers] if None not in markers else [target(sent), target(answered)]
+
+
+def _spaced(number: object) -> str | None:
     return " ".join(number.split()) or None if isinstance(number, str) else None

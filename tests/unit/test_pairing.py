@@ -92,10 +92,27 @@ def test_payments_are_told_apart_by_their_documents() -> None:
     first = {"PaymentID": MORE, "Invoice": {"InvoiceID": ONE.upper()}}
     other = {"PaymentID": TWO, "CreditNote": {"CreditNoteID": TWO}}
     assert ids(answered("payment", sent, other, first)) == [MORE, TWO]
-    # Two on one invoice are not: another order between them cannot be seen.
+    # Two on one invoice are not, where Xero shows no Reference: no other order can be seen then.
     same = [{"Invoice": {"InvoiceID": ONE}}] * 2
     assert ids(answered("payment", same, first, {**first, "PaymentID": TWO})) == [MORE, TWO]
     assert answered("payment", same, first, other) == InDoubt("disordered")
+
+
+@pytest.mark.parametrize("kind", ["payment", "refund"])
+def test_payments_on_one_document_are_told_apart_by_their_markers(kind: DocumentKind) -> None:
+    """An id beside another payment would delete that one once Lago takes this one back."""
+    on = (
+        {"CreditNote": {"CreditNoteID": TWO}}
+        if kind == "refund"
+        else {"Invoice": {"InvoiceID": ONE}}
+    )
+    sent = [{**on, "Amount": n, "Reference": f"slip · Lago 000000000000000{n}"} for n in (1, 2)]
+    a, b = ({"PaymentID": id, **one} for id, one in zip((MORE, TWO), sent, strict=True))
+    assert ids(answered(kind, sent, b, a)) == [MORE, TWO]
+    refused = {**b, "PaymentID": ZERO, "StatusAttributeString": "ERROR",
+               "ValidationErrors": [{"Message": "Payment amount exceeds what is open"}]}  # fmt: skip
+    assert ids(answered(kind, sent, refused, a)) == [MORE, "payment_exceeds_open"]
+    assert answered(kind, sent, a, a) == InDoubt("disordered")
 
 
 def test_more_elements_than_were_sent_are_a_doubt_that_names_the_surplus() -> None:
