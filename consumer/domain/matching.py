@@ -126,18 +126,19 @@ def match_allocations(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
 
 
 def match_payments(frozen: bytes, found: Iterable[Saved]) -> list[Saved]:
-    """Those that the frozen element has made, by its Reference, which ends in our marker.
+    """Those that the frozen element has made, by the marker at the end of its Reference: what a person
+    wrote before it Xero may keep otherwise, and one that was overlooked would be made twice.
 
     The amount and the document must agree as well; one that was deleted is none.
     """
     sent = parse(frozen)
-    on = target(sent)
-    same = (sent.get("Reference"), on, amount(sent.get("Amount")))
+    on, marker = target(sent), marker_of(sent)
+    same = (marker, on, amount(sent.get("Amount")))
     return [
         one
         for one in found
-        if on is not None
-        and (one.number, one.target_id, one.total) == same
+        if None not in (on, marker)
+        and (marker_in(one.number), one.target_id, one.total) == same
         and one.status not in GONE
     ]
 
