@@ -65,6 +65,10 @@ class Candidate:
     """The credits of the invoice that are allocated to it and need no line."""
     cleared: frozenset[UUID] = frozenset()
     """The credits of the invoice that are lines on the clearing account."""
+    there: frozenset[UUID] = frozenset()
+    """The credits that the invoice consumes of notes that Xero has, or may have."""
+    consumes: bool = False
+    """Whether it is how an invoice has a credit that it consumes."""
     note: lago.CreditNote | None = None
     payment: PaymentPart | None = None
     allocation: AllocationPart | None = None

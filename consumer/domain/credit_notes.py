@@ -6,7 +6,7 @@ stays until later invoices consume it, *refund* is paid back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -155,6 +155,7 @@ def plan_allocations(
     invoices: Mapping[UUID, Object],
     connection: Connection | None,
     placed: Placed | None = None,
+    there: Collection[tuple[UUID, int]] = (),
 ) -> list[Planned]:
     """What the invoice consumes of notes: wanted where Xero has the note or will have it.
 
@@ -164,6 +165,7 @@ def plan_allocations(
     Args:
         document: the invoice's own.
         placed: as Xero was asked for the invoice; None while it was not.
+        there: the notes that Xero has or may have, by id and connection.
     """
     if connection is None or invoice.value("status") == "draft":
         return []
@@ -171,7 +173,7 @@ def plan_allocations(
         document = replace(document, wanted=b"")  # what stays keeps its credits
     plans = []
     for note_id, credit in consumed(invoice).items():
-        hold = _never(notes.get(note_id), invoices, connection)
+        hold = _never(notes.get(note_id), invoices, connection, there)
         id = credit.lago_id
         if placed is None:
             otherwise = causes.policy("consumed_credits", connection.code)
@@ -204,9 +206,15 @@ def plan_allocations(
 
 
 def _never(
-    note: Object | None, invoices: Mapping[UUID, Object], connection: Connection
+    note: Object | None,
+    invoices: Mapping[UUID, Object],
+    connection: Connection,
+    there: Collection[tuple[UUID, int]],
 ) -> str | None:
-    """Why a note will not be in this connection's Xero organisation, as far as is known."""
+    """Why a note will not be in this connection's Xero organisation, as far as is known. One that is there
+    stays, whatever a switch or a date says since: as a line too, its credit would be given twice."""
+    if note is not None and (note.key.lago_id, connection.id) in there:
+        return None
     if not connection.sync_credit_notes:
         return causes.switched_off("credit_notes", connection.code)
     if note is None:

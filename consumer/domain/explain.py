@@ -24,7 +24,7 @@ _HELD = {
     causes.NO_EXCESS: "the payment has no more than its invoice had open",
     causes.REFUND_NOT_BEGUN: "Lago has not begun the refund",
     causes.ELSEWHERE: "the credit note is in another Xero organisation",
-    causes.DEDUCTED: "its invoice has the credit as a negative line",
+    causes.DEDUCTED: "an invoice has the credit as a negative line",
     causes.ALLOCATED: "its credit is allocated to the invoice",
     causes.SURPLUS: "Xero had it once too often; that one has been removed",
     causes.NOTHING_CHARGED: "Lago voided it; nothing was due on it, and Xero voids no paid invoice",

@@ -64,7 +64,8 @@ def element_of(
 def _left_out(candidate: Candidate, operation: Operation, connection: Connection) -> bool:
     """Whether a switch, a policy, the start date or the customer, changed since it was planned, keeps it
     from Xero."""
-    switched_on = {
+    # What an invoice consumes of a note that Xero has is taken from it also after a switch was turned off.
+    switched_on = candidate.consumes or {
         "contact": not (candidate.linked and connection.linked_contacts == "leave"),
         "invoice": connection.sync_invoices,
         "payment": connection.sync_payments,
@@ -132,11 +133,14 @@ def _invoice(
     if invoice is None or contact_id is None or fingerprint(invoice) != candidate.wanted:
         return None, ()
     entity = candidate.customer.billing_entity_code if candidate.customer else None
-    on = connection.sync_credit_notes
-    left = _left_to_allocations(invoice, candidate) if on else frozenset()
-    cleared = candidate.cleared if on and not is_drafted(candidate.wanted) else frozenset()
-    if not is_drafted(candidate.wanted) and (left if connection.clears else cleared):
-        return None, ()  # the policy has changed since it was planned
+    left, cleared = _without_line(invoice, candidate, connection)
+    if not is_drafted(candidate.wanted):
+        overlooked = candidate.there - candidate.allocated - candidate.cleared
+        if overlooked or (left if connection.clears else cleared):
+            return (
+                None,
+                (),
+            )  # the policy, or what Xero has of the notes, has changed since it was planned
     made = translate_invoice(
         _without(invoice, left),
         entity=entity or "",
@@ -175,12 +179,20 @@ def _check_news(candidate: Candidate, payload: xero.Invoice | xero.CreditNote) -
         raise StillDraft(LOCK)
 
 
-def _left_to_allocations(invoice: lago.Invoice, candidate: Candidate) -> frozenset[UUID]:
-    """The credits without a line; a draft shows none of the notes that it may consume in the end."""
-    if not is_drafted(candidate.wanted):
-        return candidate.allocated
-    notes = (one for one in invoice.credits or () if one.item and one.item.type == "credit_note")
-    return frozenset(one.lago_id for one in notes)
+def _without_line(
+    invoice: lago.Invoice, candidate: Candidate, connection: Connection
+) -> tuple[frozenset[UUID], frozenset[UUID]]:
+    """The credits that are left to allocations, and those whose line is cleared; without notes only those
+    whose notes Xero has. A draft shows none of the notes that it may consume in the end."""
+    on = connection.sync_credit_notes
+    if is_drafted(candidate.wanted):
+        credits = (
+            one for one in invoice.credits or () if one.item and one.item.type == "credit_note"
+        )
+        return frozenset(one.lago_id for one in credits if on), frozenset()
+    if on:
+        return candidate.allocated, candidate.cleared
+    return candidate.allocated & candidate.there, candidate.cleared & candidate.there
 
 
 def _without(invoice: lago.Invoice, allocated: frozenset[UUID]) -> lago.Invoice:

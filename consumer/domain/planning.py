@@ -54,6 +54,7 @@ def plan_family(
     unvoided: Collection[UUID] = (),
     in_xero: Mapping[UUID, Mapping[UUID, InXero]] = MappingProxyType({}),
     placed: Mapping[UUID, Placed] = MappingProxyType({}),
+    notes_there: Collection[tuple[UUID, int]] = (),
 ) -> Plan:
     """Plan ``changed`` and what depends on them.
 
@@ -66,6 +67,7 @@ def plan_family(
         unvoided: the invoices that voiding was refused for.
         in_xero: what Xero has of the money on those ``beyond`` named, by invoice, then by payment.
         placed: how the invoices that Xero was asked for have their credits.
+        notes_there: the consumed notes that Xero has or may have, by id and connection.
     """
     stored = known.keys()
     known = _told(known)
@@ -106,7 +108,7 @@ def plan_family(
             )
             documents.append(document)
     family = {**known, **objects}
-    documents += _plan_notes(family, objects, documents, connections, placed)
+    documents += _plan_notes(family, objects, documents, connections, placed, notes_there)
     documents += _plan_payments(family, objects, connections, due, in_xero)
     return Plan(tuple(documents), objects, tuple(released))
 
@@ -285,6 +287,7 @@ def _plan_notes(
     planned: Sequence[Planned],
     connections: Mapping[int, Connection],
     placed: Mapping[UUID, Placed],
+    there: Collection[tuple[UUID, int]],
 ) -> list[Planned]:
     """Notes that changed or whose invoice did, and what the planned invoices consume."""
     invoices = {key.lago_id: o for key, o in known.items() if key.kind == "invoice"}
@@ -302,7 +305,9 @@ def _plan_notes(
             invoice = invoices[document.lago_id]
             connection = _get(connections, document.connection_id)
             as_sent = placed.get(document.lago_id)
-            plans += plan_allocations(document, invoice, notes, invoices, connection, as_sent)
+            plans += plan_allocations(
+                document, invoice, notes, invoices, connection, as_sent, there
+            )
     return plans
 
 

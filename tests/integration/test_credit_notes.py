@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from datetime import date
 from typing import Any
 from uuid import UUID, uuid4
+
+import pytest
 
 from consumer.domain.answers import InDoubt, Reply, Saved
 from consumer.domain.clocks import Clocks
@@ -185,9 +188,58 @@ async def test_a_credit_that_became_a_line_is_never_allocated(database_url: str)
         [done] = await b.work()
         assert b"-4.0" in done.body
         await b.settings(sync_credit_notes=True)
-        assert [frozen.purpose for frozen in await b.work()] == ["credit_note_create"]
+        assert await b.work() == []
         [credit] = await b.documents(kind="allocation")
         assert (credit["state"], credit["cause"]) == ("skipped", "deducted")
+
+
+@pytest.mark.parametrize("told", ["before", "late"])
+async def test_a_note_whose_credit_became_a_line_is_never_posted(
+    database_url: str, told: str
+) -> None:
+    """The customer would be credited twice; what is left of it becomes a line as well."""
+    async with books(database_url) as b:
+        await b.settings(start_date=date(2026, 5, 4))
+        who = b.customer()
+        first = b.invoice(who)
+        await b.told(b.said(who), b.said(first))
+        note = a_note(first, credit=400, offset=100)
+        later = {**consuming(b, first, note, 300), "issuing_date": "2026-05-05"}
+        if told == "before":
+            await b.told(note_told(b, note), b.said(later))
+            await b.work()
+        else:
+            await b.settings(sync_credit_notes=False)
+            await b.told(b.said(later))
+            await b.work()
+            await b.settings(sync_credit_notes=True, start_date=None)
+            await b.told(note_told(b, note))
+        await b.settings(start_date=None)
+        assert [f.purpose for f in await b.work()] == ["invoice_create"], "the first one"
+        [row] = await b.documents(kind="credit_note")
+        assert (row["state"], row["cause"]) == ("skipped", "deducted")
+        await b.told(note_told(b, {**note, "balance_amount_cents": 0, "updated_at": LATER}))
+        last = consuming(b, first, note, 100)
+        await b.told(b.said(last))
+        [done] = await b.work()
+        [element] = json.loads(done.body)["Invoices"]
+        assert [line["LineAmount"] for line in element["LineItems"]] == [50.0, -1.0]
+        assert {d["state"] for d in await b.documents(kind="allocation")} == {"skipped"}
+
+
+async def test_a_note_is_left_out_also_if_its_credit_became_a_line_since_it_was_planned(
+    database_url: str,
+) -> None:
+    """Of a release of many documents the note's page came first, the allocation's is yet to come."""
+    async with books(database_url) as b:
+        await b.settings(sync_credit_notes=False)
+        [first] = await b.posted()
+        note = a_note(first, credit=400)
+        await b.told(note_told(b, note), b.said(consuming(b, first, note, 400)))
+        await _switched_on_for(b, await b.documents(kind="credit_note"))
+        assert [f.purpose for f in await b.work()] == ["invoice_create"]
+        [row] = await b.documents(kind="credit_note")
+        assert (row["state"], row["cause"]) == ("skipped", "deducted")
 
 
 async def test_a_switch_before_the_invoice_is_sent_makes_the_credit_a_line(
@@ -330,3 +382,58 @@ async def test_a_note_with_a_refund_stays_when_its_credit_is_voided(database_url
         assert done == ["credit_note_create", "refund_create"]
         rows = await b.database.fetch("select class from finding where class like 'credit%'")
         assert [row["class"] for row in rows] == ["credit_voided"]
+
+
+@pytest.mark.parametrize(
+    "off", [{"sync_credit_notes": False}, {"start_date": date(2026, 5, 4)}], ids=["switch", "date"]
+)
+@pytest.mark.parametrize("told", ["before", "after"])
+async def test_what_is_consumed_of_a_note_that_xero_has_is_allocated_whatever_is_switched_off_since(
+    database_url: str, off: dict[str, Any], told: str
+) -> None:
+    """As a line too the credit would be given twice: what is open on the note stays there."""
+    async with books(database_url) as b:
+        [first] = await b.posted()
+        note = a_note(first, credit=400)
+        await b.told(note_told(b, note))
+        assert [f.purpose for f in await b.work()] == ["credit_note_create"]
+        later = {**consuming(b, first, note, 400), "issuing_date": "2026-05-05"}
+        if told == "before":
+            await b.told(b.said(later))
+        await b.settings(**off)
+        if told == "after":
+            await b.told(b.said(later))
+        done = await b.work()
+        assert [f.purpose for f in done] == ["invoice_create", "allocation_create"]
+        assert b"-4.0" not in done[0].body
+        assert await b.announced() == []
+
+
+async def test_a_credit_whose_note_came_to_xero_since_the_invoice_was_planned_is_no_line(
+    database_url: str,
+) -> None:
+    """Of a release of many documents the note's page came first, the allocation's is yet to come."""
+    async with books(database_url) as b:
+        await b.settings(sync_credit_notes=False)
+        [first] = await b.posted()
+        note = a_note(first, credit=400)
+        await b.told(note_told(b, note), b.said(consuming(b, first, note, 400)))
+        await _switched_on_for(b, await b.documents(kind="credit_note"))
+        await b.database.execute(
+            "update document set ready_at = now() + interval '1 h' where kind = 'invoice' and state = 'ready'"
+        )
+        assert [f.purpose for f in await b.work()] == ["credit_note_create"]
+        await b.database.execute("update document set ready_at = now() where state = 'ready'")
+        done = [*await b.work(), *await b.work()]  # what is planned again is not found at once
+        assert [f.purpose for f in done] == ["invoice_create", "allocation_create"]
+        assert b"-4.0" not in done[0].body
+
+
+async def _switched_on_for(b: Books, rows: list[Json]) -> None:
+    """Notes are synced from now on, and of all that this releases these documents alone had their turn."""
+    await b.settings(sync_credit_notes=True)
+    await b.database.execute("delete from release")
+    await b.database.execute(
+        "update document set cause = 'plan:here' where id = any($1)", [row["id"] for row in rows]
+    )
+    await b.database.execute("insert into release (cause) values ('plan:here')")

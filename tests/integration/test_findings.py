@@ -78,6 +78,36 @@ async def test_credit_that_a_void_frees_is_named(database_url: str) -> None:
         assert await _found(b, allocation) == {"credit_freed_by_void": {"amount": "4.00"}}
 
 
+@pytest.mark.parametrize("told", ["before", "late"])
+async def test_so_is_that_of_an_invoice_that_was_voided_before_it_was_posted(
+    database_url: str, told: str
+) -> None:
+    async with books(database_url) as b:
+        [first] = await b.posted()
+        note = a_note(first, credit=400)
+        later = consuming(b, first, note, 400)
+        gone = b.said({**later, "status": "voided", "updated_at": LATER}, "invoice.voided")
+        await b.told(note_told(b, note))
+        if told == "before":
+            await b.told(b.said(later))
+        await b.told(gone)
+        assert [f.purpose for f in await b.work()] == ["credit_note_create"]
+        await b.told(b.said({**later, "status": "voided", "updated_at": LATER}))
+        [allocation] = await b.documents(kind="allocation")
+        assert await _found(b, allocation) == {"credit_freed_by_void": {"amount": "4.00"}}
+
+
+async def test_of_a_note_that_xero_never_has_nothing_is_freed(database_url: str) -> None:
+    async with books(database_url) as b:
+        [first] = await b.posted()
+        note = a_note(first, credit=400) | {"self_billed": True}
+        later = consuming(b, first, note, 400)
+        await b.told(note_told(b, note), b.said(later))
+        await b.told(b.said({**later, "status": "voided", "updated_at": LATER}, "invoice.voided"))
+        [allocation] = await b.documents(kind="allocation")
+        assert await _found(b, allocation) == {}
+
+
 async def test_a_credit_whose_note_is_in_another_organisation_is_named(database_url: str) -> None:
     async with books(database_url, tenants=2) as b:
         who = b.customer("acme-1")

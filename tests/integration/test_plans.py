@@ -112,6 +112,7 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "wait_for_payments": (INBOX["wait_for_payments"], (list(range(500)),)),
     "looked_for": (LEDGER["looked_for"], (list(range(50)), timedelta(hours=1))),
     "whole_receipts": (LEDGER["whole_receipts"], (list(range(50)),)),
+    "leave_deducted": (INBOX["leave_deducted"], (list(range(500)),)),
     "unknown": (INBOX["unknown"], (list(range(500)),)),
     "object_documents": (READING["object_documents"], ("INV-1", uuid4(), 7)),
     "failed": (RETRYING["failed"], (None, "acme", None, "locked_period", None, None, 0, 500, 3)),
@@ -131,7 +132,15 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
 
 @pytest.mark.parametrize(
     "name",
-    ["family", "lock_documents", "unmet", "place_credits", "wait_for_payments", "unknown"],
+    [
+        "family",
+        "lock_documents",
+        "unmet",
+        "place_credits",
+        "leave_deducted",
+        "wait_for_payments",
+        "unknown",
+    ],
 )
 async def test_nor_many_times_while_nobody_has_counted_it(database_url: str, name: str) -> None:
     """A topic is read from its beginning into empty tables, faster than autovacuum looks at them."""

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from consumer.domain.candidates import AllocationPart, Candidate, ClearingPart, PaymentPart
-from consumer.domain.documents import CLEARING
+from consumer.domain.documents import CLEARING, consumes
 from consumer.domain.objects import (
     Facts,
     credit_note_of,
@@ -24,12 +24,16 @@ _PAYMENTS = ("payment", "overpayment")
 
 
 def candidate_of(
-    row: asyncpg.Record, allocated: Sequence[UUID] = (), cleared: Sequence[UUID] = ()
+    row: asyncpg.Record,
+    allocated: Sequence[UUID] = (),
+    cleared: Sequence[UUID] = (),
+    there: Sequence[UUID] = (),
 ) -> Candidate:
     """The document of a row of the statement ``ready``.
 
     Args:
         allocated, cleared: the credits that need no line, and those whose line is cleared.
+        there: the credits whose notes Xero has.
     """
     kind = row["kind"]
     owner, thing = _facts(row["customer_facts"]), _facts(row["facts"])
@@ -41,6 +45,8 @@ def candidate_of(
         invoice=invoice_of(thing) if thing and kind == "invoice" else None,
         allocated=frozenset(allocated),
         cleared=frozenset(cleared),
+        there=frozenset(there),
+        consumes=consumes(kind, row["part"]),
         note=credit_note_of(thing) if thing and kind in ("credit_note", "refund") else None,
         payment=_payment_part(row, thing) if thing and kind in _PAYMENTS else None,
         allocation=_allocation_part(row) if kind == "allocation" else None,

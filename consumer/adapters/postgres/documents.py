@@ -22,7 +22,7 @@ from consumer.adapters.postgres.changing import (
 )
 from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.failing import announce_documents, find
-from consumer.adapters.postgres.leaving import tell_of_credit, tell_of_left
+from consumer.adapters.postgres.leaving import tell_of_credit, tell_of_freed, tell_of_left
 from consumer.adapters.postgres.sql import array_of, columns, statements
 from consumer.domain.documents import Planned, Rest, consumes, object_of
 from consumer.domain.objects import Object, ObjectKey
@@ -65,6 +65,8 @@ async def write_documents(
     changes = await _changes(conn, plans, objects, made, now, patience)
     known = [(c.before, c) for c in changes if c.before is not None]
     ids = await _update(conn, known, lane)
+    notes = [row["id"] for row, c in known if c.planned.kind == "credit_note"]
+    await leave_deducted(conn, notes)
     await _insert(conn, [c for c in changes if c.before is None], patience.dependency, lane)
     await _tell(conn, plans, known, sinks)
     await _release(conn, changes, known)
@@ -119,6 +121,7 @@ async def _tell(
     ]
     if told:
         await conn.execute(SQL["find_once"], *columns(told, 6))
+    await tell_of_freed(conn, plans)
     drifted = [row["id"] for row, c in known if c.rest.drift and not row["drift"]]
     if drifted:
         await conn.execute(SQL["find_drift"], drifted)
@@ -166,6 +169,16 @@ async def wait_for_others(conn: Conn, ids: Sequence[int], patience: timedelta) -
         await conn.execute(SQL["place_credits"], ids)
 
 
+async def leave_deducted(conn: Conn, ids: Sequence[int]) -> frozenset[int]:
+    """Leave out those credit notes among the documents that an invoice has as a line; returns them, whose
+    parts are left out with them."""
+    rows = await conn.fetch(SQL["leave_deducted"], ids) if ids else []
+    left = [row["id"] for row in rows]
+    if left:
+        await conn.execute(LEDGER["release_waiting"], left)
+    return frozenset(left)
+
+
 async def _unmet(
     conn: Conn, needing: Sequence[Sequence[Any]], patience: timedelta
 ) -> Mapping[int, Rest]:
@@ -197,6 +210,7 @@ async def _insert(
             for n, c in enumerate(new) for p, rest in [(c.planned, held.get(n, c.rest))]
         ]  # fmt: skip
         stored = await conn.fetch(SQL["insert_documents"], *columns(rows, 21), lane)
+        await leave_deducted(conn, [row["id"] for row in stored if row["kind"] == "credit_note"])
         credits = [row["id"] for row in stored if consumes(row["kind"], row["part"])]
         if credits:
             await conn.execute(SQL["place_credits"], credits)

@@ -15,6 +15,7 @@ from consumer.adapters.postgres.candidates import candidate_of
 from consumer.adapters.postgres.client_minute import ClientMinute
 from consumer.adapters.postgres.configuration import Configuration, Snapshot
 from consumer.adapters.postgres.database import Conn, Database
+from consumer.adapters.postgres.documents import leave_deducted
 from consumer.adapters.postgres.failing import fail_documents, put_back
 from consumer.adapters.postgres.looking_first import look_first, of_one_step
 from consumer.adapters.postgres.sql import array_of, statements
@@ -128,6 +129,10 @@ class Freezer:
         if seconds > 0:
             await self._sleep(conn, tenant_id, seconds)
             return Freezing()
+        if (operation.kind, operation.step) == ("credit_note", "create"):
+            # An invoice may have been frozen with a line of it since it was planned.
+            left = await leave_deducted(conn, [row["id"] for row in rows])
+            rows = [row for row in rows if row["id"] not in left]
         # What Xero keeps apart by itself is found when it is refused; what is to go, by looking first.
         sought = bool(rows) and (operation.step == "remove" or operation.kind in REMADE)
         seeks = sought and rows[0]["unsought"]
@@ -179,10 +184,10 @@ class Freezer:
         self, conn: Conn, operation: Operation, rows: Sequence[asyncpg.Record]
     ) -> tuple[list[Candidate], list[Failure]]:
         """What may be sent, and the documents whose stored facts cannot be read."""
-        credits: dict[int, tuple[Sequence[UUID], Sequence[UUID]]] = {}
+        credits: dict[int, tuple[Sequence[UUID], ...]] = {}
         if operation.kind == "invoice" and operation.step != "remove":
             found = await conn.fetch(SQL["allocated"], [row["id"] for row in rows])
-            credits = {row["id"]: (row["allocated"], row["cleared"]) for row in found}
+            credits = {row["id"]: (row["allocated"], row["cleared"], row["there"]) for row in found}
         candidates, broken = [], []
         for row in rows:
             try:

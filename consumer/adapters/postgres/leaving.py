@@ -1,21 +1,24 @@
-"""Leaving: contacts that a customer has left and voided invoices that stay in, findings of them out."""
+"""Leaving: contacts that a customer has left, voided invoices that stay and credits that they had consumed
+in, findings of them out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from uuid import UUID
 
 from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.failing import announce_documents, find
 from consumer.adapters.postgres.sql import columns, statements
-from consumer.domain.causes import VOID_WITH_MONEY
-from consumer.domain.documents import Stands
+from consumer.domain.causes import VOID_WITH_MONEY, in_lago
+from consumer.domain.documents import Planned, Stands, consumes
 from consumer.domain.invoices import left_open
 from consumer.domain.money import CENT, major
 from consumer.domain.objects import Object
 from consumer.ports import Sink
 
 SQL = statements("customers")
+INBOX = statements("inbox")
 
 
 async def leave(conn: Conn, homes: Sequence[tuple[UUID, int | None]]) -> None:
@@ -36,12 +39,30 @@ async def tell_of_credit(conn: Conn, contacts: Sequence[int]) -> None:
         return
     amounts: dict[int, dict[str, str]] = {}
     for row in await conn.fetch(SQL["credit_left"], list(contacts)):
-        amount = major(row["cents"], row["currency"])
-        cents = amount.quantize(CENT)
-        shown = str(cents if cents == amount else amount)
+        shown = str(_cents(row["cents"], row["currency"]))
         amounts.setdefault(row["contact"], {})[row["currency"]] = shown
     await conn.execute(SQL["close_credit_left"], list(contacts))
     await find(conn, [(id, None, "credit_left_behind", each) for id, each in amounts.items()])
+
+
+async def tell_of_freed(conn: Conn, plans: Sequence[Planned]) -> None:
+    """A finding for each credit that a voided invoice consumed and that Xero was never told of: in Xero it is
+    open on its note, in Lago it is not (ACCOUNTING.md 4)."""
+    rows = [
+        (p.connection_id, p.kind, p.lago_id, p.part, p.target, str(_cents(p.amount_cents, p.currency)))
+        for p in plans
+        if consumes(p.kind, p.part) and p.hold == in_lago("voided") and p.stays is None
+        and not p.optional and p.amount_cents and p.currency
+    ]  # fmt: skip
+    if rows:
+        await conn.execute(INBOX["find_freed"], *columns(rows, 6))
+
+
+def _cents(amount_cents: int | None, currency: str | None) -> Decimal:
+    """In major units; with cents, unless that is not all of it."""
+    amount = major(amount_cents or 0, currency or "")
+    cents = amount.quantize(CENT)
+    return cents if cents == amount else amount
 
 
 async def tell_of_left(

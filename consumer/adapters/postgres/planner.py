@@ -21,7 +21,7 @@ from consumer.domain.documents import Planned
 from consumer.domain.invoices import VOID
 from consumer.domain.objects import Object, ObjectKey
 from consumer.domain.overpayments import InXero
-from consumer.domain.planning import beyond, plan_family
+from consumer.domain.planning import beyond, consumed_notes, plan_family
 from consumer.ports import Sink
 
 SQL = statements("inbox")
@@ -86,6 +86,7 @@ class Planner:
             unvoided=await _unvoided(conn, objects.values()),
             in_xero=await _in_xero(conn, beyond({**known, **objects}, connections, due)),
             placed=await _placed(conn, objects.values()),
+            notes_there=await _notes_there(conn, objects.values()),
         )
         objects.update(plan.objects)
         await write_objects(conn, known, objects)
@@ -141,6 +142,13 @@ async def _placed(conn: Conn, objects: Iterable[Object]) -> dict[UUID, Placed]:
         for row in rows
         if row["frozen"]
     }
+
+
+async def _notes_there(conn: Conn, objects: Iterable[Object]) -> Collection[tuple[UUID, int]]:
+    """The notes that the invoices among them consume and that Xero has or may have, by connection."""
+    notes = [key.lago_id for key in consumed_notes(objects)]
+    rows = await conn.fetch(SQL["notes_there"], notes) if notes else []
+    return {(row["lago_id"], row["connection_id"]) for row in rows}
 
 
 async def _contacts(conn: Conn, keys: Iterable[ObjectKey]) -> dict[UUID, list[int]]:

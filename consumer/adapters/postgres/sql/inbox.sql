@@ -95,6 +95,15 @@ select d.lago_id, d.allocated, d.cleared::text as cleared,
  order by d.id
    for share of d;
 
+-- name: notes_there
+-- Which of these credit notes Xero has, or may have. ``offset 0`` as in ``unmet``.
+select d.lago_id, d.connection_id
+  from unnest($1::uuid[]) as n (id)
+ cross join lateral (select lago_id, connection_id, xero_id, state from document
+                      where kind = 'credit_note' and lago_id = n.id and part = '' and target is null
+                     offset 0) d
+ where d.connection_id is not null and (d.state = 'sending' or d.xero_id is not null and d.state <> 'skipped');
+
 -- name: lock_documents
 -- ``offset 0`` as in ``unmet``.
 select d.id, d.connection_id, d.kind, d.lago_id, d.part, d.target, d.state, d.cause, d.wait_until, d.wanted,
@@ -298,6 +307,21 @@ select d.connection_id, d.id, u.class
                  and d.connection_id is not distinct from u.connection_id
  where not exists (select from finding f where f.document_id = d.id and f.class = u.class);
 
+-- name: find_freed
+-- Credits of voided invoices that Xero never had of their notes: it has the notes, or will have them. What was
+-- taken off is told of once that is done.
+insert into finding (connection_id, document_id, class, facts)
+select d.connection_id, d.id, 'credit_freed_by_void', jsonb_build_object('amount', u.amount)
+  from unnest($1::bigint[], $2::text[], $3::uuid[], $4::text[], $5::uuid[], $6::text[])
+       as u (connection_id, kind, lago_id, part, target, amount)
+  join document d on d.connection_id = u.connection_id and d.kind = u.kind and d.lago_id = u.lago_id
+                 and d.part = u.part and d.target = u.target
+ where d.state = 'skipped' and d.xero_id is null and d.wanted is null
+   and not exists (select from document n
+                    where n.kind = 'credit_note' and n.lago_id = d.source and n.connection_id = d.connection_id
+                      and n.part = '' and n.target is null and n.state = 'skipped')
+   and not exists (select from finding f where f.document_id = d.id and f.class = 'credit_freed_by_void');
+
 -- name: find_drift
 insert into finding (connection_id, document_id, class)
 select connection_id, id, 'drift' from document where id = any($1::bigint[]);
@@ -337,3 +361,26 @@ update document d
   from placed p
  where d.id = p.id and d.xero_id is null and d.state in ('ready', 'waiting', 'skipped')
    and (d.state = 'skipped' and p.present or not p.here);
+
+-- name: leave_deducted
+-- Of these documents, the credit notes of which an invoice, as Xero was asked for it, has a plain line: they
+-- are never posted, or the customer would be credited twice (ACCOUNTING.md 3). ``offset 0`` as in ``unmet``.
+update document d
+   set state = 'skipped', cause = 'deducted', wait_until = null
+ where d.id = any($1::bigint[]) and d.kind = 'credit_note' and d.wanted is not null and d.xero_id is null
+   and d.state in ('ready', 'waiting')
+   and exists (
+     select from document a
+      cross join lateral (select allocated, cleared, state, xero_id, xero_status from document
+                           where kind = 'invoice' and lago_id = a.target and connection_id = a.connection_id
+                             and part = '' and target is null
+                          offset 0) i
+      cross join lateral (select case when a.kind = 'allocation' then a.lago_id else substring(a.part from 10)::uuid end
+                              as credit offset 0) c
+      where a.source = d.lago_id and a.connection_id = d.connection_id
+        and (a.kind = 'allocation' and a.part = '' or a.part like 'clearing:%')
+        and i.allocated is not null
+        and (i.state = 'sending'
+             or i.xero_id is not null and coalesce(i.xero_status, '') not in ('DRAFT', 'SUBMITTED'))
+        and c.credit <> all(i.allocated) and not coalesce(i.cleared, '{}') ? c.credit::text)
+returning d.id;

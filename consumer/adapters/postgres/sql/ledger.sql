@@ -94,12 +94,19 @@ select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.synced, d.b
 -- The credits that these invoices leave to allocations, and those that are lines on the clearing account; in
 -- a statement after the invoices' lock, so that whoever changed one before us is seen, and who does so after
 -- us sees what was decided here.
-select i.id, coalesce(array_agg(a.lago_id) filter (where a.kind = 'allocation'), '{}') as allocated,
-       coalesce(array_agg(substring(a.part from 10)) filter (where a.kind = 'refund'), '{}')::uuid[] as cleared
+-- ``there`` are those of all the credits that these invoices consume whose notes Xero has, or may have.
+select i.id, coalesce(array_agg(c.credit) filter (where c.wanted and a.kind = 'allocation'), '{}') as allocated,
+       coalesce(array_agg(c.credit) filter (where c.wanted and a.kind = 'refund'), '{}') as cleared,
+       coalesce(array_agg(distinct c.credit) filter (where n.id is not null), '{}') as there
   from document i
   join document a on a.target = i.lago_id and a.connection_id = i.connection_id
                  and (a.kind = 'allocation' and a.part = '' or a.part like 'clearing:%')
-                 and a.wanted is not null and a.state <> 'skipped'
+ cross join lateral (select a.wanted is not null and a.state <> 'skipped' as wanted,
+                            case when a.kind = 'allocation' then a.lago_id else substring(a.part from 10)::uuid end
+                              as credit) c
+  left join document n on n.kind = 'credit_note' and n.lago_id = a.source and n.connection_id = a.connection_id
+                      and n.part = '' and n.target is null
+                      and (n.state = 'sending' or n.xero_id is not null and n.state <> 'skipped')
  where i.id = any($1::bigint[])
  group by i.id;
 
