@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -47,6 +48,22 @@ async def test_in_a_locked_period_an_invoice_is_a_draft_until_the_date_moves(
         bill = await d.document()
         assert (bill["state"], bill["cause"]) == ("synced", None)
         assert await d.books.announced() == []
+
+
+async def test_a_locked_draft_of_which_a_switch_was_off_for_a_while_is_approved(
+    database_url: str,
+) -> None:
+    async with desk(database_url, locked_period="draft") as d:
+        await d.lock(LOCKED)
+        await d.hears(d.books.invoice(d.who))
+        await d.books.settings(sync_invoices=False, chart=replace(CHART, organisation=LOCKED))
+        await d.stage.rest(1.0)
+        opened = Organisation(period_lock_date=date(2026, 4, 30))
+        await d.lock(opened)
+        assert d.invoice.status == "DRAFT"
+        await d.books.settings(sync_invoices=True, chart=replace(CHART, organisation=opened))
+        await d.stage.rest(1.0)
+        assert d.invoice.status == "AUTHORISED"
 
 
 async def test_a_locked_draft_that_lago_voids_is_deleted(database_url: str) -> None:

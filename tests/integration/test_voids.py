@@ -61,6 +61,10 @@ async def test_the_policy_may_leave_voids_to_people(database_url: str) -> None:
         await _void(b, told)
         invoice = await _invoice(b)
         assert (invoice["state"], invoice["cause"]) == ("synced", "policy:voids@acme")
+        await b.settings(voids="report")
+        assert await b.work() == []
+        await b.settings(voids="sync")
+        assert [frozen.purpose for frozen in await b.work()] == ["invoice_void"]
 
 
 async def test_a_void_while_the_invoice_is_being_sent_follows_it(database_url: str) -> None:

@@ -1,8 +1,9 @@
 -- name: release_causes
--- Everything that these connections' documents wait or failed for, and homes that may now be found.
+-- Everything that these connections' documents wait or failed for or are left for in Xero (a void by the policy, a
+-- draft by a switch), and homes that may now be found.
 insert into release (cause)
 select distinct cause from document
- where cause is not null and state in ('waiting', 'failed', 'skipped')
+ where cause is not null and state in ('waiting', 'failed', 'skipped', 'synced')
    and (exists (select from unnest($1::text[]) as c (code) where right(cause, length(code) + 1) = '@' || code)
         or cause like 'home:%' and customer_id in (
              select customer_id from object where kind = 'customer' and organization_id = any($2::uuid[])));
