@@ -53,7 +53,10 @@ OfKind = Annotated[
     typer.Option("--kind", metavar="KIND", help=f"Only this kind: {', '.join(get_args(Kind))}."),
 ]
 Since = Annotated[
-    datetime | None, typer.Option(parser=_instant, help="Failed then or later: 2026-10-01T12:00.")
+    datetime | None,
+    typer.Option(
+        parser=_instant, help="Failed then or later: 2026-10-01T12:00 (UTC), or with an offset."
+    ),
 ]
 Until = Annotated[datetime | None, typer.Option(parser=_instant, help="Failed before then.")]
 Everything = Annotated[bool, typer.Option("--all", help="Everything that failed.")]
@@ -232,9 +235,9 @@ def discard(
 ) -> None:
     """Set aside for good: nothing of it is sent, listed or read again.
 
-    A document comes back when a message of Lago's asks for something else of it, an event not even when
-    it is produced again. What Xero has of such a document stays there as it is; what waits for one that
-    Xero does not have is left out with it.
+    A document comes back when a message of Lago's asks for something else of it; an event by redrive,
+    not by being produced again. What Xero has of such a document stays there as it is; what waits for
+    one that Xero does not have is left out with it.
     """
     _chosen(ids, everything, code, connection, kind, since, until)
 

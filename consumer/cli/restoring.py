@@ -24,7 +24,8 @@ def restored(
         str,
         typer.Option(
             metavar="TIME",
-            help="What the database was restored to: ISO 8601, else UTC; rather too early.",
+            help="The time that the database was restored to: ISO 8601 (UTC unless it says "
+            "otherwise); if in doubt, an earlier one.",
         ),
     ],
     reason: Reason = None,
