@@ -119,15 +119,15 @@ async def test_what_a_person_made_of_a_locked_draft_is_told_once_lago_voids_it(
         assert await d.books.announced() == ["draft_changed_in_xero"]
 
 
-async def test_what_waits_for_a_draft_that_a_void_leaves_one_is_left_out_with_it(
+async def test_what_is_on_a_draft_that_a_void_leaves_one_is_left_out_with_it_but_its_notes_go_out(
     database_url: str,
 ) -> None:
-    """Nobody will approve it by itself: nothing waits for that in silence."""
+    """Nobody will approve it by itself: nothing waits for that in silence; and credit is credit in Lago."""
     async with desk(database_url, locked_period="draft") as d:
         await d.lock(LOCKED)
         told = d.books.invoice(d.who, amount=1000)
         await d.hears(told)
-        late = {**a_note(told, credit=300), "issuing_date": "2026-06-03"}
+        late = {**a_note(told, credit=300, offset=100), "issuing_date": "2026-06-03"}
         await d.books.told(note_told(d.books, late))
         made_at = "2026-06-02T12:00:00Z"
         paid = payment(d.books.choices, [told], amount_cents=1000, at=made_at)
@@ -135,9 +135,11 @@ async def test_what_waits_for_a_draft_that_a_void_leaves_one_is_left_out_with_it
         await d.stage.rest(1.0)
         await d.hears({**told, "total_paid_amount_cents": 1000}, "invoice.voided")
         bill = await d.document()
-        for kind in ("payment", "credit_note"):
-            [row] = await d.books.documents(kind=kind, part="")
+        for kind, part in (("payment", ""), ("allocation", "offset")):
+            [row] = await d.books.documents(kind=kind, part=part)
             assert (row["state"], row["cause"]) == ("skipped", f"doc:{bill['id']}")
+        [note] = d.stage.xero.credit_notes.values()
+        assert (note.status, note.remaining) == ("AUTHORISED", Decimal(4))
 
 
 async def test_money_that_comes_before_a_locked_draft_is_deleted_keeps_it(

@@ -167,7 +167,8 @@ select id, connection_id, kind, customer_id, target, source, lago_id from docume
 -- Of documents, written or about to be, those that have to wait for others or are left out with them: an
 -- invoice, a credit note and an overpayment need their contact, and one that is not archived, what pays or allocates
 -- its invoice and its credit note; a credit note waits for the invoice that it corrects while that is a draft in Xero, which
--- meets no need. Left out with one of them, nothing waits for another; nor for a draft that a void left a draft.
+-- meets no need. Left out with one of them, nothing waits for another; nor for a draft that a void left a draft: its
+-- notes are the customer's credit all the same, as those of a draft that is deleted are.
 -- Whoever writes a cause holds the cause's row and reads it again: one that is settled meanwhile either
 -- shows its Xero id here, or its settlement waits for us and then finds the cause. (``offset 0``: each is
 -- looked up by index, also while nobody has counted the table.)
@@ -200,7 +201,8 @@ select distinct on (n.id) n.id, case when h.left_out then 'skipped' else 'waitin
             when h.draft and not h.left_out then 'draft:' || h.id else 'doc:' || h.id end as cause,
        case when h.id is null then now() + $8::interval end as wait_until
   from need n left join held h using (connection_id, kind, lago_id)
- where h.draft is true or n.rank < 4 and (h.xero_id is null or h.left_out or h.useless)
+ where h.draft is true and not (n.rank = 4 and h.left_out)
+    or n.rank < 4 and (h.xero_id is null or h.left_out or h.useless)
  order by n.id, h.left_out desc nulls last, n.rank;
 
 -- name: unknown
