@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from pydantic import ValidationError
@@ -68,6 +68,33 @@ class Intake:
         self.metrics.ingest_seconds.observe(time.perf_counter() - started)
         self.on_work()
         return ingested
+
+    async def store_all(
+        self, records: Sequence[Record], again: Callable[[int], Awaitable[bool]]
+    ) -> int:
+        """Store all of them; how many are dead.
+
+        In ever smaller parts: Postgres also ends a transaction whose batch takes us too long to plan.
+
+        Args:
+            again: waits, and says whether to go on, when it was away so many times in a row.
+
+        Raises:
+            Unavailable: it was away, and nobody wants to go on.
+        """
+        left, most, away, dead = records, len(records), 0, 0
+        while left:
+            try:
+                dead += (await self.store(left[:most])).dead
+            except Unavailable as error:
+                log.warning("ledger_away", why=str(error), records=len(left[:most]))
+                away += 1
+                if not await again(away):
+                    raise
+                most = max(1, min(most, len(left)) // 2)
+            else:
+                left, most, away = left[most:], most * 2, 0
+        return dead
 
     def _decode(self, record: Record, digest: bytes) -> Incoming | None:
         """None for a message of a type that says nothing to us."""
@@ -158,22 +185,18 @@ class Ingest(Intake):
                 await self.source.commit()
 
     async def _store(self, records: Sequence[Record], stop: asyncio.Event) -> bool:
-        """Store until it is stored; while Postgres is away, stay in the group without reading on.
+        """Store until it is stored; while Postgres is away, stay in the group without reading on."""
 
-        In ever smaller parts: Postgres also ends a transaction whose batch takes us too long to plan.
-        """
-        left, most = records, len(records)
-        while left:
-            try:
-                await self.store(left[:most])
-                left, most = left[most:], most * 2
-                continue
-            except Unavailable as error:
-                log.warning("ledger_away", why=str(error), records=len(left[:most]))
-            if stop.is_set():
-                return False
-            most = max(1, min(most, len(left)) // 2)
-            await self.source.hold(RETRY)
+        async def again(_: int) -> bool:
+            if not stop.is_set():
+                await self.source.hold(RETRY)
+                return True
+            return False
+
+        try:
+            await self.store_all(records, again)
+        except Unavailable:
+            return False
         return True
 
 

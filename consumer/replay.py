@@ -144,7 +144,7 @@ class Replay:
                     if one.fate in ("new", "decodable")
                     or (one.fate == "dead" and one.digest not in standing)
                 ]
-                refused = await self._store(intake, news) - (len(dead) - len(standing))
+                refused = await intake.store_all(news, _again) - (len(dead) - len(standing))
                 if refused > 0:  # decodable, and yet not to be stored
                     fates["new"] -= refused
                     fates["dead"] += refused
@@ -155,22 +155,6 @@ class Replay:
             return False
         await self.ledger.end(job)
         return True
-
-    async def _store(self, intake: Intake, records: Sequence[Record]) -> int:
-        """Store all of them, in ever smaller parts while Postgres does not take them; how many are dead."""
-        left, most, tries, dead = records, max(1, len(records)), 0, 0
-        while left:
-            try:
-                dead += (await intake.store(left[:most])).dead
-            except Unavailable:
-                tries += 1
-                if tries >= AWAY:
-                    raise
-                most = max(1, most // 2)
-                await asyncio.sleep(RETRY)
-            else:
-                left, tries = left[most:], 0
-        return dead
 
     async def _passages(
         self, topic: str, spans: Mapping[int, Span]
@@ -258,6 +242,12 @@ class Replay:
             half = len(told) // 2
             first = await self._try(told[:half], unplanned)
             return [*first, *await self._try(told[half:], unplanned)]
+
+
+async def _again(away: int) -> bool:
+    if away < AWAY:
+        await asyncio.sleep(RETRY)
+    return away < AWAY
 
 
 def _is_known(standing: Standing | None) -> bool:

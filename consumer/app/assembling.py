@@ -15,14 +15,11 @@ from consumer.adapters.kafka.source import GroupSettings, KafkaSource
 from consumer.adapters.lago_api import HttpLagoApi
 from consumer.adapters.postgres.asking import PostgresQuestions
 from consumer.adapters.postgres.budget import PostgresBudget
-from consumer.adapters.postgres.changing import Patience
 from consumer.adapters.postgres.charts import PostgresCharts
 from consumer.adapters.postgres.configuration import Configuration
 from consumer.adapters.postgres.database import Database
-from consumer.adapters.postgres.inbox import PostgresInbox
 from consumer.adapters.postgres.ledger import PostgresLedger
 from consumer.adapters.postgres.outbox import PostgresOutbox
-from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.pruning import Pruner
 from consumer.adapters.postgres.sampling import Sampler
 from consumer.adapters.postgres.snapshots import load_snapshot
@@ -30,8 +27,10 @@ from consumer.adapters.xero import XeroAccounting, open_client
 from consumer.announce import Announcer
 from consumer.app.parts import (
     authorisations_of,
+    inbox_of,
     limits_of,
     open_database,
+    planner_of,
     sinks_of,
     webhook_of,
     xero_tokens,
@@ -85,8 +84,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
             stack.push_async_callback(webhook.close)
         client = await stack.enter_async_context(open_client())
         configuration = Configuration(load_snapshot)
-        planner = Planner(configuration, Patience.of(clocks), sinks)
-        inbox = PostgresInbox(db, planner, sinks=sinks)
+        planner = planner_of(settings, configuration)
+        inbox = inbox_of(settings, db, planner)
         ledger = PostgresLedger(
             db, configuration, planner, limits=limits, clocks=clocks, sinks=sinks,
             max_documents=settings.batch_documents,

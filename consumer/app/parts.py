@@ -19,7 +19,7 @@ from consumer.adapters.webhook import HttpWebhook
 from consumer.adapters.xero_auth import IdentityServer, XeroTokens
 from consumer.config import Settings
 from consumer.domain.errors import Halt
-from consumer.domain.pacing import Limits
+from consumer.domain.pacing import LIVE, Limits
 from consumer.ports import Sink
 
 
@@ -53,10 +53,15 @@ def authorisations_of(settings: Settings, db: Database) -> PostgresAuthorisation
     return PostgresAuthorisations(db, vault.encrypt, vault.decrypt)
 
 
-def inbox_of(settings: Settings, db: Database) -> PostgresInbox:
-    """Where events are stored and planned, with the settings in force."""
-    patience, sinks = Patience.of(settings.clocks()), sinks_of(settings)
-    return PostgresInbox(db, Planner(Configuration(load_snapshot), patience, sinks), sinks=sinks)
+def planner_of(settings: Settings, configuration: Configuration | None = None) -> Planner:
+    """Plans with the settings in force; ``configuration``: one that others read too."""
+    patience = Patience.of(settings.clocks())
+    return Planner(configuration or Configuration(load_snapshot), patience, sinks_of(settings))
+
+
+def inbox_of(settings: Settings, db: Database, planner: Planner, lane: int = LIVE) -> PostgresInbox:
+    """Where events are stored and planned; what they change is sent in ``lane``."""
+    return PostgresInbox(db, planner, sinks=sinks_of(settings), lane=lane)
 
 
 def xero_tokens(

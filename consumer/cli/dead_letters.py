@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from consumer.adapters.postgres.database import Database
     from consumer.adapters.postgres.dead_letters import Events, Letters
     from consumer.config import Settings
-    from consumer.ports import Source
 
 LOOPS = 3
 """So many times in a row the same thing may fail for the same reason; then it is not tried again."""
@@ -189,19 +188,18 @@ async def _reread(
     """As the service reads records of Kafka's: each is known by its bytes."""
     from consumer.adapters import logs
     from consumer.adapters.postgres import dead_letters
-    from consumer.app import inbox_of, must_be_migrated
-    from consumer.ingest import Ingest
+    from consumer.app import inbox_of, must_be_migrated, planner_of
+    from consumer.ingest import Intake
     from consumer.metrics import Metrics
 
     await must_be_migrated(db)
     logs.configure("console", "ERROR")  # the report says what the service would log
-    # Its source is what ``run`` reads; here the ledger is.
-    reader = Ingest(cast("Source", None), inbox_of(settings, db), Metrics(), lambda: None)
+    intake = Intake(inbox_of(settings, db, planner_of(settings)), Metrics(), lambda: None)
     page = _page(rate)
     async for ids, records in dead_letters.records(
         db, events, who=person(), reason=reason, page=page, most=most
     ):
-        await reader.store(records)
+        await intake.store(records)
         dead = await dead_letters.still_dead(db, ids)
         told["dead_again"].update(dead)
         told["events"].update({"read": len(ids) - sum(dead.values())})

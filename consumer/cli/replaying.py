@@ -242,13 +242,8 @@ async def _stage() -> AsyncIterator[_Stage]:
     from consumer import config
     from consumer.adapters import logs
     from consumer.adapters.kafka.rereading import KafkaRereading
-    from consumer.adapters.postgres.changing import Patience
-    from consumer.adapters.postgres.configuration import Configuration
-    from consumer.adapters.postgres.inbox import PostgresInbox
-    from consumer.adapters.postgres.planner import Planner
     from consumer.adapters.postgres.replaying import PostgresReplaying
-    from consumer.adapters.postgres.snapshots import load_snapshot
-    from consumer.app import must_be_migrated, open_database, sinks_of
+    from consumer.app import inbox_of, must_be_migrated, open_database, planner_of
     from consumer.domain.pacing import BACKFILL
     from consumer.ingest import Intake
     from consumer.metrics import Metrics
@@ -260,11 +255,10 @@ async def _stage() -> AsyncIterator[_Stage]:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_database(settings) as database:
         await must_be_migrated(database)
-        sinks = sinks_of(settings)
-        planner = Planner(Configuration(load_snapshot), Patience.of(settings.clocks()), sinks)
-        inbox = PostgresInbox(database, planner, sinks=sinks, lane=BACKFILL)
+        planner = planner_of(settings)
         ledger = PostgresReplaying(database, planner)
         rereading = KafkaRereading(settings.cluster(), most=settings.kafka_max_poll_records)
+        inbox = inbox_of(settings, database, planner, BACKFILL)
         intake = Intake(inbox, Metrics(), lambda: None)
         most = settings.batch_documents
         try:

@@ -29,7 +29,7 @@ from consumer.domain.clocks import Clocks
 from consumer.domain.lookup import LOOK_FIRST
 from consumer.domain.mapping import Connection, MappingKey, Target
 from consumer.domain.pacing import Limits
-from consumer.ingest import Ingest
+from consumer.ingest import Intake
 from consumer.metrics import Metrics
 from consumer.ports import ByHand, Fate, Frozen, Record, Sighting, Wish
 from consumer.sandbox.lago import (
@@ -84,7 +84,7 @@ class Books:
     budget: PostgresBudget
     outbox: PostgresOutbox
     connections: PostgresConnections
-    ingest: Ingest
+    ingest: Intake
     tenants: list[UUID]
     organization_id: UUID
     choices: RandomChoices
@@ -303,7 +303,7 @@ async def books(
             PostgresBudget(db, limits, clocks),
             PostgresOutbox(db),
             connections,
-            Ingest(None, inbox, Metrics(), lambda: None),  # type: ignore[arg-type]
+            Intake(inbox, Metrics(), lambda: None),
             [wish.connection.tenant_id for wish in wishes],
             organization_id,
             RandomChoices(Random(7)),

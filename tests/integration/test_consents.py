@@ -21,7 +21,7 @@ from consumer.apply import Disconnect
 from consumer.domain.clocks import Clocks
 from consumer.domain.consent import stand_in
 from consumer.domain.errors import Halt, Unauthorised
-from consumer.ingest import Ingest
+from consumer.ingest import Intake
 from consumer.metrics import Metrics
 from consumer.ports import TenantRef
 from consumer.sandbox.lago import RandomChoices
@@ -51,7 +51,7 @@ def books_of(office: Office) -> Books:
         PostgresBudget(office.db, office.limits, Clocks()),
         PostgresOutbox(office.db),
         office.connections(),
-        Ingest(None, inbox, Metrics(), lambda: None),  # type: ignore[arg-type]
+        Intake(inbox, Metrics(), lambda: None),
         [office.tenant_id],
         office.organization_id,
         RandomChoices(Random(7)),
