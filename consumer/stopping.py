@@ -1,13 +1,22 @@
-"""Stopping: work under way in; awaited, and cut off when a stop comes or its time is over."""
+"""Stopping: signals and work under way in; the wish to stop, and work awaited or cut off, out."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+def on_signals() -> asyncio.Event:
+    """Set by SIGINT and SIGTERM, which from now on do nothing else to the running loop's process."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 async def drain(under_way: Callable[[], Iterable[asyncio.Task[None]]], seconds: float) -> None:

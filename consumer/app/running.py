@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -16,7 +15,7 @@ from consumer.app.assembling import Service, assemble
 from consumer.app.parts import must_be_migrated, revision_of
 from consumer.config import Settings
 from consumer.ports import Unavailable
-from consumer.stopping import unless
+from consumer.stopping import on_signals, unless
 
 log = structlog.get_logger()
 
@@ -32,10 +31,7 @@ async def run(settings: Settings) -> int:
     Raises:
         Halt: something that only a person can mend.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signal_number, stop.set)
+    stop = on_signals()
     async with assemble(settings) as service:
         await must_be_migrated(service.database)
         server = HttpServer(

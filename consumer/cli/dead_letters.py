@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
+from consumer.cli.instants import instant
 from consumer.cli.mappings import no_connection
 from consumer.cli.output import AsJson, Row, ask, print_json, print_rows, print_table
 from consumer.cli.person import person
@@ -34,12 +35,10 @@ Kind = Literal[DocumentKind, "event"]
 
 
 def _instant(text: str) -> datetime:
-    """A day or an instant; in UTC where it names no offset."""
     try:
-        at = datetime.fromisoformat(text)
+        return instant(text)
     except ValueError:
         raise typer.BadParameter(f"{text} is no ISO 8601 date or time") from None
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 Ids = Annotated[

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import signal
 import sys
 import traceback
 from dataclasses import replace
 
 UNEXPECTED, USAGE, REFUSED, UNREACHABLE, NOT_FOUND = 1, 2, 3, 4, 5
+INTERRUPTED = 128 + signal.SIGINT
 
 AWAY = frozenset(
     {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +12,6 @@ from consumer.cli.output import AsJson, Row, ask, print_json, print_table
 if TYPE_CHECKING:
     from consumer.adapters.postgres.database import Database
 
-INTERRUPTED = 128 + signal.SIGINT
 PROGRESS = 50_000
 """Rows between two lines that tell how far it is."""
 
@@ -32,14 +29,14 @@ def prune(
     """
     from consumer import config
     from consumer.adapters.postgres.pruning import WHATS, Pruner
+    from consumer.cli.errors import INTERRUPTED
+    from consumer.stopping import on_signals
 
     keeping = config.load_keeping().keeping()
     dropped: Counter[str] = Counter()
 
     async def work(db: Database) -> bool:
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        stop = on_signals()
         pruner = Pruner(db, keeping, dry_run=dry_run)
         looked, tell_at = 0, PROGRESS
         while not stop.is_set():

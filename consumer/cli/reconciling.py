@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from consumer.config import Settings
     from consumer.domain.reconciling import Period
     from consumer.reconcile import Reconciled
-
-INTERRUPTED = 128 + signal.SIGINT
 
 
 def reconcile(
@@ -54,7 +51,7 @@ def reconcile(
     did in Xero is ever undone.
     """
     from consumer import config
-    from consumer.cli.errors import REFUSED, USAGE, Failure
+    from consumer.cli.errors import INTERRUPTED, REFUSED, USAGE, Failure
     from consumer.cli.reports import RENDERERS, report_of
     from consumer.domain.reconciling import parse_period
 
@@ -89,12 +86,10 @@ async def _interruptible(
     settings: Settings, code: str, period: Period, *, full: bool, repair: str | None
 ) -> Reconciled | None:
     """None if SIGINT or SIGTERM came first: what was read is kept."""
-    from consumer.stopping import unless
+    from consumer.stopping import on_signals, unless
 
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return await unless(stop, _reconcile(settings, code, period, full=full, repair=repair), None)
+    work = _reconcile(settings, code, period, full=full, repair=repair)
+    return await unless(on_signals(), work, None)
 
 
 async def _reconcile(

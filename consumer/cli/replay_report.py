@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,10 +10,10 @@ from typing import Any
 
 import typer
 
+from consumer.cli.errors import INTERRUPTED
 from consumer.cli.output import Row, print_json, print_table
 from consumer.domain.replays import Fate, Ref, Survey, Verified
 
-INTERRUPTED = 128 + signal.SIGINT
 SHOWN = 50
 """Objects or documents of a table; JSON has all."""
 WORDS: Mapping[Fate, str] = {

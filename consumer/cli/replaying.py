@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -14,11 +13,11 @@ from uuid import UUID
 
 import typer
 
-from consumer.cli.errors import REFUSED, USAGE, Failure
+from consumer.cli.errors import INTERRUPTED, REFUSED, USAGE, Failure
+from consumer.cli.instants import instant
 from consumer.cli.output import AsJson
 from consumer.cli.person import Reason, person
 from consumer.cli.replay_report import (
-    INTERRUPTED,
     progress,
     tell_applied,
     tell_survey,
@@ -139,12 +138,11 @@ def _bound(given: str | None) -> Bound | None:
     if given.isdecimal():
         return int(given)
     try:
-        at = datetime.fromisoformat(given)
+        return instant(given)
     except ValueError:
         raise Failure(
             USAGE, f"{given} is neither an offset nor a time.", "a time is 2026-10-01T08:00:00Z"
         ) from None
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 async def _look(asked: _Asked, who: _Who, *, verify: bool) -> Survey | Verified:
@@ -247,12 +245,11 @@ async def _stage() -> AsyncIterator[_Stage]:
     from consumer.domain.pacing import BACKFILL
     from consumer.ingest import Intake
     from consumer.metrics import Metrics
+    from consumer.stopping import on_signals
 
     settings = config.load()
     logs.configure("console", "ERROR")  # the report says what the service would log
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = on_signals()
     async with open_database(settings) as database:
         await must_be_migrated(database)
         planner = planner_of(settings)

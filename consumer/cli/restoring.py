@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consumer.cli.errors import USAGE, Failure
+from consumer.cli.instants import instant
 from consumer.cli.output import AsJson, DryRun, Row, print_json, print_table
 from consumer.cli.person import Reason, person
 
@@ -71,10 +72,9 @@ def restored(
 
 def _time(given: str) -> datetime:
     try:
-        at = datetime.fromisoformat(given)
+        at = instant(given)
     except ValueError:
         raise Failure(USAGE, f"{given} is not a time.", "a time is 2026-10-01T08:00:00Z") from None
-    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     if at > datetime.now(UTC):
         raise Failure(USAGE, f"{given} is yet to come.")
     return at

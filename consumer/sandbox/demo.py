@@ -34,6 +34,7 @@ from consumer.sandbox.lago import Organization, Record, demo_events
 from consumer.sandbox.services import ServiceUnavailable
 from consumer.sandbox.services.processes import KeptProcess
 from consumer.sandbox.up import write_env_file
+from consumer.stopping import on_signals
 
 PATIENCE = 180.0
 """Seconds for everything to settle."""
@@ -182,10 +183,7 @@ async def _keep(console: Console, place: Place) -> None:
         f"  tail -f {place.log}",
         soft_wrap=True,
     )
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
+    await on_signals().wait()
     console.print("stopping")
 
 

@@ -19,6 +19,7 @@ from consumer.sandbox.lago import Organization
 from consumer.sandbox.sample import SECRET, TENANTS, Sample, make_sample
 from consumer.sandbox.services import KafkaService, kafka, postgres
 from consumer.sandbox.services.processes import free_port
+from consumer.stopping import on_signals
 
 EVERYTHING = frozenset({"kafka", "postgres", "xero"})
 TOPICS: Mapping[str, int] = {"lago.webhooks": 6, "lago.xero.dlq": 3}
@@ -49,9 +50,7 @@ async def up(
     if env_file is not None:
         env_file = _untaken(env_file)
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = on_signals()
     console = Console(stderr=True, highlight=False, markup=False)
     services = asyncio.create_task(_run(frozenset(only), env_file, ready, console))
     stopping = asyncio.create_task(stop.wait())
