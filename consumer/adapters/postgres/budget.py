@@ -126,9 +126,7 @@ class PostgresBudget:
 
         async def work(conn: Conn) -> UUID | float:
             tenant = await conn.fetchrow(SQL["lock_tenant_waiting"], tenant_id)
-            seconds, _, _ = await seconds_to_wait(
-                conn, tenant_id, tenant, self.limits, self.clocks, lookup=True
-            )
+            seconds = await self._wait(conn, tenant_id, tenant, purpose)
             if seconds > 0:
                 return seconds
             request_id = uuid4()
@@ -144,6 +142,15 @@ class PostgresBudget:
             return request_id
 
         return await self.database.run(work)
+
+    async def _wait(
+        self, conn: Conn, tenant_id: UUID, tenant: asyncpg.Record | None, purpose: str
+    ) -> float:
+        """The seconds until there is room for a call; the tenant's row is locked."""
+        seconds, _, _ = await seconds_to_wait(
+            conn, tenant_id, tenant, self.limits, self.clocks, lookup=True
+        )
+        return seconds
 
     async def answered(self, request_id: UUID, reply: Reply | None) -> None:
         """What came of it; None when nothing came."""
