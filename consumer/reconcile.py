@@ -107,10 +107,13 @@ class Reconcile:
         run = await self.mirror.begin(subject, period)
         for kind in subject.kinds:
             await self._mirror(subject, kind, period, run, full=full)
-        sides = await self.mirror.sides(subject, period, run.started_at)
-        unverified = await self._verify(subject, sides)
         compared_at = self.now()
         sides = await self.mirror.sides(subject, period, run.started_at)
+        unverified = 0
+        if lacking := _lacking(subject, sides):
+            unverified = await self._look_up(subject, lacking)
+            compared_at = self.now()
+            sides = await self.mirror.sides(subject, period, run.started_at)
         found = compare(sides, period)
         noted = await self.mirror.note(subject, period, found)
         exceptions = tuple(_once(one, noted.get(one.key)) for one in found)
@@ -152,14 +155,8 @@ class Reconcile:
             page = await self.reader.page(reading)
             await self.mirror.keep(reading, page.shown, page.pages, page.items)
 
-    async def _verify(self, subject: Subject, sides: Sides) -> int:
-        """Look up what the ledger has and no list showed: it may be dated before all that was read."""
-        lacking: dict[MirrorKind, list[UUID]] = {}
-        for entry in sides.entries:
-            kind, xero_id = mirror_kind(entry.kind), entry.shown_as
-            unseen = entry.in_xero and not entry.moved and sides.of(entry) is None
-            if unseen and kind is not None and xero_id is not None and kind in subject.kinds:
-                lacking.setdefault(kind, []).append(xero_id)
+    async def _look_up(self, subject: Subject, lacking: Mapping[MirrorKind, list[UUID]]) -> int:
+        """Mirror these too, as far as one run may; how many are left out."""
         left = LOOKUPS
         unverified = 0
         for kind, ids in lacking.items():
@@ -170,6 +167,17 @@ class Reconcile:
                 page = await self.reader.lookup(subject.tenant_id, kind, path)
                 await self.mirror.seen(subject.tenant_id, page.shown)
         return unverified
+
+
+def _lacking(subject: Subject, sides: Sides) -> Mapping[MirrorKind, list[UUID]]:
+    """What the ledger has and no list showed: it may be dated before all that was read."""
+    lacking: dict[MirrorKind, list[UUID]] = {}
+    for entry in sides.entries:
+        kind, xero_id = mirror_kind(entry.kind), entry.shown_as
+        unseen = entry.in_xero and not entry.moved and sides.of(entry) is None
+        if unseen and kind is not None and xero_id is not None and kind in subject.kinds:
+            lacking.setdefault(kind, []).append(xero_id)
+    return lacking
 
 
 def _once(one: Discrepancy, noted: Noted | None) -> Discrepancy:

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 from pydantic_core import to_json
 
-from consumer.adapters.postgres.database import Conn, Database
+from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.mirroring import Mirroring, shown_of
 from consumer.adapters.postgres.retrying import Which, retry
 from consumer.adapters.postgres.sql import columns, statements
@@ -39,9 +39,6 @@ _REASON = "lago-xero reconcile --repair safe"
 
 class PostgresMirror(Mirroring):
     """Implements ``Mirror``."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
 
     async def subject(self, code: str) -> Subject | None:
         """The connection of that code. Overpayments, which need a scope of their own, are read where some
