@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,25 +69,20 @@ async def _stored(settings: Settings, patience: float) -> list[Finding]:
     from consumer.app import open_database
     from consumer.cli.doctor.findings import examine, problem
 
-    opened = open_database(settings)
-    try:
-        async with asyncio.timeout(patience):
-            db = await opened.__aenter__()
-    except AWAY as error:
-        said = (
-            f"The database does not answer ({type(error).__name__}); what needs it was not checked."
-        )
-        fix = "LAGO_XERO_DATABASE_URL says which database is used."
-        return [problem("database", said, fix)]
-    found: list[Finding] = []
-    try:
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(patience):
+                db = await stack.enter_async_context(open_database(settings))
+        except AWAY as error:
+            why = f"The database does not answer ({type(error).__name__})"
+            fix = "LAGO_XERO_DATABASE_URL says which database is used."
+            return [problem("database", f"{why}; what needs it was not checked.", fix)]
+        found: list[Finding] = []
         for name, check in _checks_of(settings, db).items():
             found += await examine(name, check, patience)
             if name == "migrations" and found[-1].level == "problem":
                 break  # the others' tables may not be there
-    finally:
-        await opened.__aexit__(None, None, None)
-    return found
+        return found
 
 
 def _checks_of(settings: Settings, db: Database) -> dict[str, Check]:
