@@ -17,15 +17,14 @@ from consumer.adapters.postgres.configuration import Configuration, Snapshot
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.documents import leave_deducted
 from consumer.adapters.postgres.failing import fail_documents, put_back
-from consumer.adapters.postgres.looking_first import look_first, of_one_step
+from consumer.adapters.postgres.looking_first import together
 from consumer.adapters.postgres.sql import array_of, statements
 from consumer.domain.batching import Batch, Failure, assemble, findings_of
 from consumer.domain.candidates import Candidate
 from consumer.domain.causes import of_connection
 from consumer.domain.clocks import Clocks
 from consumer.domain.errors import Refused, fault
-from consumer.domain.lookup import LOOKED_FOR_FIRST, RESTORED
-from consumer.domain.operations import OPERATIONS, REMADE, Operation, operation_of
+from consumer.domain.operations import OPERATIONS, Operation, operation_of
 from consumer.domain.pacing import BACKFILL, LIVE, Limits, gap
 from consumer.domain.translate.locks import LOCK
 from consumer.ports import Fate, Freezing, Frozen, Sink, Unavailable
@@ -133,14 +132,7 @@ class Freezer:
             # An invoice may have been frozen with a line of it since it was planned.
             left = await leave_deducted(conn, [row["id"] for row in rows])
             rows = [row for row in rows if row["id"] not in left]
-        # What Xero keeps apart by itself is found when it is refused; what is to go, by looking first.
-        sought = bool(rows) and (operation.step == "remove" or operation.kind in REMADE)
-        seeks = sought and rows[0]["unsought"]
-        if sought:
-            rows = [row for row in rows if row["unsought"] == seeks]
-        looks = False
-        if rows and not seeks and operation.step == "create" and operation.kind in LOOKED_FOR_FIRST:
-            rows, looks = await of_one_step(conn, rows, self.clocks)
+        rows, look = await together(conn, operation, rows, self.clocks)
         candidates, broken = await self._candidates(conn, operation, rows)
         batch = assemble(
             candidates,
@@ -170,12 +162,8 @@ class Freezer:
             frozen = await self._write_down(
                 conn, tenant_id, tenant["authorisation_id"], operation, path, batch
             )
-        if frozen is not None and seeks:
-            after = timedelta(seconds=self.clocks.key_life)
-            await conn.execute(SQL["seek"], frozen.request_id, RESTORED, after)
-            frozen = None
-        elif frozen is not None and looks:
-            await look_first(conn, frozen.request_id)
+        if frozen is not None and look is not None:
+            await look(conn, frozen.request_id)
             frozen = None
         more = await self._sleep(conn, tenant_id, 0)  # at once, for what is behind them
         return Freezing(frozen, fates, notes, more=more)
