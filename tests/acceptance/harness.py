@@ -278,19 +278,23 @@ class World:
         finally:
             await producer.stop()
 
-    async def ingested(self) -> bool:
-        """Whether the group has committed all that was produced."""
+    async def offsets(self) -> dict[TopicPartition, int]:
+        """What the group has committed."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.bootstrap_servers)
         await admin.start()
         try:
             committed = await admin.list_consumer_group_offsets(self.group)
-        except KafkaError:  # the group has no coordinator yet
-            return False
         finally:
             await admin.close()
-        return all(
-            part in committed and committed[part].offset >= end for part, end in self.ends.items()
-        )
+        return {part: one.offset for part, one in committed.items()}
+
+    async def ingested(self) -> bool:
+        """Whether the group has committed all that was produced."""
+        try:
+            offsets = await self.offsets()
+        except KafkaError:  # the group has no coordinator yet
+            return False
+        return all(part in offsets and offsets[part] >= end for part, end in self.ends.items())
 
     async def until(
         self, holds: Callable[[], Awaitable[bool]], what: str, timeout: float = PATIENCE

@@ -7,8 +7,6 @@ import json
 import signal
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient
-
 from consumer.sandbox.lago import credit_note, credit_note_event, payment, payment_event, record
 from consumer.sandbox.services import PostgresService
 from tests.acceptance.harness import COMMAND, World
@@ -21,16 +19,6 @@ async def _replay(world: World, *more: str) -> Json:
     """All of the topic, as JSON."""
     asked = ("replay", "--topic", world.topic, "--from", "0", "--json", *more)
     return dict(json.loads(await world.command(*asked)))
-
-
-async def _offsets(world: World) -> dict[int, int]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=world.kafka.bootstrap_servers)
-    await admin.start()
-    try:
-        committed = await admin.list_consumer_group_offsets(world.group)
-        return {part.partition: one.offset for part, one in committed.items()}
-    finally:
-        await admin.close()
 
 
 async def test_a_replay_of_the_whole_topic_changes_nothing_and_costs_no_call(acme: World) -> None:
@@ -52,7 +40,7 @@ async def test_a_replay_of_the_whole_topic_changes_nothing_and_costs_no_call(acm
     await acme.start()
     await acme.produce(records)
     await acme.settled(60)
-    ledger, calls, offsets = await acme.ledger(), await acme.arrivals(), await _offsets(acme)
+    ledger, calls, offsets = await acme.ledger(), await acme.arrivals(), await acme.offsets()
     told = await _replay(acme)
     assert told["records"] == {"known": len(records)}
     assert (told["documents"], told["calls"]) == ({}, {})
@@ -63,7 +51,7 @@ async def test_a_replay_of_the_whole_topic_changes_nothing_and_costs_no_call(acm
     await acme.settled()
     assert await acme.ledger() == ledger
     assert await acme.arrivals() == calls
-    assert await _offsets(acme) == offsets
+    assert await acme.offsets() == offsets
     audit = await acme.rows("select subject, reason from audit where action = 'replay'")
     assert audit == [{"subject": f"topic {acme.topic}", "reason": "to see"}]
 

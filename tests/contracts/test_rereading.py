@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from consumer.adapters.kafka.cluster import Cluster
 from consumer.adapters.kafka.rereading import KafkaRereading
@@ -31,9 +32,7 @@ async def rereading(kafka: KafkaService, most: int = 3) -> AsyncIterator[KafkaRe
 
 async def fill(kafka: KafkaService, topic: str, partition: int, count: int) -> None:
     """A record a minute from T0 on."""
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers)
-    await producer.start()
-    try:
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
         for n in range(count):
             await producer.send_and_wait(
                 topic,
@@ -41,8 +40,21 @@ async def fill(kafka: KafkaService, topic: str, partition: int, count: int) -> N
                 partition=partition,
                 timestamp_ms=int((T0 + timedelta(minutes=n)).timestamp() * 1000),
             )
+
+
+def transactional(kafka: KafkaService, topic: str) -> AIOKafkaProducer:
+    """A producer, not started, whose records count once their transaction has ended."""
+    return AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, transactional_id=topic)
+
+
+@pytest.fixture
+async def admin(kafka_service: KafkaService) -> AsyncIterator[AIOKafkaAdminClient]:
+    started = AIOKafkaAdminClient(bootstrap_servers=kafka_service.bootstrap_servers)
+    await started.start()
+    try:
+        yield started
     finally:
-        await producer.stop()
+        await started.close()
 
 
 async def values(of: KafkaRereading, topic: str, spans: dict[int, Span]) -> list[str]:
@@ -80,62 +92,42 @@ async def test_what_is_not_there_is_said(kafka_service: KafkaService, topic: str
             await made.spans(topic, 0, None, 7)
 
 
-async def test_deleted_records_are_passed_over(kafka_service: KafkaService, topic: str) -> None:
+async def test_deleted_records_are_passed_over(
+    kafka_service: KafkaService, topic: str, admin: AIOKafkaAdminClient
+) -> None:
     """By Kafka, also between the look for the range and the reading of it."""
     await fill(kafka_service, topic, 0, 6)
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_service.bootstrap_servers)
-    await admin.start()
-    try:
-        from aiokafka import TopicPartition
-        from aiokafka.admin.records_to_delete import RecordsToDelete
-
-        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(4)})
-        async with rereading(kafka_service) as made:
-            assert await made.spans(topic, 0, None, None) == {0: Span(4, 6)}
-            assert await values(made, topic, {0: Span(1, 6)}) == ["0/4", "0/5"]
-    finally:
-        await admin.close()
+    await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(4)})
+    async with rereading(kafka_service) as made:
+        assert await made.spans(topic, 0, None, None) == {0: Span(4, 6)}
+        assert await values(made, topic, {0: Span(1, 6)}) == ["0/4", "0/5"]
 
 
 async def test_the_end_of_a_transaction_is_passed_over(
     kafka_service: KafkaService, topic: str
 ) -> None:
     """Its marker has an offset, and is no record."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=kafka_service.bootstrap_servers, transactional_id=topic
-    )
-    await producer.start()
-    try:
-        async with producer.transaction():
-            await producer.send_and_wait(topic, b"told", partition=0)
-    finally:
-        await producer.stop()
+    async with transactional(kafka_service, topic) as producer, producer.transaction():
+        await producer.send_and_wait(topic, b"told", partition=0)
     async with rereading(kafka_service) as made:
         assert await values(made, topic, dict(await made.spans(topic, 0, None, None))) == ["told"]
 
 
-async def test_no_group_is_made(kafka_service: KafkaService, topic: str) -> None:
+async def test_no_group_is_made(
+    kafka_service: KafkaService, topic: str, admin: AIOKafkaAdminClient
+) -> None:
     await fill(kafka_service, topic, 0, 3)
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_service.bootstrap_servers)
-    await admin.start()
-    try:
-        before = await admin.list_consumer_groups()
-        async with rereading(kafka_service) as made:
-            assert len(await values(made, topic, {0: Span(0, 3)})) == 3
-            assert await admin.list_consumer_groups() == before
-    finally:
-        await admin.close()
+    before = await admin.list_consumer_groups()
+    async with rereading(kafka_service) as made:
+        assert len(await values(made, topic, {0: Span(0, 3)})) == 3
+        assert await admin.list_consumer_groups() == before
 
 
 async def test_a_log_that_gives_nothing_is_given_up(
     kafka_service: KafkaService, topic: str
 ) -> None:
     """A transaction that is never ended holds up whoever reads what is committed."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=kafka_service.bootstrap_servers, transactional_id=topic
-    )
-    await producer.start()
-    try:
+    async with transactional(kafka_service, topic) as producer:
         await producer.begin_transaction()
         await producer.send_and_wait(topic, b"open", partition=0)
         made = KafkaRereading(Cluster(kafka_service.bootstrap_servers), timeout=3.0)
@@ -147,5 +139,3 @@ async def test_a_log_that_gives_nothing_is_given_up(
         finally:
             await made.stop()
         await producer.abort_transaction()
-    finally:
-        await producer.stop()

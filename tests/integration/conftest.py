@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 
 from consumer.sandbox.services import PostgresService
 from tests.lives.stage import Stage, stage
@@ -18,3 +20,11 @@ async def theatre(
     async with stage(url) as opened:
         yield opened
     await postgres_service.drop_database(url)
+
+
+@pytest.fixture(scope="module")
+def quiet() -> Iterator[None]:
+    """A story is read more easily without its log."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()

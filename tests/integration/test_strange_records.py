@@ -125,16 +125,11 @@ async def test_a_brokers_timestamp_is_kept(kafka_service: KafkaService, topic: s
 async def test_what_a_transaction_took_back_is_not_read(
     kafka_service: KafkaService, topic: str
 ) -> None:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=kafka_service.bootstrap_servers, transactional_id=topic
-    )
-    await producer.start()
-    try:
+    servers = kafka_service.bootstrap_servers
+    async with AIOKafkaProducer(bootstrap_servers=servers, transactional_id=topic) as producer:
         await producer.begin_transaction()
         await producer.send_and_wait(topic, b"taken back")
         await producer.abort_transaction()
         async with producer.transaction():
             await producer.send_and_wait(topic, b"kept")
-    finally:
-        await producer.stop()
     assert [r.value for r in await read(kafka_service, topic, 1)] == [b"kept"]
