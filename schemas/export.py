@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -16,6 +15,7 @@ from pydantic_core import core_schema
 
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.error_event import FailurePost
+from schemas.generated import Generated
 from schemas.lago import (
     ActivityLog,
     CreditNote,
@@ -93,39 +93,10 @@ def _schema(name: str, model: type[BaseModel], mode: JsonSchemaMode) -> str:
     return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def drift() -> list[str]:
-    """Names of files that are missing, outdated or left over."""
-    wanted = schemas()
-    there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
-    return sorted(
-        name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name)
-    )
-
-
-def write() -> None:
-    """Make the folder hold exactly the current schemas."""
-    FOLDER.mkdir(exist_ok=True)
-    wanted = schemas()
-    for path in FOLDER.glob("*.json"):
-        if path.name not in wanted:
-            path.unlink()
-    for name, content in wanted.items():
-        (FOLDER / name).write_text(content, encoding="utf-8")
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Exit code: 1 when ``--check`` finds drift, 2 on unknown arguments."""
-    if arguments not in ([], ["--check"]):
-        sys.stderr.write("usage: python -m schemas.export [--check]\n")
-        return 2
-    if not arguments:
-        write()
-        return 0
-    if names := drift():
-        sys.stderr.write(f"Run `make schemas`: {', '.join(names)} differ from the models.\n")
-        return 1
-    return 0
+def generated() -> Generated:
+    """The folder as it is to be."""
+    return Generated(FOLDER, schemas(), "*.json", "schemas.export", "schemas", "models")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(generated().main(sys.argv[1:]))
