@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consumer.cli.instants import instant
-from consumer.cli.mappings import no_connection
+from consumer.cli.chosen_letters import (
+    Code,
+    Connection,
+    Everything,
+    Ids,
+    OfKind,
+    Since,
+    Until,
+    chosen,
+    letters_of,
+    split,
+)
 from consumer.cli.output import AsJson, Row, ask, print_json, print_rows, print_table
 from consumer.cli.person import person
-from consumer.domain.operations import DocumentKind
 
 if TYPE_CHECKING:
     from consumer.adapters.postgres.database import Database
@@ -29,35 +37,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-
-Kind = Literal[DocumentKind, "event"]
-"""What a dead letter is of."""
-
-
-def _instant(text: str) -> datetime:
-    try:
-        return instant(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text} is no ISO 8601 date or time") from None
-
-
-Ids = Annotated[
-    list[str] | None, typer.Argument(metavar="ID", help="As list shows them: doc:7, event:12.")
-]
-Code = Annotated[str | None, typer.Option(help="Only those that failed with this code.")]
-Connection = Annotated[str | None, typer.Option(help="A connection's code; events have none.")]
-OfKind = Annotated[
-    Kind | None,
-    typer.Option("--kind", metavar="KIND", help=f"Only this kind: {', '.join(get_args(Kind))}."),
-]
-Since = Annotated[
-    datetime | None,
-    typer.Option(
-        parser=_instant, help="Failed then or later: 2026-10-01T12:00 (UTC), or with an offset."
-    ),
-]
-Until = Annotated[datetime | None, typer.Option(parser=_instant, help="Failed before then.")]
-Everything = Annotated[bool, typer.Option("--all", help="Everything that failed.")]
 Why = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell how many.")]
 
@@ -79,7 +58,7 @@ def list_(
     from consumer.adapters.postgres import dead_letters
 
     async def work(db: Database) -> list[Row]:
-        letters = await _letters(db, None, code, connection, kind, since, until)
+        letters = await letters_of(db, None, code, connection, kind, since, until)
         if one_by_one:
             return await dead_letters.each(db, letters, limit)
         return await dead_letters.groups(db, letters)
@@ -99,7 +78,7 @@ def show(
     from consumer.cli import documents
     from consumer.cli.errors import NOT_FOUND, Failure
 
-    events, _ = _split([ref])
+    events, _ = split([ref])
     if not events:
         documents.show(ref, as_json)
         return
@@ -138,12 +117,12 @@ def redrive(
     """
     from consumer.adapters.postgres import dead_letters, retrying
 
-    _chosen(ids, everything, code, connection, kind, since, until)
+    chosen(ids, everything, code, connection, kind, since, until)
     most = None if force else LOOPS
     settings = _settings()
 
     async def work(db: Database) -> Row:
-        letters = await _letters(db, ids, code, connection, kind, since, until)
+        letters = await letters_of(db, ids, code, connection, kind, since, until)
         documents, events = letters.documents, letters.events
         told: dict[str, Counter[str]] = {
             n: Counter() for n in ("documents", "events", "dead_again")
@@ -236,10 +215,10 @@ def discard(
     not by being produced again. What Xero has of such a document stays there as it is; what waits for
     one that Xero does not have is left out with it.
     """
-    _chosen(ids, everything, code, connection, kind, since, until)
+    chosen(ids, everything, code, connection, kind, since, until)
 
     async def work(db: Database) -> Row:
-        letters = await _letters(db, ids, code, connection, kind, since, until)
+        letters = await letters_of(db, ids, code, connection, kind, since, until)
         return await _discard(db, letters, reason, dry_run=dry_run)
 
     _report(ask(work), as_json)
@@ -307,55 +286,6 @@ def _report(told: Row, as_json: bool) -> None:
         typer.echo("nothing fits", err=True)
     elif told["dry_run"]:
         typer.echo("dry run: nothing was stored", err=True)
-
-
-def _chosen(ids: list[str] | None, everything: bool, *filters: object) -> None:
-    from consumer.cli.errors import USAGE, Failure
-
-    filtered = bool(ids) or any(one is not None for one in filters)
-    if filtered == everything:
-        sentence = "--all goes with no filter." if everything else "Nothing says which ones."
-        raise Failure(USAGE, sentence, "name an ID or a filter; or --all")
-
-
-async def _letters(
-    db: Database,
-    ids: list[str] | None,
-    code: str | None,
-    connection: str | None,
-    kind: Kind | None,
-    since: datetime | None,
-    until: datetime | None,
-) -> Letters:
-    from consumer.adapters.postgres.dead_letters import Events, Letters
-    from consumer.adapters.postgres.retrying import Which, known_connection
-
-    if connection is not None and not await known_connection(db, connection):
-        raise no_connection(connection)
-    events, documents = _split(ids) if ids else (None, None)
-    of_documents = Which(
-        documents, connection, None if kind == "event" else kind, code, since, until
-    )
-    of_events = Events(events, code, since, until)
-    return Letters(
-        of_documents if kind != "event" and (not ids or documents) else None,
-        of_events
-        if kind in (None, "event") and connection is None and (not ids or events)
-        else None,
-    )
-
-
-def _split(ids: list[str]) -> tuple[list[int], list[int]]:
-    """Events and documents."""
-    from consumer.cli.errors import USAGE, Failure
-
-    found: dict[str, list[int]] = {"event": [], "doc": []}
-    for id in ids:
-        kind, _, number = id.partition(":")
-        if kind not in found or not (number.isascii() and number.isdigit() and len(number) < 19):
-            raise Failure(USAGE, f"{id} is no id of a dead letter.", "such as doc:7 or event:12")
-        found[kind].append(int(number))
-    return found["event"], found["doc"]
 
 
 def _settings() -> Settings:
