@@ -139,6 +139,24 @@ async def test_what_is_repaired_is_audited_and_not_repaired_for_ever(desk: Desk)
     assert again.repaired == frozenset()
 
 
+async def test_a_repair_that_is_killed_before_it_was_done_is_done_by_the_next(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await _forgotten(desk)
+
+    def killed(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("consumer.adapters.postgres.reconciling.retry", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            await desk.run(repair=True)
+    assert len((await desk.run(repair=True)).repaired) == 1
+    await desk.stage.rest(REST)
+    [row] = await desk.stage.books.documents(number=made["number"])
+    assert row["state"] == "synced"
+
+
 async def test_a_stale_note_of_xeros_figures_is_brought_up_to_date(desk: Desk) -> None:
     made = await _stale(desk)
     await desk.run(repair=True)

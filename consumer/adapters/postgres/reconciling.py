@@ -205,7 +205,7 @@ class PostgresMirror(Mirroring):
 
     async def repair(self, subject: Subject, found: Sequence[Discrepancy], who: str) -> None:
         """Hand failed documents to the running service, and take over Xero's figures; each is marked as
-        tried before, so that it is not done again and again."""
+        tried, so that it is not done again and again. Who is killed before the mark does it once more."""
         retried, refreshed = (
             [one.document_id for one in found if one.action == action and one.document_id]
             for action in ("retry", "refresh")
@@ -222,11 +222,11 @@ class PostgresMirror(Mirroring):
                 said = f"documents {', '.join(map(str, ids))}"
                 await conn.execute(SQL["audit"], who, said, _REASON)
 
-        if retried or refreshed:
-            await self.database.run(work)
         if retried:
             async for _ in retry(self.database, Which(ids=retried), who=who, reason=_REASON):
                 pass
+        if retried or refreshed:
+            await self.database.run(work)
 
 
 def _entry(row: asyncpg.Record) -> Entry:
