@@ -8,6 +8,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from consumer.adapters.postgres import restoring
+from consumer.adapters.postgres.database import database
 from consumer.sandbox.lago import (
     Record,
     consuming,
@@ -166,8 +168,11 @@ async def test_a_kill_while_it_is_looked_up_makes_nothing_twice(
         backup, at, before = await _lost(world, shop, postgres_service)
         try:
             await world.use_database(backup)
-            code, _, err = await _restored(world, at)
+            async with database(backup) as db:  # as who was killed before he rewound the group
+                await restoring.mark(db, at, who="ann", reason=None)
+            code, out, err = await _restored(world, at, "--json")
             assert code == 0, err
+            assert any(one["after"] < one["before"] for one in json.loads(out)["offsets"])
             [third] = await world.start()
             await world.until_ingested()
 
