@@ -230,13 +230,8 @@ async def test_a_note_whose_credit_became_a_line_is_never_posted(
 async def test_a_note_is_left_out_also_if_its_credit_became_a_line_since_it_was_planned(
     database_url: str,
 ) -> None:
-    """Of a release of many documents the note's page came first, the allocation's is yet to come."""
     async with books(database_url) as b:
-        await b.settings(sync_credit_notes=False)
-        [first] = await b.posted()
-        note = a_note(first, credit=400)
-        await b.told(note_told(b, note), b.said(consuming(b, first, note, 400)))
-        await _switched_on_for(b, await b.documents(kind="credit_note"))
+        await _consumed_and_switched_on(b)
         assert [f.purpose for f in await b.work()] == ["invoice_create"]
         [row] = await b.documents(kind="credit_note")
         assert (row["state"], row["cause"]) == ("skipped", "deducted")
@@ -412,13 +407,8 @@ async def test_what_is_consumed_of_a_note_that_xero_has_is_allocated_whatever_is
 async def test_a_credit_whose_note_came_to_xero_since_the_invoice_was_planned_is_no_line(
     database_url: str,
 ) -> None:
-    """Of a release of many documents the note's page came first, the allocation's is yet to come."""
     async with books(database_url) as b:
-        await b.settings(sync_credit_notes=False)
-        [first] = await b.posted()
-        note = a_note(first, credit=400)
-        await b.told(note_told(b, note), b.said(consuming(b, first, note, 400)))
-        await _switched_on_for(b, await b.documents(kind="credit_note"))
+        await _consumed_and_switched_on(b)
         await b.database.execute(
             "update document set ready_at = now() + interval '1 h' where kind = 'invoice' and state = 'ready'"
         )
@@ -427,6 +417,16 @@ async def test_a_credit_whose_note_came_to_xero_since_the_invoice_was_planned_is
         done = [*await b.work(), *await b.work()]  # what is planned again is not found at once
         assert [f.purpose for f in done] == ["invoice_create", "allocation_create"]
         assert b"-4.0" not in done[0].body
+
+
+async def _consumed_and_switched_on(b: Books) -> None:
+    """A note that is left out and an invoice that consumes it; of a release of many documents, now that notes
+    are posted, the note's page came first, and the allocation's is yet to come."""
+    await b.settings(sync_credit_notes=False)
+    [first] = await b.posted()
+    note = a_note(first, credit=400)
+    await b.told(note_told(b, note), b.said(consuming(b, first, note, 400)))
+    await _switched_on_for(b, await b.documents(kind="credit_note"))
 
 
 async def _switched_on_for(b: Books, rows: list[Json]) -> None:
