@@ -7,8 +7,8 @@ from collections.abc import Callable
 from consumer.sandbox.lago import Choices
 from tests.lives.lago import REGIMES, Bill, Life, Wires
 
-CURRENCIES = ("EUR", "EUR", "JPY", "KWD")
-"""Two, no and three decimals."""
+CURRENCIES = ("EUR", "EUR", "JPY", "KWD", "CLF")
+"""Two, no, three and four decimals."""
 MOST_ACTS = 10
 _BILLS = ("subscription", "one_off", "progressive_billing", "advance_charges", "credit")
 
