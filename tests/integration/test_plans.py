@@ -155,6 +155,38 @@ async def test_nor_many_times_while_nobody_has_counted_it(database_url: str, nam
         assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 5 * DOCUMENTS
 
 
+STEPS = (["contact", "contact", "invoice"], ["create", "update", "create"])
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "most"),
+    [
+        ("first_ready", STEPS, DOCUMENTS / 4),
+        ("ready", ("contact", "create", 50), DOCUMENTS / 4),
+        ("ready", ("payment", "create", 50), DOCUMENTS * 4),  # once through it, not for each
+        ("hold_paused", ("contact", "create", 500), DOCUMENTS / 4),
+        ("sleep", (*STEPS, 0.0, 0), DOCUMENTS / 4),
+    ],
+)
+async def test_a_backlog_that_nobody_has_counted_is_taken_from_its_front(
+    database_url: str, name: str, args: tuple[Any, ...], most: float
+) -> None:
+    async with books(database_url) as b:
+        await b.database.execute("alter table document set (autovacuum_enabled = off)")
+        await b.database.execute(
+            "insert into document (connection_id, tenant_id, kind, lago_id, target, amount_cents, "
+            "customer_id, state, ready_at, wanted) "
+            "select 1, $1, kind, gen_random_uuid(), case kind when 'payment' then gen_random_uuid() end, "
+            "case kind when 'payment' then 100 end, gen_random_uuid(), 'ready', now(), 'x' "
+            "from unnest(array['contact', 'payment']) as k (kind), generate_series(1, $2)",
+            b.tenants[0],
+            DOCUMENTS,
+        )
+        explain = f"explain (analyze, format json) {LEDGER[name]}"
+        [row] = await b.database.fetch(explain, b.tenants[0], *args)
+        assert _looked_at(json.loads(row[0])[0]["Plan"]) < most
+
+
 @pytest.mark.parametrize("name", QUERIES)
 async def test_no_large_table_is_read_whole(database_url: str, name: str) -> None:
     query, args = QUERIES[name]

@@ -79,15 +79,17 @@ select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.synced, d.b
   left join document n on n.kind = 'credit_note' and n.lago_id = d.source and n.connection_id = d.connection_id
   left join object t on d.kind = 'overpayment' and t.kind = 'invoice' and t.lago_id = d.target
   left join lateral ( -- what settles the same invoice (of an overpayment: what is beyond it), is
-                      -- taken from the same note: as Lago tells, as Xero has it
+                      -- taken from the same note: as Lago tells, as Xero has it. By these alone (+ 0), not through
+                      -- all of the connection's, which may seem few while nobody has counted them
     select sum(p.amount_cents) filter (where p.target = d.target and p.kind <> 'refund') as settled_subunits,
            sum(p.total * 100) filter (where p.target = d.target and p.kind <> 'refund') as settled_cents,
            sum(p.amount_cents) filter (where p.source = d.source) as taken_subunits,
            sum(p.total * 100) filter (where p.source = d.source) as taken_cents
       from document p
-     where p.id <> d.id and p.connection_id = d.connection_id and (p.synced is not null or p.state = 'sending')
+     where d.amount_cents is not null and p.id <> d.id and p.connection_id + 0 = d.connection_id
+       and (p.synced is not null or p.state = 'sending')
        and (p.kind = 'overpayment') = (d.kind = 'overpayment')
-       and (p.target = d.target or p.source = d.source)) s on d.amount_cents is not null
+       and (p.target = d.target or p.source = d.source)) s on true
  order by d.lane, d.ready_at, d.id;
 
 -- name: allocated

@@ -68,7 +68,7 @@ select kind, read_at from mirrored where tenant_id = $1 and read_at is not null;
 -- The connection's documents of the period, also those that only Xero dates into it. What was left out and
 -- never posted is nothing to compare.
 select id from document
- where connection_id = $1 and coalesce(dated, (appended_at at time zone 'UTC')::date) between $2 and $3
+ where connection_id::text = $1::bigint::text and coalesce(dated, (appended_at at time zone 'UTC')::date) between $2 and $3
    and kind <> 'contact' and not (state = 'skipped' and xero_id is null)
  union
 select d.id
