@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -53,6 +54,13 @@ def print_table(rows: list[Row], columns: tuple[str, ...]) -> None:
     for column in columns:
         table.add_column(column)
     for row in rows:
-        table.add_row(*("" if row[c] is None else str(row[c]) for c in columns))
+        table.add_row(*(_cell(row[c]) for c in columns))
     width = None if sys.stdout.isatty() else 160
     Console(width=width, markup=False, emoji=False, highlight=False).print(table)
+
+
+def _cell(value: Any) -> str:
+    """An instant to the second, in UTC; nothing for None."""
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+    return "" if value is None else str(value)
