@@ -83,7 +83,7 @@ class ReportedException(Model):
     differences: tuple[Difference, ...]
     first_seen: datetime
     repair: str
-    safety: Literal["automatic", "needs_approval", "accountant_only"]
+    safety: Literal["automatic", "needs_approval", "accountant_only", "nothing_to_do"]
     repaired: bool
     show: str | None
     link: str | None

@@ -281,6 +281,39 @@ def test_a_failed_document_whose_number_xero_has_is_tried_again_only_if_all_agre
     assert [d.field for d in one.differences] == ["total"]
 
 
+@pytest.mark.parametrize(
+    ("code", "cause", "follows"),
+    [
+        ("tax_unmapped", "tax:vat_20@acme", "It is sent by itself then."),
+        ("scope_missing", "scope@acme", "It is sent by itself then."),
+        ("missing_dependency", "content:7", "It is sent by itself then."),
+        ("account_archived", None, "(lago-xero chart refresh)."),
+        ("contact_archived", "doc:3", "Then lago-xero retry doc:1."),
+        ("document_not_open", "room:7", "Then lago-xero retry doc:1."),
+        ("refused_other", None, "Then lago-xero retry doc:1."),
+        ("credit_unplaced", "unplaced:7@acme", "lago-xero ignore doc:1 --reason …"),
+        ("locked_period", None, "Then lago-xero retry doc:1."),
+        ("locked_period", "lock@acme", "It is sent by itself then."),
+    ],
+)
+def test_only_what_nothing_releases_is_to_be_retried(
+    code: str, cause: str | None, follows: str
+) -> None:
+    """A saved mapping and whatever else ends the cause has the document sent; a person's act in Xero that
+    nobody sees does not."""
+    failed = Entry(1, "invoice", "failed", number="A-1", cause=cause, code=code, hint="Mend it.")
+    [one] = compare(sides([failed], []), MAY)
+    assert one.repair.endswith(follows)
+    assert ("retry" in one.repair) == ("retry" in follows)
+    assert one.safety == "needs_approval"
+
+
+def test_about_what_is_in_flight_nobody_has_to_do_anything() -> None:
+    waiting = Entry(1, "payment", "waiting", cause="doc:7")
+    [one] = compare(sides([waiting], []), MAY)
+    assert (one.name, one.safety, one.action) == ("in_flight", "nothing_to_do", None)
+
+
 def test_what_was_sent_while_xero_was_read_is_in_flight() -> None:
     entry, shown = invoice(number="B-1")
     moved = Entry(**{**{n: getattr(entry, n) for n in Entry.__dataclass_fields__}, "moved": True})

@@ -15,13 +15,14 @@ from uuid import UUID
 from consumer.domain.explain import explain
 from consumer.domain.matching import BY_HAND_WITHIN, Difference
 from consumer.domain.reconciling import fields
-from consumer.domain.reconciling.exceptions import Discrepancy, ExceptionClass
+from consumer.domain.reconciling.exceptions import Discrepancy
 from consumer.domain.reconciling.fields import about, found, plain, shown_alone
 from consumer.domain.reconciling.period import Period
 from consumer.domain.reconciling.proposals import (
     PASSING,
     RETRY_ADOPTS,
     RETRY_PASSING,
+    after,
 )
 from consumer.domain.reconciling.sides import ZERO, Entry, Shown, Sides
 from consumer.domain.reconciling.totals import Settling
@@ -96,8 +97,10 @@ class _Comparison:
         if entry.state == "failed" and not held:
             yield self._failed(entry)
         elif entry.state in ("waiting", "ready", "sending", "failed"):
-            name: ExceptionClass = "locked" if held else "in_flight"
-            yield found(name, entry, _explained(entry))
+            told = found("locked" if held else "in_flight", entry, _explained(entry))
+            if entry.state == "failed":
+                told = replace(told, repair=f"{told.repair} {after(entry)}")
+            yield told
         elif entry.in_xero:
             yield from self._posted(entry)
         elif entry.xero_id is not None and (shown := self.sides.of(entry)) and not shown.gone:
@@ -106,7 +109,7 @@ class _Comparison:
 
     def _failed(self, entry: Entry) -> Discrepancy:
         why = f"It failed as {entry.code}: {entry.said or ''}".rstrip(": ")
-        again = f"{entry.hint or ''} Then lago-xero retry doc:{entry.id}.".lstrip()
+        again = f"{entry.hint or ''} {after(entry)}".lstrip()
         if entry.xero_id is not None:
             return found(
                 "status", entry, why, repair=again, safety="needs_approval", since=entry.failed_at

@@ -35,7 +35,7 @@ PERSISTED: frozenset[ExceptionClass] = frozenset(CLASSES) - {"fallback", "locked
 """Those whose first sight is kept as a finding; of the others the ledger knows since when by itself."""
 NOTED: frozenset[ExceptionClass] = frozenset({"fallback", "in_flight"})
 """Those in which both sides agree: told, but no reason for an alarm."""
-Safety = Literal["automatic", "needs_approval", "accountant_only"]
+Safety = Literal["automatic", "needs_approval", "accountant_only", "nothing_to_do"]
 Action = Literal["retry", "refresh"]
 """What a safe repair does: have a failed document tried again, or note Xero's figures as they are now."""
 

@@ -16,7 +16,7 @@ from consumer.domain.reconciling.sides import Entry, Shown, Sides
 _SAFETY: dict[ExceptionClass, Safety] = {
     "fallback": "needs_approval",
     "locked": "needs_approval",
-    "in_flight": "automatic",
+    "in_flight": "nothing_to_do",
 }
 _CENT = Decimal("0.01")
 

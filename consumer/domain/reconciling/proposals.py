@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from consumer.domain import causes
 from consumer.domain.reconciling.exceptions import ExceptionClass
+from consumer.domain.reconciling.sides import Entry
+from consumer.domain.refusals import OF_THE_CHART
 
 REPAIRS: Mapping[ExceptionClass, str] = {
     "missing_in_xero": "Look for it in Xero's history; enter it by hand if the books lack it.",
@@ -25,7 +28,7 @@ REPAIRS: Mapping[ExceptionClass, str] = {
     "edited": "Take the change back in Xero, or make the same one in Lago.",
     "fallback": "Save a mapping for it; what is posted stays, later documents follow it.",
     "locked": "Move the lock date in Xero, then lago-xero chart refresh; or choose another locked_period.",
-    "in_flight": "Nothing: it goes on by itself while lago-xero run does.",
+    "in_flight": "Nothing: lago-xero run sends it once what it waits for is there.",
 }
 RETRY_PASSING = "It is tried again."
 RETRY_ADOPTS = (
@@ -34,3 +37,21 @@ RETRY_ADOPTS = (
 REFRESH = "The ledger takes over Xero's figures, which are those that were sent."
 PASSING = frozenset({"request_refused"})
 """Codes of failures that say nothing of the document, so that another try needs nobody's decision."""
+_UNSEEN = ("room:", causes.DOCUMENT)
+"""Begin the causes that a person may end in Xero without our noticing it."""
+
+
+def after(entry: Entry) -> str:
+    """What is to be done about a failed document once its hint was followed: nothing, where what mends it
+    releases it."""
+    cause = entry.cause
+    if causes.is_unplaced(cause):
+        return f"What was done by hand is set aside by lago-xero ignore doc:{entry.id} --reason …"
+    if cause is not None and not cause.startswith(_UNSEEN):
+        return "It is sent by itself then."
+    if cause is None and entry.code in OF_THE_CHART:
+        return (
+            "It is sent by itself once a mapping is saved, or a change in Xero's chart is read "
+            "(lago-xero chart refresh)."
+        )
+    return f"Then lago-xero retry doc:{entry.id}."
