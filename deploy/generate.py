@@ -1,4 +1,4 @@
-"""What is made from the code in deploy/: the page of metrics and Grafana's dashboards.
+"""What is made from the code in deploy/: the pages of metrics and of error codes, Grafana's dashboards.
 
 ``python -m deploy.generate`` writes them; with ``--check`` it only says whether they are current.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
+from deploy import errors
 from deploy.grafana.reconciliation import reconciliation
 from deploy.grafana.service import service
 from deploy.grafana.tenants import tenants
@@ -25,6 +26,7 @@ def files() -> dict[str, str]:
     boards = {"service": service, "tenants": tenants, "reconciliation": reconciliation}
     return {
         "metrics.md": page(),
+        "errors.md": errors.page(),
         **{
             f"grafana/dashboards/{name}.json": json.dumps(
                 made().build(), cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False
