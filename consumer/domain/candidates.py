@@ -86,7 +86,7 @@ class Candidate:
     xero_id: UUID | None = None
     xero_status: str | None = None
     contact_id: UUID | None = None
-    """The Xero id of the document's contact."""
+    """The Xero id of the contact that the document goes to."""
     dated: date | None = None
     suffix: str = ""
     batch_limit: int | None = None
@@ -117,3 +117,5 @@ class Element:
     """The day on which Xero takes it out."""
     own_day: date | None = None
     """Of money: its own day, from which a lock date may have moved it."""
+    contact_id: UUID | None = None
+    """The contact that it goes to, of what goes to one."""

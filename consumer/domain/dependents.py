@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from consumer.domain import causes
 from consumer.domain.merging import Traced
-from consumer.domain.outcomes import Failed, Member, archived
+from consumer.domain.outcomes import Failed, Member, archived, invoices_archived
 from consumer.domain.refusals import ARCHIVED
 from consumer.domain.settlement import Settlement
 
@@ -33,6 +33,9 @@ def settle_dependents(
             continue
         id, stands = contact.document_id, contact.stands
         newer = member.stands.wanted != member.sent
+        if member.invoices_contact == found.path[0] and not newer:
+            _settle_left(settlement, member, found)
+            continue
         if newer or stands.xero_id != found.path[0] or (found.merged and id in settled):
             settlement.unsend([member], "refused")  # another version, or another contact by now
         elif stands.state not in AT_REST or stands.wanted is None:
@@ -48,3 +51,14 @@ def settle_dependents(
                 settlement.failed.append(Failed(contact, member.refused or archived()))
             settlement.hold(member, causes.document(id))
         settled.add(id)
+
+
+def _settle_left(settlement: Settlement, member: Member, found: Traced) -> None:
+    """A credit note follows its invoice, whose contact the customer has left."""
+    if found.merged:
+        settlement.followed.append((member, found.path[-1]))
+        settlement.unsend([member], "refused")
+    elif found.active is not None:
+        settlement.once_more(member)
+    else:
+        settlement.refuse(member, invoices_archived(member.refused))

@@ -105,7 +105,14 @@ def _credit_note(
     _check_news(candidate, payload)
     number, wanted = payload.credit_note_number, candidate.wanted
     element = Element(
-        candidate.id, wanted, payload.body(), "", number, made.totals, dated=payload.date
+        candidate.id,
+        wanted,
+        payload.body(),
+        "",
+        number,
+        made.totals,
+        dated=payload.date,
+        contact_id=contact_id,
     )
     return element, made.notes
 
@@ -164,6 +171,7 @@ def _invoice(
         decided,
         made.cleared,
         payload.date,
+        contact_id=contact_id,
     )
     return element, made.notes
 

@@ -3,6 +3,7 @@ out; ``making`` makes the others."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar
 from uuid import UUID
 
@@ -151,7 +152,7 @@ def _overpayment(candidate: Candidate, connection: Connection, chart: Chart) -> 
         due_cents=part.due_cents,
         posted=candidate.settled,
     )
-    return _of_money(candidate, made, connection, chart)
+    return replace(_of_money(candidate, made, connection, chart), contact_id=contact_id)
 
 
 def _of_money(

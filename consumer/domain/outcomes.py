@@ -51,7 +51,11 @@ class Member:
     refused: Refusal | None = None
     """What Xero refused it with, if it is looked up since."""
     contact: int | None = None
-    """The document of its contact, of an invoice, a credit note or an overpayment."""
+    """The document of its customer's contact, of an invoice, a credit note or an overpayment."""
+    invoices_contact: UUID | None = None
+    """The contact of the invoice that a credit note corrects, if the customer has left it since."""
+    left_behind: bool = False
+    """Whether it was sent to a contact that the customer has left."""
     leaves_linked: bool = False
     """Whether a contact that a person made stays as it is."""
 
@@ -84,6 +88,12 @@ class Kept:
     merged: tuple[UUID, ...] = ()
     """The contacts that were merged into it."""
 
+    @property
+    def leaves_credit(self) -> bool:
+        """Whether it may be credit on a contact that the customer has left."""
+        member = self.member
+        return member.kind == "credit_note" and member.sent is not None and member.left_behind
+
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
@@ -113,7 +123,7 @@ class Failed:
             return causes.scope(member.connection_code)
         if code in OF_THE_ROOM and member.room is not None:
             return causes.room(member.room)
-        if code in OF_THE_CONTACT and member.contact is not None:
+        if code in OF_THE_CONTACT and member.contact is not None and not member.invoices_contact:
             return causes.document(member.contact)
         return None
 
@@ -192,6 +202,16 @@ def taken(sentence: str) -> Refusal:
         "number_taken",
         sentence,
         "Compare both; correct the one in Xero or give the connection a number_prefix.",
+    )
+
+
+def invoices_archived(refused: Refusal | None) -> Refusal:
+    """A credit note goes where its invoice is, and that contact is archived."""
+    said = refused.said if refused is not None else "The contact is archived."
+    return Refusal(
+        ARCHIVED,
+        f"{said.rstrip('.')}: the one that the corrected invoice is on, which the customer has left.",
+        "Restore that contact in Xero, or merge it there into the one in use, then retry.",
     )
 
 

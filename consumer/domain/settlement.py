@@ -57,6 +57,8 @@ class Settlement:
         it has told another amount of."""
         self.surpluses: list[tuple[Member, UUID]] = []
         """What Xero has of ours once too often, to be removed there."""
+        self.followed: list[tuple[Member, UUID]] = []
+        """Credit notes whose invoices are on other contacts by now, and on which."""
         self.unfinished: list[Member] = []
         """To be planned anew as well: drafts whose final content has not been told yet, and invoices
         that were voided meanwhile and stay, which is to be told."""

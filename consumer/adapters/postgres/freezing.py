@@ -231,6 +231,7 @@ class Freezer:
                 for e in elements
             ],
             [e.own_day for e in elements],
+            [e.contact_id for e in elements],
         )
         return Frozen(
             request_id,

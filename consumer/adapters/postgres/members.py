@@ -53,5 +53,7 @@ def _member(row: asyncpg.Record) -> Member:
         notes=from_json(row["notes"]) if row["notes"] else {},
         refused=Refusal(code, row["refused_said"], row["refused_hint"]) if code else None,
         contact=row["contact"],
+        invoices_contact=row["invoices_contact"],
+        left_behind=row["left_behind"],
         leaves_linked=row["linked_contacts"] != "update",
     )

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.failing import find, put_back
+from consumer.adapters.postgres.leaving import tell_of_credit
 from consumer.adapters.postgres.sql import array_of, columns, interval, statements
 from consumer.domain.outcomes import Kept, Unsent
 from consumer.domain.settlement import Settlement
@@ -45,6 +46,11 @@ async def write(
         await conn.execute(SQL["announce_documents"], *columns(announced, 5), list(sinks))
     noticed = settlement.noticed
     await find(conn, [(n.member.document_id, n.xero_id, n.finding, n.facts) for n in noticed])
+    if settlement.followed:
+        moved = [(member.document_id, into) for member, into in settlement.followed]
+        await conn.execute(SQL["follow_merges"], *columns(moved, 2))
+    left = [one.member.contact for one in settlement.kept if one.leaves_credit]
+    await tell_of_credit(conn, sorted({id for id in left if id is not None}))
     if settlement.surpluses:
         extra = [(member.document_id, xero_id) for member, xero_id in settlement.surpluses]
         await conn.execute(SQL["insert_surplus"], *columns(extra, 2))

@@ -4,12 +4,16 @@ select d.id from document d join unnest($1::uuid[], $2::bigint[]) as h (customer
 
 -- name: credit_left
 -- What Lago has left of the credit notes that Xero has of these contacts' customers, and what was posted as
--- overpayments, by currency, in subunits.
+-- overpayments, by currency, in subunits: all of it where the customer has another home, else what is on other
+-- contacts than the one that he has here. What is not known to be there is elsewhere.
 select d.id as contact, n.currency, sum(c.cents)::bigint as cents
   from document d
   join document n on n.customer_id = d.lago_id and n.connection_id = d.connection_id
                  and n.kind in ('credit_note', 'overpayment') and n.wanted is not null
                  and (n.xero_id is not null or n.by_hand is not null)
+  join object k on k.kind = 'customer' and k.lago_id = d.lago_id
+               and (k.connection_id is distinct from d.connection_id
+                    or n.contact_id is null or n.contact_id <> d.xero_id and n.contact_id <> all(d.merged))
   left join object o on n.kind = 'credit_note' and o.kind = 'credit_note' and o.lago_id = n.lago_id
  cross join lateral (select case when n.kind = 'overpayment' then n.amount_cents
                                  else (o.facts #>> '{balance,1}')::bigint end as cents) as c

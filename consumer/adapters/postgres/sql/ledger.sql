@@ -58,7 +58,10 @@ with picked as materialized (
 )
 select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.synced, d.batch_limit, d.suffix, d.xero_id,
        d.xero_status, d.linked, d.target, d.amount_cents, d.currency, d.dated, o.facts::text as facts,
-       k.facts::text as customer_facts, c.xero_id as contact_id, i.xero_id as target_id,
+       k.facts::text as customer_facts, i.xero_id as target_id,
+       -- a note's is its invoice's, which the customer may have left since, or what that became
+       case when v.contact_id <> all(c.merged) and (v.xero_id is not null or v.state = 'sending')
+            then v.contact_id else c.xero_id end as contact_id,
        i.currency as target_currency, i.dated as target_dated, n.xero_id as source_id, n.dated as source_dated,
        n.total as source_total, i.number as target_number, t.facts::text as target_facts,
        (i.cleared ->> substring(d.part from 10))::numeric as cleared_amount,
@@ -77,6 +80,8 @@ select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.synced, d.b
   left join document c on c.kind = 'contact' and c.lago_id = d.customer_id and c.connection_id = d.connection_id
   left join document i on i.kind = 'invoice' and i.lago_id = d.target and i.connection_id = d.connection_id
   left join document n on n.kind = 'credit_note' and n.lago_id = d.source and n.connection_id = d.connection_id
+  left join document v on d.kind = 'credit_note' and v.kind = 'invoice' and v.lago_id = o.invoice_ids[1]
+                      and v.connection_id = d.connection_id
   left join object t on d.kind = 'overpayment' and t.kind = 'invoice' and t.lago_id = d.target
   left join lateral ( -- what settles the same invoice (of an overpayment: what is beyond it), is
                       -- taken from the same note: as Lago tells, as Xero has it. By these alone (+ 0), not through
@@ -160,12 +165,13 @@ update document d
    set state = 'sending', sent = d.wanted, cause = case when d.wanted is null then d.cause end,
        wait_until = null, net = coalesce(u.net, d.net), tax = coalesce(u.tax, d.tax),
        total = coalesce(u.total, d.total), attempts = d.attempts + 1, suffix = u.suffix,
+       contact_id = coalesce(u.contact_id, d.contact_id),
        number = coalesce(u.number, d.number), dated = coalesce(u.dated, d.dated),
        allocated = case when d.kind = 'invoice' and d.wanted is not null then u.allocated::uuid[] else d.allocated end,
        cleared = case when d.kind = 'invoice' and d.wanted is not null then u.cleared else d.cleared end
   from unnest($3::bigint[], $5::numeric[], $6::numeric[], $7::numeric[], $8::text[], $9::text[], $10::text[],
-              $11::date[], $13::jsonb[])
-       as u (id, net, tax, total, suffix, number, allocated, dated, cleared)
+              $11::date[], $13::jsonb[], $15::uuid[])
+       as u (id, net, tax, total, suffix, number, allocated, dated, cleared, contact_id)
  where d.id = u.id;
 
 -- name: fail_documents
@@ -248,22 +254,33 @@ select a.position, d.id as document_id, a.sent, a.notes, a.code as refused_code,
        d.batch_limit, c.code as connection_code, c.settings ->> 'linked_contacts' as linked_contacts, x.id as contact,
        case d.kind when 'refund' then d.source when 'invoice' then d.lago_id
                    when 'overpayment' then null else coalesce(d.target, d.source)
-       end as room, k.facts::text as customer_facts
+       end as room, k.facts::text as customer_facts,
+       coalesce(d.contact_id <> x.xero_id and d.contact_id <> all(x.merged), false) as left_behind,
+       case when v.contact_id <> x.xero_id and v.contact_id <> all(x.merged)
+                 and (v.xero_id is not null or v.state = 'sending') then v.contact_id end as invoices_contact
   from asked a join document d on d.id = a.document_id join connection c on c.id = d.connection_id
   left join object k on d.kind = 'contact' and k.kind = 'customer' and k.lago_id = d.lago_id
   left join document x on d.kind in ('invoice', 'credit_note', 'overpayment') and x.kind = 'contact'
                       and x.lago_id = d.customer_id and x.connection_id = d.connection_id
+  left join object n on d.kind = 'credit_note' and n.kind = 'credit_note' and n.lago_id = d.lago_id
+  left join document v on v.kind = 'invoice' and v.lago_id = n.invoice_ids[1] and v.connection_id = d.connection_id
  order by d.id
    for update of d;
 
 -- name: lock_with_contacts
--- The open members and the documents of their contacts, in one order.
+-- The open members, the documents of their contacts and the invoices that they correct, in one order.
 select d.id from document d
  where d.id in (select m.document_id from member m where m.request_id = $1 and m.outcome is null
                 union
                 select x.id from member m join document i on i.id = m.document_id
                   join document x on x.kind = 'contact' and x.lago_id = i.customer_id
                                  and x.connection_id = i.connection_id
+                 where m.request_id = $1 and m.outcome is null
+                union
+                select v.id from member m join document i on i.id = m.document_id and i.kind = 'credit_note'
+                  join object n on n.kind = 'credit_note' and n.lago_id = i.lago_id
+                  join document v on v.kind = 'invoice' and v.lago_id = n.invoice_ids[1]
+                                 and v.connection_id = i.connection_id
                  where m.request_id = $1 and m.outcome is null)
  order by d.id
    for update of d;
@@ -279,6 +296,14 @@ with idle as (
      for update of d skip locked
 )
 update document d set state = 'waiting', cause = 'doc:' || i.contact, wait_until = null from idle i where d.id = i.id;
+
+-- name: follow_merges
+-- The invoices that these credit notes correct are on another contact by now: a person has merged theirs into it.
+update document v set contact_id = u.contact_id
+  from unnest($1::bigint[], $2::uuid[]) as u (id, contact_id)
+  join document d on d.id = u.id
+  join object n on n.kind = 'credit_note' and n.lago_id = d.lago_id
+ where v.kind = 'invoice' and v.lago_id = n.invoice_ids[1] and v.connection_id = d.connection_id;
 
 -- name: answer_request
 update request
