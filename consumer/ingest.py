@@ -60,9 +60,9 @@ class Intake:
         if batch:
             duration_ms = round((time.perf_counter() - started) * 1000)
             log.info("events_stored", records=len(records), merged=ingested.merged,
-                     dead=ingested.dead, duration_ms=duration_ms)  # fmt: skip
+                     dead=ingested.dead + ingested.still_dead, duration_ms=duration_ms)  # fmt: skip
         self._count("merged", ingested.merged)
-        self._count("dead", ingested.dead)
+        self._count("dead", ingested.dead + ingested.still_dead)
         for code in ingested.codes:
             self.metrics.failures.labels(code).inc()
         self.metrics.ingest_seconds.observe(time.perf_counter() - started)
@@ -134,6 +134,7 @@ class Intake:
                     first.merged + second.merged,
                     first.dead + second.dead,
                     first.codes + second.codes,
+                    first.still_dead + second.still_dead,
                 )
             [one] = batch
             self._judge("storing", error)

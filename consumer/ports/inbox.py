@@ -50,11 +50,15 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """How many events of one batch were merged, how many are dead, and with which codes."""
+    """How many events of one batch were merged, how many are dead, and with which codes.
+
+    ``still_dead`` were so before, which people were told then; they are not among the ``dead``.
+    """
 
     merged: int = 0
     dead: int = 0
     codes: tuple[str, ...] = ()
+    still_dead: int = 0
 
 
 class Inbox(Protocol):

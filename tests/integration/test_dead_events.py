@@ -84,3 +84,20 @@ async def test_a_dead_event_that_comes_again_still_tells_what_nobody_has_told(
         assert contact["appended_at"] == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(
             milliseconds=told.timestamp
         )
+
+
+async def test_a_dead_event_that_comes_again_and_is_dead_still_is_counted_but_not_told_again(
+    database_url: str,
+) -> None:
+    """It was read, so a topic of such records does not seem to stand still; people know of it."""
+    async with books(database_url) as b:
+        unreadable = replace(b.record(b.said(b.customer())), value=b"not JSON")
+        told = b.record(b.said(b.customer()))
+        await b.ingest.store([unreadable])
+        [first] = await b.database.fetch("select count(*) from outbox")
+        again = await b.ingest.store([unreadable, told])
+        assert (again.merged, again.dead, again.codes, again.still_dead) == (1, 0, (), 1)
+        counts = b.ingest.metrics.events
+        assert counts.labels("dead")._value.get() == 2
+        assert counts.labels("merged")._value.get() == 1
+        assert await b.database.fetch("select count(*) from outbox") == [first]

@@ -66,7 +66,7 @@ class PostgresInbox:
             for one in told
             if one.error is not None and not rows[one.digest]["redriven"]
         )
-        return Ingested(merged=merged, dead=len(dead), codes=dead)
+        return Ingested(merged, len(dead), dead, len(told) - merged - len(dead))
 
     async def _store_events(
         self, conn: Conn, batch: Sequence[Incoming]
