@@ -100,12 +100,12 @@ async def test_kafka_that_is_there(
         "KAFKA_GROUP_ID": topic,
     }
     there = _settings(monkeypatch, **values)
-    assert _levels(await kafka.broker(there)) == ["ok"]
+    assert [one.said for one in await kafka.broker(there)] == ["Kafka answers; 1 broker."]
     found = {one.said: one.level for one in await kafka.topics(there)}
     assert found == {
-        f"{topic} has 1 partitions.": "ok",
+        f"{topic} has 1 partition.": "ok",
         f"Kafka shows us no topic {topic}.missing.": "problem",
-        f"{letters} has 1 partitions.": "ok",
+        f"{letters} has 1 partition.": "ok",
         f"{letters} takes 500000 bytes, but LAGO_XERO_DEAD_LETTER_MAX_BYTES is 1000000.": "problem",
     }
     small = _settings(
@@ -113,7 +113,8 @@ async def test_kafka_that_is_there(
     )
     assert _levels(await kafka.topics(small)) == ["ok"] * 3
     [group] = await kafka.group(small)
-    assert (group.level, group.said.startswith("Nobody reads")) == ("warning", True)
+    said = f"Nobody reads: Group {topic} has 0 members and 0 records ahead."
+    assert (group.level, group.said) == ("warning", said)
 
 
 async def test_kafka_that_is_not_there(settings: Settings) -> None:
@@ -131,7 +132,7 @@ async def test_a_ledger_that_is_well(office: Office) -> None:
     assert _levels(await ledger.version(office.db)) == ["ok"]
     assert _levels(await ledger.migrations(office.db)) == ["ok"]
     assert _levels(await ledger.clock(office.db)) == ["ok"]
-    assert _levels(await ledger.connections(office.db)) == ["ok"]
+    assert [one.said for one in await ledger.connections(office.db)] == ["1 connection can send."]
     assert _levels(await ledger.charts(office.db, 86_400)) == ["ok"]
     assert _levels(await ledger.coverage(office.db)) == ["ok"]
 
@@ -172,6 +173,28 @@ async def test_connections_that_do_not_send(office: Office) -> None:
     )
     [found] = await ledger.connections(office.db)
     assert (found.check, found.level) == ("scopes", "problem")
+    assert found.said == "1 document of acme cannot go out for want of a scope."
+
+
+async def test_what_was_billed_in_two_currencies_lacks_one_mapping(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gaps = [
+        {"path": path, "currency": currency}
+        for path in ("items.seats", "taxes.vat_20")
+        for currency in ("EUR", "NZD")
+    ]
+
+    async def gaps_of(*_: object) -> list[dict[str, str]]:
+        return gaps
+
+    await office.apply(office.acme())
+    monkeypatch.setattr(ledger, "gaps_of", gaps_of)
+    [found] = await ledger.coverage(office.db)
+    assert found.said == "acme: what was billed lacks 2 mappings of its own (1 for taxes)."
+    del gaps[2:]
+    [found] = await ledger.coverage(office.db)
+    assert found.said == "acme: what was billed lacks 1 mapping of its own."
 
 
 async def test_charts_that_are_old_or_break_mappings(office: Office) -> None:

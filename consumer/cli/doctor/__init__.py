@@ -31,6 +31,7 @@ def doctor(
     tokens are renewed, and each organisation costs one call. Exit code 3 if there is a problem.
     """
     from consumer import config
+    from consumer.cli.doctor.findings import many
     from consumer.cli.errors import REFUSED
 
     found = asyncio.run(_examine(config.load(), timeout))
@@ -42,7 +43,7 @@ def doctor(
             typer.echo(f"{'':9}→ {one.fix}")
     problems = sum(one.level == "problem" for one in found)
     warnings = sum(one.level == "warning" for one in found)
-    typer.echo(f"{problems} problems, {warnings} warnings", err=True)
+    typer.echo(f"{many(problems, 'problem')}, {many(warnings, 'warning')}", err=True)
     if problems:
         raise typer.Exit(REFUSED)
 

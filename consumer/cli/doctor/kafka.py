@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
-from consumer.cli.doctor.findings import Finding, ok, problem, warning
+from consumer.cli.doctor.findings import Finding, many, ok, problem, warning
 from consumer.config import Settings
 
 LIMIT = "max.message.bytes"
@@ -37,7 +37,7 @@ async def broker(settings: Settings) -> Sequence[Finding]:
     """Does it answer, and who?"""
     async with _admin(settings) as admin:
         cluster = await admin.describe_cluster()
-    return [ok("broker", f"Kafka answers; {len(cluster['brokers'])} brokers.")]
+    return [ok("broker", f"Kafka answers; {many(len(cluster['brokers']), 'broker')}.")]
 
 
 async def topics(settings: Settings) -> Sequence[Finding]:
@@ -51,7 +51,7 @@ async def topics(settings: Settings) -> Sequence[Finding]:
                 fix = "Create it, or allow us to describe it; or correct the settings."
                 found.append(problem("topics", f"Kafka shows us no topic {name}.", fix))
                 continue
-            found.append(ok("topics", f"{name} has {partitions} partitions."))
+            found.append(ok("topics", f"{name} has {many(partitions, 'partition')}."))
             if name == settings.dead_letter_topic:
                 found += await _takes(admin, name, settings.dead_letter_max_bytes)
     return found
@@ -92,7 +92,7 @@ async def group(settings: Settings) -> Sequence[Finding]:
     for part, end in ends.items():
         at = committed[part].offset if part in committed else firsts[part]
         behind += max(0, end - max(at, firsts[part]))
-    said = f"Group {name} has {members} members and {behind} records ahead."
+    said = f"Group {name} has {many(members, 'member')} and {many(behind, 'record')} ahead."
     if not members:
         return [warning("group", f"Nobody reads: {said}", "Start lago-xero run.")]
     if behind > BEHIND:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from consumer.adapters.postgres.database import Database
 from consumer.adapters.postgres.sql import statements
 from consumer.app import must_be_migrated
-from consumer.cli.doctor.findings import Finding, ok, problem, warning
+from consumer.cli.doctor.findings import Finding, many, ok, problem, warning
 from consumer.cli.mappings import gaps_of
 from consumer.domain.errors import Halt
 
@@ -52,13 +52,13 @@ async def keys(db: Database, renewed: Callable[[bytes], bytes | None]) -> Sequen
                 lost.append(row["client_id"])
     found = []
     if lost:
-        said = f"Secrets of {', '.join(sorted(set(lost)))} open with none of the encryption keys."
+        said = f"None of the encryption keys opens the secrets of {', '.join(sorted(set(lost)))}."
         fix = "Add the key that encrypted them to LAGO_XERO_ENCRYPTION_KEYS; or apply and connect."
         found.append(problem("keys", said, fix))
     if old:
-        said = f"{old} of {seen} secrets are encrypted with an older key."
+        said = f"An older key encrypts {old} of {many(seen, 'secret')}."
         found.append(warning("keys", said, "Run lago-xero rekey before you take it away."))
-    return found or [ok("keys", f"All {seen} stored secrets open with the first key.")]
+    return found or [ok("keys", f"The first key opens whatever is stored: {many(seen, 'secret')}.")]
 
 
 async def clock(db: Database) -> Sequence[Finding]:
@@ -93,10 +93,10 @@ async def connections(db: Database) -> Sequence[Finding]:
             said = f"{code} is parked ({row['blocked_why']})."
             found.append(problem("connections", said, fix))
         if row["scope_missing"]:
-            said = f"{row['scope_missing']} documents of {code} lack a scope."
+            said = f"{many(row['scope_missing'], 'document')} of {code} cannot go out for want of a scope."
             fix = "Grant it: connect again, or add it to the custom connection and apply."
             found.append(problem("scopes", said, fix))
-    return found or [ok("connections", f"{len(rows)} connections send.")]
+    return found or [ok("connections", f"{many(len(rows), 'connection')} can send.")]
 
 
 async def charts(db: Database, every: float) -> Sequence[Finding]:
@@ -110,7 +110,7 @@ async def charts(db: Database, every: float) -> Sequence[Finding]:
     for row in await db.fetch(SQL["alarms"]):
         said = f"{row['code']}.{row['path']}: {row['said']}."
         found.append(problem("charts", said, row["hint"] or "lago-xero mappings list shows it."))
-    return found or [ok("charts", f"{len(rows)} charts are fresh, and the mappings fit.")]
+    return found or [ok("charts", f"{many(len(rows), 'chart')} read lately, and the mappings fit.")]
 
 
 async def coverage(db: Database) -> Sequence[Finding]:
@@ -118,10 +118,10 @@ async def coverage(db: Database) -> Sequence[Finding]:
     found: list[Finding] = []
     for row in await db.fetch(SQL["connections"]):
         code = row["code"]
-        gaps = await gaps_of(db, code)
-        taxes = [gap["path"] for gap in gaps if gap["path"].startswith("taxes.")]
-        if gaps:
-            said = f"{code}: {len(gaps)} things that were billed have no mapping of their own"
-            said += f" ({len(taxes)} taxes)." if taxes else "."
+        paths = {gap["path"] for gap in await gaps_of(db, code)}  # each in any number of currencies
+        taxes = [path for path in paths if path.startswith("taxes.")]
+        if paths:
+            said = f"{code}: what was billed lacks {many(len(paths), 'mapping')} of its own"
+            said += f" ({len(taxes)} for taxes)." if taxes else "."
             found.append(warning("coverage", said, f"lago-xero mappings coverage {code}"))
     return found or [ok("coverage", "All that was billed has a mapping of its own.")]
