@@ -118,14 +118,21 @@ def explain_row(row: Row) -> None:
     """Adds the sentence and the link, and makes amounts readable."""
     from consumer.domain import causes
     from consumer.domain.documents import DRAFTS
-    from consumer.domain.explain import explain
+    from consumer.domain.explain import another, explain
 
     draft = row["xero_id"] is not None and row["xero_status"] in DRAFTS
     state, cause = row["state"], row["cause"]
     if row.pop("paused_at") is not None and state == "ready":  # the service has not come to it yet
         state, cause = "waiting", causes.paused(row["connection"])
+    other = row.pop("other")
     row["explanation"] = explain(
-        state, cause, row["code"], row["said"], drift=row["drift"], draft=draft
+        state,
+        cause,
+        row["code"],
+        row["said"],
+        drift=row["drift"],
+        draft=draft,
+        other=another(**other) if other is not None else None,
     )
     row["link"] = xero_link(row["kind"], row["xero_id"], row["short_code"])
     for name in ("net", "tax", "total"):

@@ -51,7 +51,7 @@ def restored(
             {"dry_run": dry_run, **asdict(marked), "offsets": [asdict(one) for one in rewound]}
         )
     else:
-        rows: list[Row] = [asdict(one) for one in rewound]
+        rows: list[Row] = [_row(one) for one in rewound]
         print_table(rows, ("topic", "partition", "before", "after"))
         typer.echo(
             f"{marked.tenants} Xero organisations are looked up first; {marked.requests} requests were "
@@ -68,6 +68,13 @@ def restored(
         "dry run: nothing was changed" if dry_run else "done: start the service, then run reconcile"
     )
     typer.echo(done, err=True)
+
+
+def _row(one: Rewound) -> Row:
+    """A group that has committed nothing there begins at the first record, before and after."""
+    before = "none" if one.before is None else one.before
+    after = "first record" if one.after is None else one.after
+    return {"topic": one.topic, "partition": one.partition, "before": before, "after": after}
 
 
 def _time(given: str) -> datetime:

@@ -94,6 +94,12 @@ def document(id: int) -> str:
     return f"{DOCUMENT}{id}"
 
 
+def awaited(cause: str | None) -> int | None:
+    """The document that the cause names, if it names one."""
+    kind, _, id = (cause or "").partition(":")
+    return int(id) if f"{kind}:" in (DOCUMENT, DRAFT) and id.isdecimal() else None
+
+
 def changed(key: ObjectKey) -> str:
     """What releases the planning of an object, without news of Lago's."""
     return f"{CHANGED}{key.kind}:{key.lago_id}"

@@ -46,18 +46,18 @@ def explain(
     *,
     drift: bool = False,
     draft: bool = False,
+    other: str | None = None,
 ) -> str:
     """One sentence: what the document waits for, why it was skipped, how it failed.
 
     ``drift`` tells that Lago changed it after it was posted for good, ``draft`` that Xero has it as a
-    draft.
+    draft. ``other`` is what ``another`` says of the document that the cause names, where it is known.
     """
+    why = _cause(cause, other)
     if draft and state == "synced":
-        return (
-            f"Xero has it as a draft{f', though {_cause(cause)}' if cause else ', as Lago does'}."
-        )
+        return f"Xero has it as a draft{f', though {why}' if cause else ', as Lago does'}."
     if draft and state == "waiting":
-        return f"Xero has it as a draft; it waits: {_cause(cause)}."
+        return f"Xero has it as a draft; it waits: {why}."
     if state == "synced" and cause == causes.BELOW_CENT:
         return "It is less than a cent: Xero gets it with the next amount on the same document."
     if state == "synced" and cause == causes.PAID_BY_HAND:
@@ -65,19 +65,26 @@ def explain(
     if state == "synced" and drift:
         return "Xero has it as it was posted; Lago has changed it since."
     if state == "synced":
-        return f"Xero has it, though {_cause(cause)}." if cause else "Xero has it as Lago says."
+        return f"Xero has it, though {why}." if cause else "Xero has it as Lago says."
     if state == "ready":
         return "It is sent as soon as the organisation's call limits allow."
     if state == "sending":
         return "It is in a request whose outcome is not known yet."
     if state == "failed":
-        wants = f"; it waits: {_cause(cause)}" if cause else ""
+        wants = f"; it waits: {why}" if cause else ""
         return f"It failed as {code}: {(said or '').rstrip('.')}{wants}."
     if state == "skipped":
         if cause is not None and cause.startswith(causes.DOCUMENT):
-            return f"It is not posted: document {cause.partition(':')[2]} is not posted either."
-        return f"It is not posted: {_cause(cause)}."
-    return f"It waits: {_cause(cause)}."
+            which = other or f"document {cause.partition(':')[2]}"
+            return f"It is not posted: {which} is not posted either."
+        return f"It is not posted: {why}."
+    return f"It waits: {why}."
+
+
+def another(id: int, kind: str, name: object, failed_as: str | None) -> str:
+    """How a document is named that another one waits for; ``name`` is its number or Lago id."""
+    failed = f", which failed as {failed_as}," if failed_as else ""
+    return f"{kind.replace('_', ' ')} {name} (document {id}){failed}"
 
 
 def explain_finding(name: str, facts: Mapping[str, Any], xero_id: UUID | None = None) -> str:
@@ -130,7 +137,7 @@ def explain_finding(name: str, facts: Mapping[str, Any], xero_id: UUID | None = 
     return name.replace("_", " ")
 
 
-def _cause(cause: str | None) -> str:
+def _cause(cause: str | None, other: str | None) -> str:
     """The cause as the end of a sentence."""
     if cause is None:
         return "no cause is recorded"
@@ -141,9 +148,9 @@ def _cause(cause: str | None) -> str:
     where = f" in connection {code}" if code else ""
     match kind:
         case "doc":
-            return f"document {key} must be in Xero first"
+            return f"{other or f'document {key}'} must be in Xero first"
         case "draft":
-            return f"document {key} must be more than a draft in Xero first"
+            return f"{other or f'document {key}'} must be more than a draft in Xero first"
         case "room":
             return "something must be taken off the invoice or credit note in Xero first"
         case "ignored":

@@ -203,11 +203,11 @@ def show(console: Console, result: Outcome, expected: Expected) -> None:
         rows.append(
             (
                 f"{' '.join(key)}\n{len(found):>11}",
-                f"{lago[0]:,}\n{xero[0]:,.2f}",
-                f"{lago[1]:,}\n{xero[1]:,.2f}",
-                f"{lago[2]:,}\n{xero[2]:,.2f}",
-                f"\n{subcent or ''}",
-                "\n" + (" and ".join(map(str, difference)) if any(difference) else "0"),
+                f"{_plain(lago[0])}\n{_plain(xero[0])}",
+                f"{_plain(lago[1])}\n{_plain(xero[1])}",
+                f"{_plain(lago[2])}\n{_plain(xero[2])}",
+                f"\n{_left(subcent)}",
+                "\n" + (" and ".join(map(_plain, difference)) if any(difference) else "0"),
             )
         )
     columns = ("to, in, no.", "total", "tax", "paid", "subcent", "≠")
@@ -220,10 +220,10 @@ def show(console: Console, result: Outcome, expected: Expected) -> None:
             (
                 _short(expected.customers[who]),
                 currency,
-                f"{one.lago:,.2f}" if one.lago == cents(one.lago) else f"{one.lago:,}",
-                f"{one.xero:,.2f}",
-                one.due_in_xero - one.lago or "",
-                one.xero - one.due_in_xero or "0",
+                _plain(one.lago),
+                _plain(one.xero),
+                _left(one.due_in_xero - one.lago),
+                _left(one.xero - one.due_in_xero) or "0",
             )
             for (who, currency), one in sorted(
                 tie_out(result.owed, expected).items(),
@@ -282,6 +282,15 @@ def _owed(books: Any) -> dict[Account, Decimal]:
         account = who[note["Contact"]["ContactID"]], note["CurrencyCode"]
         owed[account] -= Decimal(str(note["RemainingCredit"]))
     return owed
+
+
+def _plain(amount: Decimal) -> str:
+    """With two decimals, and with those below a cent only where there is something below a cent."""
+    return f"{amount:,.2f}" if amount == cents(amount) else f"{amount.normalize():,f}"
+
+
+def _left(amount: Decimal) -> str:
+    return _plain(amount) if amount else ""
 
 
 def _short(name: str) -> str:

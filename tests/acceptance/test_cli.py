@@ -374,6 +374,23 @@ async def test_show_tells_why_and_what_to_do(shell: Shell, ledger: Filled) -> No
     assert "Map vat_7." in shown
 
 
+async def test_show_names_the_document_that_is_waited_for(shell: Shell, ledger: Filled) -> None:
+    await ledger.execute(
+        """insert into document (connection_id, kind, lago_id, state, cause)
+           select connection_id, 'payment', gen_random_uuid(), 'waiting', 'doc:' || id
+             from document where state = 'failed'"""
+    )
+    [failed] = (await shell("documents", "--state", "failed", "--json")).json
+    named = (
+        f"It waits: invoice {failed['number']} (document {failed['id']}), which failed as tax_unmapped, "
+        "must be in Xero first."
+    )
+    [waiting] = (await shell("documents", "--kind", "payment", "--json")).json
+    assert waiting["explanation"] == named
+    assert named in (await shell("show", waiting["lago_id"])).out
+    assert named in (await shell("retry", f"doc:{waiting['id']}")).out
+
+
 DOCUMENT = {
     "id", "connection", "kind", "part", "lago_id", "target", "number", "state", "cause", "code", "said",
     "hint", "attempts", "failed_at", "currency", "dated", "net", "tax", "total", "xero_net", "xero_tax",

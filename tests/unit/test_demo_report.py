@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 
 from rich.console import Console
@@ -45,5 +46,7 @@ def test_no_figure_is_cut_at_80_columns() -> None:
         invoices = [b for b in result.books.values() if b.currency == currency]
         for column in ("total", "tax", "paid"):
             assert f"{sum(getattr(b, column) for b in invoices):,.2f}" in shown
+    amounts = [cell for cell in shown if re.fullmatch(r"-?[0-9,]+\.[0-9]+", cell)]
+    assert [one for one in amounts if len(one.partition(".")[2]) < 2] == []
     differences = [row[-1] for row in cells if row and row[-1]]
     assert differences == ["0"] * (7 + len(result.owed))

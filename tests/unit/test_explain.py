@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from consumer.domain.explain import explain, explain_finding
+from consumer.domain.explain import another, explain, explain_finding
 
 CAUSES = {
     "doc:7": "document 7 must be in Xero first",
@@ -52,6 +52,20 @@ def test_a_failure_tells_what_it_waits_for() -> None:
         "tax vat_20 in connection acme."
     )
     assert explain("failed", None, "refused", "No.") == "It failed as refused: No."
+
+
+def test_the_document_that_another_waits_for_is_named() -> None:
+    failed = another(69, "credit_note", "CN-1", "tax_unmapped")
+    assert explain("waiting", "doc:69", other=failed) == (
+        "It waits: credit note CN-1 (document 69), which failed as tax_unmapped, must be in Xero first."
+    )
+    waits = another(69, "invoice", "LAG-1", None)
+    assert explain("skipped", "doc:69", other=waits) == (
+        "It is not posted: invoice LAG-1 (document 69) is not posted either."
+    )
+    assert "LAG-1 (document 69) must be more than a draft" in explain(
+        "waiting", "draft:69", other=waits
+    )
 
 
 def test_only_what_agrees_is_said_to_agree() -> None:

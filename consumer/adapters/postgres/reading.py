@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from pydantic_core import from_json, to_json
 
 from consumer.adapters.postgres.database import Database
 from consumer.adapters.postgres.sql import statements
+from consumer.domain.causes import awaited
 
 SQL = statements("reading")
 
@@ -32,21 +34,29 @@ async def documents(
     cause: str | None = None,
     limit: int = 50,
 ) -> list[Row]:
-    """The newest documents that fit; ``cause`` is how theirs begins."""
+    """The newest documents that fit, as ``object_documents`` gives them; ``cause`` is how theirs begins."""
     rows = await database.fetch(SQL["documents"], state, kind, connection, code, cause, limit)
-    return [dict(row) for row in rows]
+    return await _with_others(database, rows)
 
 
 async def object_documents(database: Database, ref: str) -> list[Row]:
     """All documents of the object that ``ref`` names, in every connection and part.
 
     It is a number as Xero has it (with the connection's prefix), a Lago id, or a document's id,
-    plain or as ``doc:7``; a number counts before an id. ``by_id`` marks the document of that id.
+    plain or as ``doc:7``; a number counts before an id. ``by_id`` marks the document of that id,
+    ``other`` says of the document that the cause names what explaining needs.
     """
     id = ref.removeprefix("doc:")
     known_as = int(id) if re.fullmatch(r"[0-9]{1,18}", id) else None
     rows = await database.fetch(SQL["object_documents"], ref, _lago_id(ref), known_as)
-    return [dict(row) for row in rows]
+    return await _with_others(database, rows)
+
+
+async def _with_others(database: Database, rows: Sequence[asyncpg.Record]) -> list[Row]:
+    ids = {id for row in rows if (id := awaited(row["cause"])) is not None}
+    others = await database.fetch(SQL["named"], list(ids)) if ids else []
+    by_id = {row["id"]: dict(row) for row in others}
+    return [{**row, "other": by_id.get(awaited(row["cause"]))} for row in rows]
 
 
 async def findings(database: Database, ids: Sequence[int]) -> dict[int, list[Row]]:

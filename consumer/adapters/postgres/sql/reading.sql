@@ -41,6 +41,10 @@ select d.id, c.code as connection, d.kind, d.part, d.lago_id, d.target, d.number
  where d.id = any(array(select id from made))
  order by d.id desc limit 1000;
 
+-- name: named
+select id, kind, coalesce(number, lago_id::text) as name, case when state = 'failed' then code end as failed_as
+  from document where id = any($1::bigint[]);
+
 -- name: findings
 select document_id, class, facts::text as facts, xero_id, first_seen
   from finding where document_id = any($1::bigint[]) and closed_at is null order by id;
