@@ -41,7 +41,7 @@ bench: $(READY) ## measure on this machine, in five minutes: events a second, la
 schemas: $(READY) ## write schemas/json from the models
 	$(BIN)/python -m schemas.export
 
-dashboards: $(READY) ## write deploy/metrics.md, deploy/errors.md and Grafana's dashboards from the code
+dashboards: $(READY) ## write what deploy/ has from the code: metrics.md, errors.md, Grafana's dashboards, the operator's rules
 	$(BIN)/python -m deploy.generate
 
 lock: ## renew the lock files (needs uv)

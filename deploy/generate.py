@@ -1,4 +1,5 @@
-"""What is made from the code in deploy/: the pages of metrics and of error codes, Grafana's dashboards.
+"""What is made from the code in deploy/: the pages of metrics and of error codes, Grafana's dashboards; and
+from the files of Prometheus' rules the same as its operator takes them.
 
 ``python -m deploy.generate`` writes them; with ``--check`` it only says whether they are current.
 """
@@ -16,6 +17,7 @@ from deploy.grafana.reconciliation import reconciliation
 from deploy.grafana.service import service
 from deploy.grafana.tenants import tenants
 from deploy.metrics import page
+from deploy.operator_rules import operator_rules
 from schemas.generated import Generated
 
 FOLDER = Path(__file__).parent
@@ -27,6 +29,7 @@ def files() -> dict[str, str]:
     return {
         "metrics.md": page(),
         "errors.md": errors.page(),
+        "kubernetes/components/monitoring/rules.yaml": operator_rules(),
         **{
             f"grafana/dashboards/{name}.json": json.dumps(
                 made().build(), cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -74,8 +75,17 @@ def service(name: str) -> Json:
     return dict(container)
 
 
+def config_map(name: str, begins: str) -> Json:
+    (found,) = [
+        one
+        for one in rendered(name)
+        if one["kind"] == "ConfigMap" and one["metadata"]["name"].startswith(begins)
+    ]
+    return found
+
+
 def settings_of(name: str) -> dict[str, str]:
-    return dict(of_kind(name, "ConfigMap")["data"])
+    return dict(config_map(name, "lago-xero-settings")["data"])
 
 
 def default(function: Any, parameter: str) -> float:
@@ -95,6 +105,7 @@ def test_the_operators_take_theirs() -> None:
     theirs = [one for one in rendered("overlays/production") if one["apiVersion"] in OPERATORS]
     assert {one["kind"] for one in theirs} == {
         "PodMonitor",
+        "PrometheusRule",
         "ScaledObject",
         "TriggerAuthentication",
     }
@@ -107,6 +118,35 @@ def test_the_operators_take_theirs() -> None:
 
 def test_the_trial_needs_no_operator() -> None:
     assert not [one for one in rendered("overlays/trial") if one["apiVersion"] in OPERATORS]
+
+
+def test_all_rules_are_there_and_every_alert_has_a_page_that_can_be_opened() -> None:
+    made = {
+        one["metadata"]["name"]: one["spec"]["groups"]
+        for one in rendered("overlays/production")
+        if one["kind"] == "PrometheusRule"
+    }
+    files = sorted((DEPLOY / "prometheus" / "rules").glob("*.yml"))
+    assert made.keys() == {f"lago-xero-{path.stem}" for path in files}
+    pages = 0
+    for path in files:
+        groups = yaml.safe_load(path.read_text())["groups"]
+        for rule in (rule for group in groups for rule in group["rules"]):
+            if "annotations" in rule:
+                page = rule["annotations"]["runbook_url"]
+                rule["annotations"]["runbook_url"] = f"https://git.example.com/lago-xero/{page}"
+                pages += 1
+        assert made[f"lago-xero-{path.stem}"] == groups
+    assert pages > 20
+
+
+def test_grafanas_sidecar_finds_every_dashboard() -> None:
+    found = config_map("overlays/production", "lago-xero-dashboards")
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    boards = (DEPLOY / "grafana" / "dashboards").glob("*.json")
+    assert found["data"] == {path.name: path.read_text() for path in boards}
+    applied = json.dumps(found, ensure_ascii=False)
+    assert len(applied.encode()) < 262_144, "kubectl apply keeps it in an annotation"
 
 
 @pytest.mark.parametrize("name", RENDERED)
@@ -134,7 +174,7 @@ def test_every_pod_is_hardened(name: str) -> None:
 
 @pytest.mark.parametrize("name", RENDERED)
 def test_what_pods_refer_to_is_there(name: str) -> None:
-    settings = of_kind(name, "ConfigMap")["metadata"]["name"]
+    settings = config_map(name, "lago-xero-settings")["metadata"]["name"]
     for container in containers(name):
         assert container["envFrom"] == [{"configMapRef": {"name": settings}}]
     for _, template in templates(name):
