@@ -34,11 +34,6 @@ def parse(words: Sequence[str]) -> None:
     command.make_context("lago-xero", rest)
 
 
-def known(words: Sequence[str]) -> bool:
-    """Whether there is such a command at all."""
-    return words[0] in typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
-
-
 def load(
     monkeypatch: pytest.MonkeyPatch, directory: Path, environment: Mapping[str, str]
 ) -> Settings:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ import yaml
 from compose_spec import PyCompose
 
 from consumer.config import Settings
+from consumer.sandbox.sample import SECRET
 from consumer.sandbox.services.containers import KAFKA_IMAGE, POSTGRES_IMAGE
 from consumer.sandbox.services.processes import free_port
 from consumer.sandbox.up import TOPICS
-from tests.unit.deploying import DEPLOY, ROOT, load, parse
+from consumer.sandbox.xero.__main__ import _parser as xero_options
+from tests.unit.deploying import DEPLOY, PREFIX, ROOT, load, parse
 from tests.unit.test_kubernetes import SERVICE, of_kind, templates
 
 Json = dict[str, Any]
@@ -115,6 +118,38 @@ def test_compose_is_of_its_specification() -> None:
     PyCompose.from_json(json.dumps(yaml.safe_load(COMPOSE))).validate()
 
 
+def mounted(service: str) -> dict[str, Path]:
+    """Path in the container → where it is here, of what is no volume of Docker's."""
+    volumes = [volume.split(":") for volume in SERVICES[service].get("volumes", ())]
+    return {target: DEPLOY / source for source, target, *_ in volumes if source.startswith(".")}
+
+
+def test_what_compose_builds_from_and_mounts_is_there() -> None:
+    builds = [one["build"] for one in SERVICES.values() if "build" in one]
+    contexts = [(DEPLOY / build["context"]).resolve() for build in builds]
+    assert set(contexts) == {ROOT}
+    assert {ROOT / build["dockerfile"] for build in builds} == {DEPLOY / "Dockerfile"}
+    mounts = [path for name in SERVICES for path in mounted(name).values()]
+    assert len(mounts) == 4
+    assert [path for path in mounts if not path.exists()] == []
+
+
+def test_prometheus_and_grafana_read_what_is_mounted() -> None:
+    there = mounted("prometheus")
+    config = "/etc/prometheus/prometheus.yml"  # the image's default
+    for rules in yaml.safe_load(there[config].read_text())["rule_files"]:
+        folder, _, files = f"/etc/prometheus/{rules}".rpartition("/")
+        assert list(there[folder].glob(files)), rules
+    there = mounted("grafana")
+    provisioning = there["/etc/grafana/provisioning"]
+    for provider in provisioning.glob("dashboards/*.yml"):
+        for one in yaml.safe_load(provider.read_text())["providers"]:
+            assert list(there[one["options"]["path"]].glob("*.json")), provider
+    for sources in provisioning.glob("datasources/*.yml"):
+        for one in yaml.safe_load(sources.read_text())["datasources"]:
+            assert re.fullmatch(r"http://([^:/]+):\d+", one["url"])[1] in SERVICES  # type: ignore[index]
+
+
 def test_compose_waits_for_services_that_can_get_there() -> None:
     for name, one in SERVICES.items():
         waited = one.get("depends_on", {})
@@ -130,9 +165,9 @@ def test_composes_settings_are_ours(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     environment = SERVICES[name]["environment"]
-    load(
-        monkeypatch, tmp_path, {k: v for k, v in environment.items() if k.startswith("LAGO_XERO_")}
-    )
+    ours = {k: v for k, v in environment.items() if k.startswith(PREFIX)}
+    assert environment.keys() - ours.keys() <= {SECRET}
+    load(monkeypatch, tmp_path, ours)
 
 
 def test_composes_commands_are_the_programs() -> None:
@@ -143,6 +178,15 @@ def test_composes_commands_are_the_programs() -> None:
     assert len(commands) == 5
     for words in commands:
         parse(words)
+
+
+def test_composes_modules_are_there_and_take_their_options() -> None:
+    xero = SERVICES["xero"]
+    assert xero["entrypoint"] == ["python", "-m", "consumer.sandbox.xero"]
+    options = xero_options().parse_args(xero["command"])
+    assert xero["ports"] == [f"127.0.0.1:{options.port}:{options.port}"]
+    for module in re.findall(r"python -m (\S+)", " ".join(SERVICES["connect"]["command"])):
+        assert find_spec(module), module
 
 
 def test_compose_and_the_sandbox_have_the_same_services_and_topics() -> None:
