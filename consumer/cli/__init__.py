@@ -19,6 +19,7 @@ from consumer.cli import (
     dead_letters,
     doctor,
     documents,
+    erasing,
     mappings,
     pausing,
     pruning,
@@ -157,6 +158,9 @@ app.command(epilog="Example: lago-xero link acme-7 5040915e-8ce7-4177-8d08-fde41
 )
 app.command(epilog="Example: lago-xero move acme-7 --to acme-eu --reason 'sold to the EU company'")(
     customers.move
+)
+app.command(epilog="Example: lago-xero erase acme-7 --reason 'request 2026-17' --dry-run")(
+    erasing.erase
 )
 app.command(epilog="Example: lago-xero pause acme-nz --reason 'books are being closed'")(
     pausing.pause

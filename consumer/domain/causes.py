@@ -22,6 +22,8 @@ LONGEST = 200
 
 SELF_BILLED = "self_billed"
 PARTNER = "partner"
+ERASED = "erased"
+"""A person has taken out of the ledger what is personal of the customer; his contact is left as it is."""
 NOTHING_OPEN = "nothing_open"
 """The invoice had nothing open when the payment came."""
 NO_EXCESS = "no_excess"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from consumer.domain import causes
@@ -10,7 +12,7 @@ from consumer.domain.documents import Planned
 from consumer.domain.fingerprints import fingerprint
 from consumer.domain.homes import Home
 from consumer.domain.mapping import Connection
-from consumer.domain.objects import LINKED_BY_HAND, Facet, Object, Stamp, customer_of
+from consumer.domain.objects import ERASED, LINKED_BY_HAND, Facet, Object, Stamp, customer_of
 from schemas import lago
 
 
@@ -22,6 +24,8 @@ def plan_contact(customer: Object, home: Home, connection: Connection | None) ->
         hold, waits = causes.home(customer.key.lago_id), True
     elif facts is None:
         hold, waits = causes.content(customer.key.lago_id), True
+    elif customer.erased:
+        hold = causes.ERASED
     elif is_partner(facts):
         hold = causes.PARTNER
     else:
@@ -46,6 +50,41 @@ def with_link(customer: Object, code: str, contact_id: UUID) -> Object:
     """The customer with a person's link for the connection of that code."""
     links = {**(customer.value(LINKED_BY_HAND) or {}), code: str(contact_id)}
     return replace(customer, facets={**customer.facets, LINKED_BY_HAND: Facet(Stamp(0), links)})
+
+
+NOT_PERSONAL = (
+    "lago_id",
+    "external_id",
+    "billing_entity_code",
+    "account_type",
+    "currency",
+    "updated_at",
+)
+"""What is kept of an erased customer's content: ids, and what his documents go by."""
+
+
+def personal(customer: Object) -> Mapping[str, Any]:
+    """What of the customer's content tells of a person, by Lago's names; empties are nothing."""
+    content = customer.value("content") or {}
+    return {
+        name: value
+        for name, value in content.items()
+        if name not in (*NOT_PERSONAL, ERASED) and value not in (None, "", {})
+    }
+
+
+def erased(customer: Object) -> Object:
+    """The customer without what is personal; the same if there is none.
+
+    His content stays as old as it is: what told it changes nothing when it comes once more, and any
+    later message replaces it whole.
+    """
+    content = customer.facets.get("content")
+    if content is None or customer.erased:
+        return customer
+    kept = {name: content.value[name] for name in NOT_PERSONAL if name in content.value}
+    facet = content._replace(value={**kept, ERASED: True})
+    return replace(customer, facets={**customer.facets, "content": facet})
 
 
 def is_partner(facts: lago.Customer | None) -> bool:

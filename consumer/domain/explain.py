@@ -11,6 +11,7 @@ from consumer.domain import causes
 _HELD = {
     causes.SELF_BILLED: "Lago marks it as self-billed; such invoices are not posted",
     causes.PARTNER: "the customer is a partner account; partners are not posted",
+    causes.ERASED: "the customer's data was erased here; it is left as it is until Lago tells of him again",
     "lago:payment_failed": "the payment failed in Lago",
     "lago:payment_refunded": "the payment was given back",
     "lago:payment_reversed": "the payment was reversed",

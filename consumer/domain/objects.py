@@ -33,6 +33,9 @@ message tells it, so none replaces it."""
 MOVED = "moved"
 """The facet of a customer whom a person has moved: see ``homes``."""
 
+ERASED = "erased"
+"""The key in a customer's content of which a person has taken out what is personal."""
+
 FINAL = 2
 """The lowest rank of a content that a message about a finalized invoice told."""
 
@@ -121,10 +124,19 @@ class Object:
         return None if found is None else found.value
 
     @property
+    def erased(self) -> bool:
+        """Whether it is a customer of whom a person has taken out what is personal, and Lago has told
+        nothing newer since."""
+        content = self.value("content")
+        return self.key.kind == "customer" and content is not None and content.get(ERASED) is True
+
+    @property
     def lacking(self) -> Literal["links", "credit"] | None:
         """What no message tells of it, and Lago's API may: a customer's links, or whether the credit
         that is left of a note was voided."""
         match self.key.kind:
+            case "customer" if self.erased:
+                return None
             case "customer" if "content" in self.facets and "links" not in self.facets:
                 return "links"
             case "credit_note" if self.value("balance") and self.value("credit") == "available":

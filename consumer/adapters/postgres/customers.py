@@ -80,7 +80,7 @@ async def find(database: Database, ref: str) -> UUID:
             "ambiguous", f"Several customers have the external id {ref}.", f"name one of {ids}"
         )
     if not found:
-        raise _unknown(ref)
+        raise unknown(ref)
     return found[0]
 
 
@@ -162,7 +162,7 @@ async def _locked(conn: Conn, customer_id: UUID) -> tuple[dict[ObjectKey, Object
     key = ObjectKey("customer", customer_id)
     known = await lock_objects(conn, {key})
     if key not in known or not known[key].facets:
-        raise _unknown(str(customer_id))
+        raise unknown(str(customer_id))
     return known, known[key]
 
 
@@ -214,7 +214,8 @@ def _listed(connections: Sequence[Connection]) -> str:
     return ", ".join(sorted(one.code for one in connections)) or "none"
 
 
-def _unknown(ref: str) -> Halt:
+def unknown(ref: str) -> Halt:
+    """``not_found``: nobody has told of such a customer."""
     return Halt(
         "not_found",
         f"No message of Lago's has told of a customer {ref}: neither as Lago id nor as external id.",
