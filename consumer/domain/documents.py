@@ -151,6 +151,7 @@ def as_linked(stands: Stands, planned: Planned) -> Stands:
             stands,
             xero_id=planned.xero_id,
             synced=planned.wanted,
+            cause=None,  # a person who has set it aside meant the other contact
             code=None,
             linked=True,
             merged=(),

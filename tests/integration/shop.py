@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
+from consumer.adapters.postgres.dead_letters import Letters, discard
 from consumer.adapters.postgres.retrying import Which, retry
 from consumer.ports import Wish
 from consumer.sandbox.xero import contacts
@@ -71,11 +74,22 @@ class Shop:
     def restore(self, contact_id: UUID) -> None:
         contacts.restore(self.stage.xero, str(contact_id), self.stage.world.at())
 
-    async def retry(self, code: str | None = "contact_archived") -> None:
-        which = Which(code=code)
+    async def retry(
+        self, code: str | None = "contact_archived", ids: Sequence[int] | None = None
+    ) -> None:
+        which = Which(ids=ids, code=code)
         async for _ in retry(self.stage.books.database, which, who="ann", reason=None):
             pass
         await self.stage.rest(REST)
+
+    async def discard(self, code: str = "contact_archived") -> Counter[str]:
+        """Set aside what failed so, and what follows from that."""
+        database, letters = self.stage.books.database, Letters(Which(code=code), None)
+        told: Counter[str] = Counter()
+        async for page in discard(database, letters, who="ann", reason="closed customer"):
+            told.update(page)
+        await self.stage.rest(REST)
+        return told
 
     def invoiced(self) -> list[str]:
         """The contacts of the invoices in Xero."""

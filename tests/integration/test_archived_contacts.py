@@ -97,6 +97,36 @@ async def test_an_archived_contact_fails_once_and_goes_on_once_restored(shop: Sh
     assert len(shop.stage.xero.contacts) == 1
 
 
+@pytest.mark.parametrize("again", ["restored", "linked"])
+async def test_an_archived_contact_that_is_set_aside_leaves_out_what_is_for_it(
+    shop: Shop, again: Literal["restored", "linked"]
+) -> None:
+    """Unlike any other that Xero has: what is billed to it could only fail."""
+    contact, theirs = await shop.contact(), shop.opened("Ada Ltd")
+    shop.archive(contact["xero_id"])
+    await shop.bill(2)
+    before = await shop.calls()
+    assert await shop.discard() == {"contact_archived": 1}
+    await shop.bill()
+    assert await shop.calls() == before
+    aside = await shop.contact()
+    assert (aside["state"], aside["code"]) == ("skipped", None)
+    assert aside["cause"].startswith("ignored:")
+    invoices = await shop.stage.books.documents(kind="invoice")
+    assert [row["state"] for row in invoices] == ["skipped"] * 3
+    assert await shop.stage.books.announced() == ["contact_archived"], "nothing more is told"
+
+    if again == "restored":
+        shop.restore(contact["xero_id"])
+        await shop.retry(None, [contact["id"]])
+        assert shop.invoiced() == [str(contact["xero_id"])] * 3
+    else:
+        link = {"type": "xero", "integration_code": "acme", "external_customer_id": str(theirs)}
+        await shop.change(integration_customers=[link])
+        assert shop.invoiced() == [str(theirs)] * 3
+    assert (await shop.contact())["state"] == "synced"
+
+
 async def test_many_invoices_of_an_archived_contact_cost_few_calls(shop: Shop) -> None:
     ours = (await shop.contact())["xero_id"]
     shop.archive(ours)
