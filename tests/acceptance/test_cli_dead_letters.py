@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from consumer.sandbox.lago import Record
+import asyncio
+import signal
+from random import Random
+from uuid import uuid4
+
+from consumer.adapters.postgres.database import database
+from consumer.sandbox.lago import (
+    RandomChoices,
+    Record,
+    customer_event,
+    encode,
+    generate_customer,
+)
 from tests.acceptance.harness import World
 from tests.acceptance.shop import Shop
 from tests.acceptance.test_cli import NOT_FOUND, OK, USAGE, Filled, Shell, ledger, shell
@@ -66,6 +78,31 @@ async def test_redrive_stops_what_goes_round_in_circles(shell: Shell, ledger: Fi
     assert "event:1000 is left alone" in left.err
     forced = (await shell(*redrive, "event:1000", "--force", "--json")).json
     assert sum(forced["dead_again"].values()) == 1
+
+
+async def test_an_interrupted_redrive_goes_on_with_the_same_command(
+    shell: Shell, ledger: Filled
+) -> None:
+    choices, id = RandomChoices(Random(7)), str(uuid4())
+    for _ in range(8):
+        who = generate_customer(choices, linked=False)
+        await ledger.die(encode(customer_event(who, id)).decode())
+    await ledger.execute(DIGESTS)
+    left = "select count(*) from event where outcome = 'dead'"
+    redrive = ("dead-letters", "redrive", "--kind", "event", "--reason", "new version")
+
+    process = await shell.start(*redrive, "--rate", "0.1")  # one, and then ten seconds of rest
+    async with asyncio.timeout(60), database(ledger.url, max_size=1) as db:
+        while [row["count"] for row in await db.fetch(left)] == [8]:
+            assert process.returncode is None
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
+        assert (process.returncode, out) == (130, b"")
+        assert "Traceback" not in err.decode()
+        assert [row["count"] for row in await db.fetch(left)] == [7]
+        told = (await shell(*redrive, "--json")).json
+        assert (told["events"], told["dead_again"]) == ({"read": 7}, {})
+        assert [row["count"] for row in await db.fetch(left)] == [0]
 
 
 async def test_discard_and_ignore_set_aside_with_a_reason(shell: Shell, ledger: Filled) -> None:
