@@ -119,6 +119,16 @@ def explain_finding(name: str, facts: Mapping[str, Any], xero_id: UUID | None = 
             return (
                 f"{facts.get('amount')} of credit is free again in Xero; Lago does not give it back"
             )
+        case "money_on_void":
+            amount = facts.get("amount")
+            return f"Lago received {amount} on an invoice that it voided; none of it is in Xero"
+        case "offset_left_open":
+            return (
+                f"{facts.get('amount')} was offset on an invoice that is not posted, or may not be "
+                "offset there: it stays open on the note"
+            )
+        case "refund_left_open":
+            return f"{facts.get('amount')} was paid back, but not posted: it stays open on the note"
         case "fallback_used" | "prepaid_on_fallback":
             of = ", ".join(facts.get("of", ()))
             return f"the fallback item took {facts.get('amount')} for want of a mapping: {of}"

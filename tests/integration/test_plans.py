@@ -114,6 +114,8 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "whole_receipts": (LEDGER["whole_receipts"], (list(range(50)),)),
     "leave_deducted": (INBOX["leave_deducted"], (list(range(500)),)),
     "unknown": (INBOX["unknown"], (list(range(500)),)),
+    "left_out": (INBOX["left_out"], (list(range(500)),)),
+    "close_left_out": (INBOX["close_left_out"], (list(range(500)),)),
     "object_documents": (READING["object_documents"], ("INV-1", uuid4(), 7)),
     "failed": (RETRYING["failed"], (None, "acme", None, "locked_period", None, None, 0, 500, 3)),
     "failed_of_ids": (RETRYING["failed"], ([1, 2, 3], None, None, None, None, None, 0, 500, None)),
@@ -140,6 +142,7 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
         "leave_deducted",
         "wait_for_payments",
         "unknown",
+        "left_out",
     ],
 )
 async def test_nor_many_times_while_nobody_has_counted_it(database_url: str, name: str) -> None:

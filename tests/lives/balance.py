@@ -6,7 +6,7 @@ ACCOUNTING.md 1: Xero's Σ AmountDue − Σ RemainingCredit − Σ overpayments 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -45,10 +45,17 @@ async def balance(stage: Stage, life: Life, lines: bool | None = False) -> Balan
         found.bill(bill)
     for note in life.notes:
         found.note(note)
+    found.told([dict(row) for row in await stage.books.database.fetch(_TOLD)])
     found.payments()
     found.clearing()
     found.sums()
     return found.result
+
+
+_TOLD = """
+select f.class, d.lago_id, d.target from finding f join document d on d.id = f.document_id
+ where f.closed_at is null and f.class in ('offset_left_open', 'money_on_void')
+"""
 
 
 def _unrest(documents: list[dict[str, Any]]) -> Iterator[str]:
@@ -182,7 +189,7 @@ class _Comparison:
         if note.said["refund_status"] == "failed":
             yield "refund_failed", note.said["refund_amount_cents"]
         if note.said["offset_amount_cents"] and self.invoice(note.bill) is None:
-            yield "offset_on_a_void", note.said["offset_amount_cents"]
+            yield "offset_left_open", note.said["offset_amount_cents"]
 
     def _remaining(self, note: Note, made: CreditNote, left: int) -> None:
         """To the cent; where Xero's cent is coarse, each part may have lost or gained less than one."""
@@ -194,6 +201,21 @@ class _Comparison:
         self.result.exceptions.append(("subcent", name, lost))
         if SUBUNITS[self.life.currency] <= 100:
             self.result.differences.append(f"{name}: {lost} is less than a cent of nothing")
+
+    def told(self, findings: Sequence[Mapping[str, Any]]) -> None:
+        """People are told of what Xero never gets: each offset, and the money on voided invoices."""
+        offsets = {row["lago_id"] for row in findings if row["class"] == "offset_left_open"}
+        open_ = {
+            UUID(note.said["lago_id"]) for note in self.life.notes
+            if "offset_left_open" in (name for name, _ in self._freed(note))
+        }  # fmt: skip
+        self.expect("offsets left open", open_, offsets)
+        voids = {row["target"] for row in findings if row["class"] == "money_on_void"}
+        paid = {
+            UUID(bill.said["lago_id"]) for bill in self.life.bills
+            if bill.voided and bill.paid and self.invoice(bill) is None
+        }  # fmt: skip
+        self.expect("money on voids", paid, voids)
 
     def payments(self) -> None:
         """The money on each invoice is what Lago received, in as many pieces as there may be."""

@@ -22,7 +22,12 @@ from consumer.adapters.postgres.changing import (
 )
 from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.failing import announce_documents, find
-from consumer.adapters.postgres.leaving import tell_of_credit, tell_of_freed, tell_of_left
+from consumer.adapters.postgres.leaving import (
+    tell_of_credit,
+    tell_of_freed,
+    tell_of_left,
+    tell_of_left_out,
+)
 from consumer.adapters.postgres.sql import array_of, columns, statements
 from consumer.domain.documents import Planned, Rest, consumes, object_of
 from consumer.domain.objects import Object, ObjectKey
@@ -36,11 +41,8 @@ Identity = tuple[str, UUID, str, UUID | None]
 """Kind, Lago id, part, target: what a document is known by within its connection."""
 Known = tuple[asyncpg.Record, Change]
 """A row, and what becomes of it."""
-LEVELS = (
-    ("contact",),
-    ("invoice", "credit_note"),
-    ("allocation", "payment", "refund", "overpayment"),
-)
+MONEY = ("allocation", "payment", "refund", "overpayment")
+LEVELS = (("contact",), ("invoice", "credit_note"), MONEY)
 """Kinds in the order in which documents rest on one another."""
 
 
@@ -77,6 +79,12 @@ async def write_documents(
     ]  # fmt: skip
     if voided:
         await conn.execute(SQL["leave_used"], voided)
+    await tell_of_left_out(
+        conn, [row["id"] for row, c in known if _is_money(c) and c.rest.state == "skipped"]
+    )
+    were_out = [row["id"] for row, c in known if _is_money(c) and row["state"] == "skipped"]
+    if were_out:
+        await conn.execute(SQL["close_left_out"], were_out)
     return frozenset(
         c.planned.tenant_id
         for c in changes
@@ -164,6 +172,7 @@ async def wait_for_others(conn: Conn, ids: Sequence[int], patience: timedelta) -
         left_out = [id for id, rest in held.items() if rest.state == "skipped"]
         if left_out:
             await conn.execute(LEDGER["release_waiting"], left_out)
+            await tell_of_left_out(conn, left_out)
         await conn.execute(SQL["wait_for_parts"], ids)
         await conn.execute(SQL["wait_for_payments"], ids)
         await conn.execute(SQL["place_credits"], ids)
@@ -214,6 +223,8 @@ async def _insert(
         credits = [row["id"] for row in stored if consumes(row["kind"], row["part"])]
         if credits:
             await conn.execute(SQL["place_credits"], credits)
+        if kinds is MONEY:
+            await tell_of_left_out(conn, [row["id"] for row in stored])
         beyond = [row["id"] for row in stored if row["kind"] == "overpayment"]
         if beyond:
             await conn.execute(SQL["wait_for_payments"], beyond)
@@ -234,6 +245,10 @@ async def _update(conn: Conn, known: Sequence[Known], lane: int | None) -> list[
         for row, c in known
         if _rests_on_others(c) or consumes(c.planned.kind, c.planned.part)
     ]
+
+
+def _is_money(change: Change) -> bool:
+    return change.planned.kind in MONEY
 
 
 def _rests_on_others(change: Change) -> bool:

@@ -1,5 +1,5 @@
-"""Leaving: contacts that a customer has left, voided invoices that stay and credits that they had consumed
-in, findings of them out."""
+"""Leaving: contacts that a customer has left, voided invoices that stay, credits that they had consumed and
+money that is left out in, findings of them out."""
 
 from __future__ import annotations
 
@@ -56,6 +56,16 @@ async def tell_of_freed(conn: Conn, plans: Sequence[Planned]) -> None:
     ]  # fmt: skip
     if rows:
         await conn.execute(INBOX["find_freed"], *columns(rows, 6))
+
+
+async def tell_of_left_out(conn: Conn, ids: Sequence[int]) -> None:
+    """A finding for each of these documents that is left out of Xero though Lago has the money: it was
+    received on a voided invoice, or stays open on a credit note (ACCOUNTING.md 1)."""
+    if not ids:
+        return
+    rows = await conn.fetch(INBOX["left_out"], ids)
+    shown = [(row, _cents(row["amount_cents"], row["currency"])) for row in rows]
+    await find(conn, [(row["id"], None, row["class"], {"amount": str(a)}) for row, a in shown])
 
 
 def _cents(amount_cents: int | None, currency: str | None) -> Decimal:

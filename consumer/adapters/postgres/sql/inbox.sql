@@ -324,6 +324,34 @@ select d.connection_id, d.id, 'credit_freed_by_void', jsonb_build_object('amount
                       and n.part = '' and n.target is null and n.state = 'skipped')
    and not exists (select from finding f where f.document_id = d.id and f.class = 'credit_freed_by_void');
 
+-- name: left_out
+-- Of these documents, the money on voided invoices that does not come to Xero, and the parts of credit notes that
+-- stay open on them there: what they offset on an invoice that is not posted, and, by a switch or the start date, what
+-- they offset or pay back. Each but once. ``offset 0`` as in ``unmet``.
+select d.id, k.class, d.amount_cents, d.currency
+  from document d
+  left join lateral (select id, cause from document
+                      where kind = 'invoice' and lago_id = d.target and connection_id = d.connection_id
+                     offset 0) i on d.cause = 'doc:' || i.id
+  left join lateral (select id, state, xero_id, wanted from document
+                      where kind = 'credit_note' and lago_id = d.source and connection_id = d.connection_id
+                     offset 0) n on n.state <> 'skipped' and (n.xero_id is not null or n.wanted is not null)
+ cross join lateral (
+   select case when d.kind in ('payment', 'overpayment') and i.cause in ('lago:voided', 'lago:deleted') then 'money_on_void'
+               when n.id is null or i.id is null and d.cause not like 'syncs:%' and d.cause not like 'start_date@%' then null
+               when (d.kind, d.part) = ('allocation', 'offset') then 'offset_left_open'
+               when (d.kind, d.part) = ('refund', '') then 'refund_left_open' end as class) k
+ where d.id = any($1::bigint[]) and d.state = 'skipped' and d.xero_id is null and k.class is not null
+   and not exists (select from finding f where f.document_id = d.id and f.class = k.class and f.closed_at is null);
+
+-- name: close_left_out
+-- These documents are not left out any more, or for another reason.
+update finding f set closed_at = now()
+  from document d
+ where f.document_id = any($1::bigint[]) and f.closed_at is null and d.id = f.document_id
+   and f.class in ('money_on_void', 'offset_left_open', 'refund_left_open')
+   and not (d.state = 'skipped' and d.cause similar to '(doc:|syncs:|start_date@)%');
+
 -- name: find_drift
 insert into finding (connection_id, document_id, class)
 select connection_id, id, 'drift' from document where id = any($1::bigint[]);
