@@ -15,7 +15,13 @@ from consumer.domain.classifying import SCOPE_MISSING
 from consumer.domain.contacts import linked_contact
 from consumer.domain.documents import Rest, Stands
 from consumer.domain.operations import DocumentKind
-from consumer.domain.refusals import ARCHIVED, OF_THE_CONTACT, OF_THE_ROOM, hint_of
+from consumer.domain.refusals import (
+    ARCHIVED,
+    OF_THE_CONTACT,
+    OF_THE_ROOM,
+    PAID_ALREADY,
+    hint_of,
+)
 from schemas import lago
 
 SHOWN = 5
@@ -126,6 +132,12 @@ class Failed:
         if code in OF_THE_CONTACT and member.contact is not None and not member.invoices_contact:
             return causes.document(member.contact)
         return None
+
+    @property
+    def exceeds(self) -> bool:
+        """Whether it is a payment of more than its invoice has open in Xero."""
+        member, code = self.member, self.refusal.code
+        return member.kind == "payment" and member.sent is not None and code in PAID_ALREADY
 
     @property
     def useless(self) -> bool:

@@ -131,6 +131,30 @@ async def test_without_the_policy_a_person_decides_until_there_is_one(theatre: S
     assert beyond(theatre) == [("AUTHORISED", Decimal("2.50"))]
 
 
+@pytest.mark.parametrize("meanwhile", ["waits", "is ready", "is sent"])
+async def test_what_is_under_way_when_the_policy_comes_follows_it(
+    theatre: Stage, meanwhile: str
+) -> None:
+    """A payment of 13.00 on an invoice over 10.00, planned whole; nobody has to ask for anything."""
+    bill, b = await an_invoice(theatre), theatre.books
+    await b.settings(excess="fail")
+    try:
+        if meanwhile == "waits":
+            bill = b.invoice(bill["customer"])
+            await b.told(b.said(bill))
+        await b.told(b.paid(payment(b.choices, [bill], amount_cents=1300)))
+        frozen = await b.freeze() if meanwhile == "is sent" else None
+    finally:
+        await b.settings(excess="overpayment")
+    if frozen is not None:
+        await theatre.send(frozen)
+    await theatre.rest(0.0)
+    assert payments(theatre) == [("AUTHORISED", Decimal("10.00"))]
+    assert beyond(theatre) == [("AUTHORISED", Decimal("3.00"))]
+    refused = [] if meanwhile == "is ready" else ["payment_exceeds_open"]
+    assert await b.announced() == refused, "what is ready is not sent as it was"
+
+
 async def told(theatre: Stage, *envelopes: Json) -> None:
     """Ingested as one batch; all that follows is sent."""
     await theatre.books.told(*envelopes)

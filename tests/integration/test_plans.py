@@ -85,6 +85,7 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "members": (LEDGER["members"], (uuid4(), False, [])),
     "members_of_none": (LEDGER["members"], (None, False, [1, 2, 3])),
     "held_by": (LEDGER["held_by"], ("doc:3", 0, 500)),
+    "ready_payments": (LEDGER["ready_payments"], (1, 0, 100)),
     "release_documents": (LEDGER["release_documents"], ([1, 2, 3], "doc:3")),
     "claimed_numbers": (LEDGER["claimed_numbers"], (uuid4(), ["a"], "invoice", [1])),
     "claimed_ids": (LEDGER["claimed_ids"], (uuid4(), "invoice", [uuid4()], [1])),

@@ -17,6 +17,9 @@ CONNECTIONS = statements("connections")
 AGAIN = "again:"
 """Begins the releases of what Xero refused with a code: ``again:connection|tenant:<id>:<code>``."""
 
+ANEW = "anew:"
+"""Begins the releases of ready payments, ``anew:<connection>``, whose policy for them has changed."""
+
 
 async def raise_revision(conn: Conn) -> None:
     """Pods load the configuration anew."""
@@ -33,12 +36,13 @@ async def release_all(
 ) -> None:
     """All that these connections' documents wait or failed for, what Xero refused for its mapping in
     connections that were ``remapped`` and tenants whose chart was ``redrawn``, and what it refused as
-    too much in those that post such money as overpayments now."""
+    too much, or is about to be sent as a whole, in those that post such money as overpayments now."""
     codes = [connection.code for connection in connections]
     organizations = list({connection.organization_id for connection in connections})
     await conn.execute(SQL["release_causes"], codes, organizations)
     await _try_again(conn, sorted(OF_THE_CHART), remapped, redrawn)
     await _try_again(conn, sorted(PAID_ALREADY), overpaying, ())
+    await conn.execute(SQL["plan_anew"], [f"{ANEW}{id}" for id in overpaying])
 
 
 async def release_mended(conn: Conn, tenant_id: UUID, by: Mended) -> None:

@@ -10,11 +10,14 @@ from consumer.adapters.postgres.database import Conn
 from consumer.adapters.postgres.failing import find, put_back
 from consumer.adapters.postgres.leaving import tell_of_credit
 from consumer.adapters.postgres.sql import array_of, columns, interval, statements
+from consumer.domain.causes import changed
+from consumer.domain.documents import object_of
 from consumer.domain.outcomes import Kept, Unsent
 from consumer.domain.settlement import Settlement
 from consumer.ports import Fate, Sink
 
 SQL = statements("ledger")
+INBOX = statements("inbox")
 
 
 async def write(
@@ -33,6 +36,9 @@ async def write(
             for f in settlement.failed
         ]
         await conn.execute(SQL["fail_documents"], *columns(rows, 5))
+    too_much = [f.member.document_id for f in settlement.failed if f.exceeds]
+    if too_much:
+        await _plan_refused(conn, too_much)
     useless = [f.member.document_id for f in settlement.failed if f.useless]
     if useless:
         await conn.execute(SQL["hold_customers"], useless)
@@ -66,6 +72,15 @@ async def write(
     if taken_off:
         await conn.execute(SQL["release_room"], [m.document_id for m in taken_off])
     return _fates_of(settlement, datetime.now(UTC))
+
+
+async def _plan_refused(conn: Conn, payments: Sequence[int]) -> None:
+    """What Xero refused as too much may have been planned before the rest is kept as an overpayment: then
+    another amount is due. What is planned as before stays failed."""
+    rows = await conn.fetch(SQL["overpaying"], payments)
+    of = {object_of(row["kind"], row["part"], row["lago_id"], row["target"]) for row in rows}
+    if of:
+        await conn.execute(INBOX["release"], sorted(map(changed, of)))
 
 
 async def wake(conn: Conn, tenant_id: UUID, settlement: Settlement) -> None:

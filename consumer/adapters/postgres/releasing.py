@@ -13,7 +13,7 @@ import structlog
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.documents import object_of_row, wait_for_others
 from consumer.adapters.postgres.failing import fail_documents
-from consumer.adapters.postgres.mending import AGAIN
+from consumer.adapters.postgres.mending import AGAIN, ANEW
 from consumer.adapters.postgres.objects import lock_rows
 from consumer.adapters.postgres.planner import Planner
 from consumer.adapters.postgres.sql import statements
@@ -99,6 +99,9 @@ class Releaser:
         if cause.startswith(AGAIN):
             await self._try_again(conn, release)
             return True
+        if cause.startswith(ANEW):
+            await self._plan_anew(conn, release)
+            return True
         if cause.startswith(CHANGED):
             _, kind, lago_id = cause.split(":", 2)
             await self.planner.again(conn, [ObjectKey(kind, UUID(lago_id))])
@@ -146,6 +149,16 @@ class Releaser:
         if rows:
             ids = [row["id"] for row in rows]
             await conn.execute(RETRYING["plan_again"], ids, f"{PLANNING}again:{ids[0]}")
+        await self._go_on(conn, release, rows)
+
+    async def _plan_anew(self, conn: Conn, release: asyncpg.Record) -> None:
+        """Have a page of the payments that are ready planned again."""
+        connection = int(release["cause"].removeprefix(ANEW))
+        rows = await conn.fetch(
+            SQL["ready_payments"], connection, release["after"], release["page"]
+        )
+        if rows:
+            await conn.execute(SQL["plan_again"], [row["id"] for row in rows])
         await self._go_on(conn, release, rows)
 
     async def _go_on(

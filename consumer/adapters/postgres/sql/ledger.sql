@@ -525,6 +525,18 @@ select id from document
    and case $1 when 'connection' then connection_id::text else tenant_id::text end = $2
  order by id limit $5 for update;
 
+-- name: ready_payments
+-- Of a connection, a page at a time.
+select id from document
+ where tenant_id = (select tenant_id from connection where id = $1) and state = 'ready' and kind = 'payment'
+   and step = 'create' and connection_id + 0 = $1 and id > $2
+ order by id limit $3 for update;
+
+-- name: overpaying
+-- Of these documents, the payments in connections that keep what is too much as overpayments.
+select d.kind, d.part, d.lago_id, d.target from document d join connection c on c.id = d.connection_id
+ where d.id = any($1::bigint[]) and d.kind = 'payment' and c.settings ->> 'excess' = 'overpayment';
+
 -- name: release_documents
 with chosen as (select id from document where id = any($1::bigint[]) and cause = $2
                    and state in ('waiting', 'failed') order by id for update)
