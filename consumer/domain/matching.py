@@ -82,12 +82,14 @@ def match_numbered(frozen: bytes, found: Iterable[Saved]) -> Saved | Mismatch | 
 
 def match_draft(frozen: bytes, xero_id: UUID | None, found: Iterable[Saved]) -> Saved | str | None:
     """The document of that id if it is in the books as the frozen element would have it, or as gone;
-    else what has become of the draft, None while it is one.
+    else what has become of the draft, None while it is one. What was to be voided is void, or None.
 
     ``frozen`` is the element's JSON: all of it, or a status alone.
     """
     sent = parse(frozen)
     one = next((one for one in found if one.xero_id == xero_id), None)
+    if sent.get("Status") == "VOIDED":
+        return one if one is not None and one.status in GONE else None
     if one is None:
         return "Xero does not have the draft any more."
     if sent.get("Status") in GONE:

@@ -31,7 +31,7 @@ from consumer.domain.translate.contact import name_suffix
 GIVE_UP_ALONE = 8
 """So often a document is tried in a request of its own that Xero answers without an outcome."""
 DRAFT_REFUSED = "draft_refused"
-"""Why a request is looked up of whose drafts Xero refused to change some."""
+"""Why a request is looked up of which Xero refused to change some drafts, or to void what may be void."""
 UNCOUNTED = (
     *("not_executed", "throttled", "unauthorised", "scope", "forbidden"),
     *(LOOK_FIRST, RESTORED),
@@ -203,6 +203,11 @@ class Settlement:
         asked = member.stands.open if member.sent is not None else member.stands.draft
         return asked and refusal.code in ("status_invalid", "has_money", "void_with_money")
 
+    def refused_void(self, member: Member, refusal: Refusal) -> bool:
+        """Whether Xero does not let us void what it has no more, as it may be: a person was faster."""
+        voids = member.sent is None and member.kind in ("invoice", "credit_note")
+        return voids and not member.stands.draft and refusal.code == "status_invalid"
+
     def rename(self, member: Member, refusal: Refusal) -> None:
         """Another active contact has the name: the next try shows a suffix, then a second one."""
         customer = member.customer
@@ -273,8 +278,9 @@ class Settlement:
                     self.refuse(member, member.refused)
             return
         if doubt == DRAFT_REFUSED:
+            changed = changed_in_xero("Xero refuses to change this draft.")
             for member in absent:
-                self.refuse(member, changed_in_xero("Xero refuses to change this draft."))
+                self.refuse(member, member.refused or changed)
             return
         if doubt in ("no_answer", LOOK_FIRST, RESTORED):
             self.unsend(absent, doubt)

@@ -113,6 +113,7 @@ def test_what_a_draft_leaves_to_allocations_is_decided_at_its_end() -> None:
 # ── A look at Xero ────────────────────────────────────────────────────────────────────────────────
 
 REMOVAL = json.dumps({"InvoiceID": str(ID), "Status": "DELETED"}).encode()
+VOID = b'{"Status": "VOIDED"}'
 LOOKS: dict[str, tuple[bytes, Saved, Saved | str | None]] = {
     "as sent": (frozen(), MADE, MADE),
     "as sent, and paid": (frozen(), paid := replace(MADE, status="PAID"), paid),
@@ -135,6 +136,9 @@ LOOKS: dict[str, tuple[bytes, Saved, Saved | str | None]] = {
     "gone": (frozen(), replace(MADE, xero_id=OTHER), "Xero does not have the draft any more."),
     "removed": (REMOVAL, gone := replace(MADE, status="DELETED"), gone),
     "not removed yet": (REMOVAL, replace(MADE, status="DRAFT"), None),
+    "voided by hand": (VOID, voided := replace(MADE, status="VOIDED"), voided),
+    "not to be voided": (VOID, replace(MADE, status="PAID"), None),
+    "to be voided, and gone": (VOID, replace(MADE, xero_id=OTHER), None),
     "approved, to be removed": (REMOVAL, MADE, "Somebody has approved the draft in Xero."),
 }
 
@@ -167,6 +171,17 @@ def test_a_refusal_that_a_look_does_not_explain_is_announced() -> None:
     s = Settlement(float)
     s.dissolve(DRAFT_REFUSED, [member(sent=DRAFTED, stands=DRAFT)], 1)
     assert [one.refusal.code for one in s.failed] == ["draft_changed_in_xero"]
+
+
+def test_a_refused_void_that_a_look_does_not_explain_is_told_as_xero_did() -> None:
+    s, refusal = Settlement(float), Refusal("status_invalid", "No.", "")
+    approved = replace(DRAFT, wanted=None, synced=b"a", status="AUTHORISED")
+    void = member(kind="invoice", sent=None, stands=approved, refused=refusal)
+    assert s.refused_void(void, refusal)
+    assert not s.refused_void(replace(void, stands=replace(approved, status="DRAFT")), refusal)
+    assert not s.refused_void(void, Refusal("void_with_money", "No.", ""))
+    s.dissolve(DRAFT_REFUSED, [void], 1)
+    assert [one.refusal for one in s.failed] == [refusal]
 
 
 def test_a_deleted_draft_has_no_id_any_more() -> None:

@@ -162,6 +162,7 @@ class Settler:
     ) -> str | None:
         """Each element's fate; why some must be looked up."""
         looked: list[tuple[Member, Refusal]] = []
+        voids: list[tuple[Member, Refusal]] = []
         drafts = False
         saved: list[tuple[Member, Saved]] = []
         for member in members:
@@ -170,6 +171,8 @@ class Settler:
                 saved.append((member, element))
             elif settlement.refused_draft(member, element):
                 drafts = True
+            elif settlement.refused_void(member, element):
+                voids.append((member, element))
             elif element.next == "look" and member.is_looked_up(element):
                 looked.append((member, element))
             elif element.next == "wait":
@@ -180,11 +183,13 @@ class Settler:
                 settlement.refuse(member, element)
         await self._keep(conn, tenant_id, saved, settlement, "accepted")
         kept = (*PAID_ALREADY, ARCHIVED)
-        rows = [(m.position, r.code, r.said, r.hint) for m, r in looked if r.code in kept]
-        if rows:
+        told = [(m, r) for m, r in looked if r.code in kept]
+        if told or voids:
+            rows = [(m.position, r.code, r.said, r.hint) for m, r in (*told, *voids)]
             await conn.execute(SQL["keep_refusals"], request_id, *columns(rows, 4))
-            return ARCHIVED if any(code == ARCHIVED for _, code, _, _ in rows) else ALREADY_PAID
-        if drafts:
+        if told:
+            return ARCHIVED if any(r.code == ARCHIVED for _, r in told) else ALREADY_PAID
+        if drafts or voids:
             return DRAFT_REFUSED
         return "number_taken" if looked else None
 
