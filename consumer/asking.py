@@ -11,17 +11,14 @@ leaves the ledger as it was, and documents wait or fail as they would without it
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import structlog
-from pydantic_core import to_json
 
 from consumer.domain.clocks import Clocks
-from consumer.domain.errors import Undecodable
-from consumer.domain.events import API, Event, decode
+from consumer.domain.events import Event
 from consumer.domain.objects import ObjectKey, ObjectKind
 from consumer.metrics import Metrics
 from consumer.ports import (
@@ -32,7 +29,6 @@ from consumer.ports import (
     Question,
     QuestionKind,
     Questions,
-    Record,
     Unanswered,
     Unavailable,
     Unstorable,
@@ -41,8 +37,6 @@ from consumer.stopping import unless
 
 log = structlog.get_logger()
 
-TOPIC = "lago.api"
-"""In place of a topic of Kafka's, where an event's record is named."""
 MESSAGE_WAIT = 30.0
 """Seconds that what is lacking waits for a message, which mostly comes, before it is asked for."""
 LEASE = 300.0
@@ -226,33 +220,16 @@ class Asker:
 
 
 def _incoming(answer: Answer, organization: UUID, question: Question, asked_at: int) -> Incoming:
-    """The answer as a record: the same answer makes the same bytes, and so is known.
-
-    It is dated when it was asked for (in milliseconds): what a message told later is newer.
+    """The answer as a record. Nobody is told by a dead letter that it cannot be read: what lacks it is
+    told of as it would be without.
 
     Raises:
-        Unanswered: it is not what was asked for, or cannot be read. Nobody is told by a dead letter:
-            what lacks it is told of as it would be without.
+        Unanswered: it is not what was asked for, or cannot be read.
     """
-    value = to_json(
-        {
-            "webhook_type": f"{API}{answer.kind}",
-            "object_type": answer.kind,
-            "organization_id": str(organization),
-            answer.kind: answer.object,
-        }
-    )
-    digest = hashlib.sha256(value).digest()
-    record = Record(TOPIC, 0, asked_at, asked_at, None, value)
-    try:
-        event = decode(value, appended=record.appended, digest=digest.hex())
-    except Undecodable as error:
-        raise Unanswered("unreadable", error.sentence) from error
-    except (ArithmeticError, ValueError, RecursionError) as error:
-        raise Unanswered("unreadable", f"It cannot be read ({type(error).__name__}).") from error
-    if not isinstance(event, Event) or not _is_asked_for(event, question):
+    incoming = answer.incoming(organization, asked_at)
+    if incoming.event is None or not _is_asked_for(incoming.event, question):
         raise Unanswered("unreadable", "Lago's API answers with what was not asked for.")
-    return Incoming(record, digest, event=event)
+    return incoming
 
 
 def _is_asked_for(event: Event, question: Question) -> bool:

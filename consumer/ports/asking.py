@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
-from consumer.domain.errors import Retry
+from pydantic_core import to_json
+
+from consumer.domain.errors import Retry, Undecodable
+from consumer.domain.events import API, Event, decode
 from consumer.domain.objects import ObjectKind
+from consumer.ports.inbox import Incoming
+from consumer.ports.kafka import Record
+
+TOPIC = "lago.api"
+"""In place of a topic of Kafka's, where an event's record is named."""
 
 QuestionKind = Literal[
     "invoice",
@@ -35,14 +44,6 @@ class Question:
     external_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One of Lago's objects as its API shows it."""
-
-    kind: ObjectKind
-    object: dict[str, Any]
-
-
 class Unanswered(Retry):
     """Lago's API did not answer: it does not have it (``missing``), refuses the key (``refused``) or
     what the key may read (``forbidden``), asks to wait (``throttled``), is away or too slow
@@ -55,6 +56,41 @@ class Unanswered(Retry):
         super().__init__(f"lago_{why}", sentence)
         self.why: Why = why
         self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One of Lago's objects as its API shows it."""
+
+    kind: ObjectKind
+    object: dict[str, Any]
+
+    def incoming(self, organization: UUID, asked_at: int) -> Incoming:
+        """As a record: the same answer makes the same bytes, and so is known.
+
+        It is dated when it was asked for (in milliseconds): what a message told later is newer.
+
+        Raises:
+            Unanswered: it cannot be read.
+        """
+        value = to_json(
+            {
+                "webhook_type": f"{API}{self.kind}",
+                "object_type": self.kind,
+                "organization_id": str(organization),
+                self.kind: self.object,
+            }
+        )
+        digest = hashlib.sha256(value).digest()
+        try:
+            event = decode(value, appended=asked_at, digest=digest.hex())
+        except Undecodable as error:
+            raise Unanswered("unreadable", error.sentence) from error
+        except (ArithmeticError, ValueError, RecursionError) as error:
+            said = f"It cannot be read ({type(error).__name__})."
+            raise Unanswered("unreadable", said) from error
+        record = Record(TOPIC, 0, asked_at, asked_at, None, value)
+        return Incoming(record, digest, event=event if isinstance(event, Event) else None)
 
 
 class LagoApi(Protocol):
