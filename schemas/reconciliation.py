@@ -56,11 +56,23 @@ class ControlTotal(Model):
 
 
 class Difference(Model):
-    """One field on both sides."""
+    """One field on both sides: the ledger's, and Xero's or Lago's."""
 
     field: str
     ledger: str
-    xero: str
+    xero: str | None = None
+    lago: str | None = None
+
+
+class LagoSide(Model):
+    """What came of comparing the ledger with Lago's API."""
+
+    compared: bool = Field(description="To the end; else ``said`` is why not.")
+    said: str
+    calls: Count = Field(description="To Lago, by this run.")
+    unverified: Count = Field(
+        description="Documents that no list of Lago's showed and that were not asked for one by one."
+    )
 
 
 class ReportedException(Model):
@@ -103,6 +115,7 @@ class Reconciliation(Model):
     unverified: Count = Field(
         description="Documents that Xero's lists lack and that were not looked up one by one."
     )
+    lago: LagoSide
     agrees: bool = Field(description="All control totals are equal on both sides.")
     counts: dict[str, Count] = Field(description="Exceptions by class.")
     totals: tuple[ControlTotal, ...]

@@ -19,9 +19,13 @@ import httpx
 from pydantic_core import from_json
 
 from consumer.adapters.reaching import Forbidden, Resolve, open_client, resolve, send, web_url
+from consumer.domain.reconciling import ListedKind, Period
+from consumer.domain.reconciling.listed import FINAL_STATUSES
 from consumer.ports import Answer, Question, Unanswered, Why
+from consumer.ports.reconciling import Listing
 
 Json = dict[str, Any]
+Params = Sequence[tuple[str, str]]
 
 MAX_ANSWER = 16 * 1024 * 1024
 """Bytes; no larger message is decoded either."""
@@ -46,7 +50,7 @@ def unusable(url: str) -> str | None:
 
 
 class HttpLagoApi:
-    """``LagoApi`` over HTTP. ``url`` is the base without /api/v1; timeouts in seconds."""
+    """``LagoApi`` and ``LagoLists`` over HTTP. ``url`` is the base without /api/v1; timeouts in seconds."""
 
     def __init__(
         self,
@@ -114,6 +118,25 @@ class HttpLagoApi:
                 for payment in await self._payments(id):
                     yield Answer("payment", payment)
 
+    async def page(self, kind: ListedKind, period: Period, number: int) -> Listing:
+        """A page of the finalized and voided invoices issued in the period, of its credit notes, or of all
+        payments: Lago filters those by no date. The newest are first."""
+        params = [("per_page", str(PER_PAGE)), ("page", str(number))]
+        if kind != "payment":
+            params += [
+                ("issuing_date_from", period.first.isoformat()),
+                ("issuing_date_to", period.last.isoformat()),
+            ]
+        if kind == "invoice":
+            params += [("statuses[]", status) for status in FINAL_STATUSES]
+        name = f"{kind}s"
+        body = await self._get(name, params)
+        objects, meta = _parts(body, name), _object(body, "meta")
+        pages = meta.get("total_pages")
+        return Listing(
+            tuple(objects), _following(meta, number), pages if isinstance(pages, int) else 0
+        )
+
     async def _one(self, kind: str, path: str, id: UUID) -> Json:
         """The object; one that goes by its name but is another is not it."""
         found = _object(await self._get(path), kind)
@@ -141,16 +164,20 @@ class HttpLagoApi:
         payments: list[Json] = []
         page = 1
         for _ in range(MAX_PAGES):
-            asked = {"invoice_id": str(invoice_id), "per_page": str(PER_PAGE), "page": str(page)}
+            asked = [
+                ("invoice_id", str(invoice_id)),
+                ("per_page", str(PER_PAGE)),
+                ("page", str(page)),
+            ]
             body = await self._get("payments", asked)
             payments += _parts(body, "payments")
-            following = _object(body, "meta").get("next_page")
-            if not isinstance(following, int) or following <= page:
+            following = _following(_object(body, "meta"), page)
+            if following is None:
                 return payments
             page = following
         raise Unanswered("unreadable", f"The invoice has more than {MAX_PAGES} pages of payments.")
 
-    async def _get(self, path: str, params: Mapping[str, str] | None = None) -> Json:
+    async def _get(self, path: str, params: Params = ()) -> Json:
         """One call's JSON object."""
         try:
             async with asyncio.timeout(self._timeout):
@@ -165,10 +192,8 @@ class HttpLagoApi:
         # error's context would keep them.
         raise Unanswered("unavailable", f"Lago's API was not reached ({why}).")
 
-    async def _exchange(
-        self, path: str, params: Mapping[str, str] | None
-    ) -> tuple[int, httpx.Headers, bytes | None]:
-        request = httpx.Request("GET", f"{self._base}/{path}", params=params)
+    async def _exchange(self, path: str, params: Params) -> tuple[int, httpx.Headers, bytes | None]:
+        request = httpx.Request("GET", f"{self._base}/{path}", params=list(params) or None)
         response = await send(self._client, request, timeout=self._timeout, resolve=self._resolve)
         try:
             body = bytearray()
@@ -223,6 +248,12 @@ def _parts(body: Json, name: str) -> Any:
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise Unanswered("unreadable", f"What Lago's API answered has no list of {name}.")
     return found
+
+
+def _following(meta: Json, page: int) -> int | None:
+    """The next page's number; one that does not go on ends the list."""
+    following = meta.get("next_page")
+    return following if isinstance(following, int) and following > page else None
 
 
 def _uuid(value: object) -> UUID | None:

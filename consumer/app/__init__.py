@@ -3,6 +3,7 @@
 from consumer.app.parts import (
     authorisations_of,
     inbox_of,
+    lago_api_of,
     limits_of,
     must_be_migrated,
     open_database,
@@ -16,6 +17,7 @@ from consumer.app.running import run
 __all__ = [
     "authorisations_of",
     "inbox_of",
+    "lago_api_of",
     "limits_of",
     "must_be_migrated",
     "open_database",

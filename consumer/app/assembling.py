@@ -12,7 +12,6 @@ from prometheus_client import ProcessCollector
 
 from consumer.adapters.kafka.publisher import KafkaPublisher
 from consumer.adapters.kafka.source import GroupSettings, KafkaSource
-from consumer.adapters.lago_api import HttpLagoApi
 from consumer.adapters.postgres.asking import PostgresQuestions
 from consumer.adapters.postgres.budget import PostgresBudget
 from consumer.adapters.postgres.charts import PostgresCharts
@@ -28,6 +27,7 @@ from consumer.announce import Announcer
 from consumer.app.parts import (
     authorisations_of,
     inbox_of,
+    lago_api_of,
     limits_of,
     open_database,
     planner_of,
@@ -142,10 +142,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Service]:
         )
         ingest = Ingest(source, inbox, metrics, on_work)
         asker: Asker | None = None
-        url, key = settings.lago_api_url, settings.lago_api_key
-        if url is not None and key is not None:
-            lago_api = HttpLagoApi(url, key.get_secret_value())
-            stack.push_async_callback(lago_api.close)
+        lago_api = await stack.enter_async_context(lago_api_of(settings))
+        if lago_api is not None:
             questions = PostgresQuestions(db, clocks.stretched(MESSAGE_WAIT), day=clocks.day)
             asker = Asker(questions, lago_api, inbox, metrics, clocks, on_work)
         yield Service(

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from consumer.adapters.lago_api import HttpLagoApi
 from consumer.adapters.postgres.authorisations import PostgresAuthorisations
 from consumer.adapters.postgres.changing import Patience
 from consumer.adapters.postgres.configuration import Configuration
@@ -62,6 +63,19 @@ def planner_of(settings: Settings, configuration: Configuration | None = None) -
 def inbox_of(settings: Settings, db: Database, planner: Planner, lane: int = LIVE) -> PostgresInbox:
     """Where events are stored and planned; what they change is sent in ``lane``."""
     return PostgresInbox(db, planner, sinks=sinks_of(settings), lane=lane)
+
+
+@asynccontextmanager
+async def lago_api_of(settings: Settings) -> AsyncIterator[HttpLagoApi | None]:
+    """Lago's API, until the block ends; None where none is configured."""
+    if settings.lago_api_url is None or settings.lago_api_key is None:
+        yield None
+        return
+    api = HttpLagoApi(settings.lago_api_url, settings.lago_api_key.get_secret_value())
+    try:
+        yield api
+    finally:
+        await api.close()
 
 
 def xero_tokens(

@@ -43,7 +43,8 @@ def reconcile(
         typer.Option("--fail-on-exceptions", help="Exit code 3 if the sides differ anywhere."),
     ] = False,
 ) -> None:
-    """Compare the ledger with Xero's books, document by document, and report what differs.
+    """Compare the ledger with Xero's books, document by document, and report what differs; with Lago's API
+    configured, also the ledger with what Lago has.
 
     Reads Xero 1,000 documents a call, later only what has changed, within a tenth of the day's calls and
     after all that is waiting to be sent. Ctrl-C ends it (exit code 130); the next run goes on at the same
@@ -78,6 +79,7 @@ def reconcile(
         f"{len(found.repaired)} repaired, {found.calls} calls",
     )
     typer.echo(", ".join(told), err=True)
+    typer.echo(f"Lago: {found.lago.told}", err=True)
     if fail_on_exceptions and differences:
         raise typer.Exit(REFUSED)
 
@@ -95,21 +97,29 @@ async def _interruptible(
 async def _reconcile(
     settings: Settings, code: str, period: Period, *, full: bool, repair: str | None
 ) -> Reconciled | None:
+    from consumer.adapters.postgres.holdings import PostgresHoldings
     from consumer.adapters.postgres.reconciling import PostgresMirror
     from consumer.adapters.postgres.spare import SpareBudget
     from consumer.adapters.xero import XeroAccounting, open_client
     from consumer.app import (
         authorisations_of,
+        inbox_of,
+        lago_api_of,
         limits_of,
         must_be_migrated,
         open_database,
+        planner_of,
         xero_tokens,
     )
     from consumer.cli.errors import REFUSED, Failure
     from consumer.cli.progress import Bars
-    from consumer.reconcile import Reader, Reconcile
+    from consumer.reconcile import Lago, LagoReader, Reader, Reconcile
 
-    async with open_database(settings) as db, open_client() as client:
+    async with (
+        open_database(settings) as db,
+        open_client() as client,
+        lago_api_of(settings) as api,
+    ):
         await must_be_migrated(db)
         mirror = PostgresMirror(db)
         subject = await mirror.subject(code)
@@ -131,5 +141,13 @@ async def _reconcile(
                 clocks,
                 bars,
             )
-            work = Reconcile(mirror, reader, lambda: datetime.now(UTC))
+
+            def now() -> datetime:
+                return datetime.now(UTC)
+
+            lago = None
+            if api is not None:
+                inbox = inbox_of(settings, db, planner_of(settings))
+                lago = Lago(LagoReader(api, clocks, bars), PostgresHoldings(db), inbox, now)
+            work = Reconcile(mirror, reader, now, lago)
             return await work.run(subject, period, full=full, repair=repair)

@@ -189,7 +189,7 @@ def of_payment(telling: Telling, payment: lago.Payment) -> Contribution:
         payment.type,
     )
     return Contribution(
-        ObjectKey("payment", _payment_id(payment) or payment.lago_id),
+        ObjectKey("payment", payment_id(payment) or payment.lago_id),
         telling.organization_id,
         {
             "content": Facet(telling.stamp(1, None), content),
@@ -203,7 +203,7 @@ def of_payment(telling: Telling, payment: lago.Payment) -> Contribution:
 
 def of_payment_state(telling: Telling, state: lago.PaymentState) -> Contribution | None:
     """How a payment goes; None where the message does not say which payment."""
-    id = _payment_id(state)
+    id = payment_id(state)
     if id is None:
         return None
     return Contribution(
@@ -236,7 +236,7 @@ def of_payment_request(telling: Telling, request: lago.PaymentRequest) -> Contri
     )
 
 
-def _payment_id(payment: lago.Payment | lago.PaymentState) -> UUID | None:
+def payment_id(payment: lago.Payment | lago.PaymentState) -> UUID | None:
     """A payment request's payment goes by the request's id."""
     return payment.lago_payable_id if payment.payable_type == "PaymentRequest" else payment.lago_id
 

@@ -1,21 +1,26 @@
-"""Reconciling: a mirror of Xero's books, kept page by page, and the ledger's side of a period."""
+"""Reconciling: a mirror of Xero's books, kept page by page, the ledger's side of a period, Lago's lists."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from consumer.domain.mapping import Connection
+from consumer.domain.objects import Object, ObjectKind
 from consumer.domain.reconciling import (
     Discrepancy,
     ExceptionClass,
+    Held,
+    ListedKind,
     MirrorKind,
     Period,
     Shown,
     Sides,
 )
+from consumer.ports.asking import LagoApi
 
 Key = tuple[ExceptionClass, int | None, UUID | None]
 """``Discrepancy.key``."""
@@ -97,12 +102,47 @@ class Mirror(Protocol):
         """Both sides; what was sent after ``since`` has moved."""
 
     async def note(
-        self, subject: Subject, period: Period, found: Sequence[Discrepancy]
+        self,
+        subject: Subject,
+        period: Period,
+        found: Sequence[Discrepancy],
+        looked_for: Collection[ExceptionClass],
     ) -> Mapping[Key, Noted]:
-        """Keep what is new, close what is gone of the period; since when each is known."""
+        """Keep what is new, close what is gone of the period and the classes that were looked for; since
+        when each is known."""
 
     async def repair(self, subject: Subject, found: Sequence[Discrepancy], who: str) -> None:
         """Do what these propose; audited."""
 
     async def end(self, run: Run, result: Mapping[str, Any]) -> None:
         """Write down what came of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of one of Lago's lists; ``following`` is the number of the next one."""
+
+    objects: tuple[Mapping[str, Any], ...]
+    following: int | None
+    pages: int
+
+
+class LagoLists(LagoApi, Protocol):
+    """Lago's API with its lists; raises as it does."""
+
+    async def page(self, kind: ListedKind, period: Period, number: int) -> Listing:
+        """Of the finalized and voided invoices issued in the period, of its credit notes, or of all payments,
+        the newest first."""
+
+
+class Holdings(Protocol):
+    """What the ledger knows of Lago's objects."""
+
+    async def connections(self) -> Sequence[Connection]:
+        """All that are in use."""
+
+    async def held(self, kind: ObjectKind, lago_ids: Collection[UUID]) -> Mapping[UUID, Held]:
+        """Those of these that have a row."""
+
+    async def paying(self, invoice_ids: Collection[UUID]) -> Sequence[Object]:
+        """The payments on these invoices."""

@@ -1,6 +1,8 @@
-"""Reconciling: a connection and a period in; both sides compared, exceptions and what was repaired out."""
+"""Reconciling: a connection and a period in; the sides compared, exceptions and what was repaired out."""
 
+from consumer.reconcile.lago import Lago, LagoCompared
 from consumer.reconcile.reading import Reader
+from consumer.reconcile.reading_lago import LagoReader
 from consumer.reconcile.running import Reconcile, Reconciled
 
-__all__ = ["Reader", "Reconcile", "Reconciled"]
+__all__ = ["Lago", "LagoCompared", "LagoReader", "Reader", "Reconcile", "Reconciled"]

@@ -1,6 +1,7 @@
-"""Reconciling: a connection and a period in; Xero's books mirrored, both sides compared, exceptions out.
+"""Reconciling: a connection and a period in; Xero's books mirrored, compared with the ledger, and the ledger
+with Lago's API where that is configured; exceptions out.
 
-Reading is the lowest of all lanes: its budget leaves the reserve of each minute and day to live documents.
+Reading Xero is the lowest of all lanes: its budget leaves a reserve of each minute and day to live documents.
 A run that is cut off anywhere has done nothing that matters: the next one goes on at the page it was at.
 """
 
@@ -13,7 +14,9 @@ from datetime import datetime
 from uuid import UUID
 
 from consumer.domain.reconciling import (
+    AGAINST_LAGO,
     NOTED,
+    PERSISTED,
     Discrepancy,
     MirrorKind,
     Period,
@@ -24,7 +27,9 @@ from consumer.domain.reconciling import (
     mirror_kind,
 )
 from consumer.domain.reconciling.reading import lookup_paths
+from consumer.ports import Unanswered
 from consumer.ports.reconciling import Mirror, Noted, Run, Subject
+from consumer.reconcile.lago import NOT_CONFIGURED, Lago, LagoCompared
 from consumer.reconcile.reading import Reader
 
 LOOKUPS = 60
@@ -48,6 +53,7 @@ class Reconciled:
     compared_at: datetime
     calls: int
     unverified: int
+    lago: LagoCompared = NOT_CONFIGURED
 
     @property
     def counts(self) -> dict[str, int]:
@@ -63,10 +69,17 @@ class Reconciled:
 class Reconcile:
     """Runs one reconciliation after another."""
 
-    def __init__(self, mirror: Mirror, reader: Reader, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        mirror: Mirror,
+        reader: Reader,
+        now: Callable[[], datetime],
+        lago: Lago | None = None,
+    ) -> None:
         self.mirror = mirror
         self.reader = reader
         self.now = now
+        self.lago = lago
 
     async def run(
         self, subject: Subject, period: Period, *, full: bool = False, repair: str | None = None
@@ -86,13 +99,16 @@ class Reconcile:
             unverified = await self._look_up(subject, lacking)
             compared_at = self.now()
             sides = await self.mirror.sides(subject, period, run.started_at)
-        found = compare(sides, period)
-        noted = await self.mirror.note(subject, period, found)
+        lago = NOT_CONFIGURED
+        if self.lago is not None:
+            lago = await self.lago.compare(subject, period, sides.entries)
+        found = (*compare(sides, period), *lago.exceptions)
+        looked_for = PERSISTED if lago.why is None else PERSISTED - AGAINST_LAGO
+        noted = await self.mirror.note(subject, period, found, looked_for)
         exceptions = tuple(_once(one, noted.get(one.key)) for one in found)
         repaired: tuple[Discrepancy, ...] = ()
         if repair is not None:
-            repaired = tuple(one for one in exceptions if one.action is not None)
-            await self.mirror.repair(subject, repaired, repair)
+            lago, repaired = await self._repair(subject, exceptions, repair, lago)
         reconciled = Reconciled(
             subject,
             period,
@@ -104,6 +120,7 @@ class Reconcile:
             compared_at,
             self.reader.calls,
             unverified,
+            lago,
         )
         await self.mirror.end(
             run,
@@ -112,10 +129,34 @@ class Reconcile:
                 "noted": {n: c for n, c in reconciled.counts.items() if n in NOTED},
                 "repaired": len(repaired),
                 "calls": reconciled.calls,
+                "lago": lago.why or "compared",
                 "totals_agree": all(one.agrees for one in reconciled.totals),
             },
         )
         return reconciled
+
+    async def _repair(
+        self,
+        subject: Subject,
+        exceptions: tuple[Discrepancy, ...],
+        who: str,
+        lago: LagoCompared,
+    ) -> tuple[LagoCompared, tuple[Discrepancy, ...]]:
+        """Do what is safe: what came of asking Lago, and all that was repaired."""
+        repaired = []
+        for one in exceptions:
+            if one.action == "take_in" and self.lago is not None:
+                try:
+                    await self.lago.take_in(one)
+                except Unanswered as error:
+                    lago = replace(lago, why=error.sentence)
+                    continue
+                repaired.append(one)
+            elif one.action is not None:
+                repaired.append(one)
+        await self.mirror.repair(subject, repaired, who)
+        calls = lago.calls if self.lago is None else self.lago.reader.calls
+        return replace(lago, calls=calls), tuple(repaired)
 
     async def _mirror(
         self, subject: Subject, kind: MirrorKind, period: Period, run: Run, *, full: bool

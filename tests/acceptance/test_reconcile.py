@@ -8,11 +8,15 @@ import json
 import signal
 from typing import Any
 
-from tests.acceptance.harness import API, COMMAND, World
+from consumer.sandbox.lago import LagoApi, demo_events, serve_api
+from consumer.sandbox.lago.__main__ import told as lago_of
+from tests.acceptance.conftest import MakeWorld
+from tests.acceptance.harness import API, COMMAND, Tenant, World
 from tests.acceptance.shop import Shop
 
 Json = dict[str, Any]
 OK, USAGE, REFUSED, UNREACHABLE, NOT_FOUND = 0, 2, 3, 4, 5
+LAGOS = ("missing_in_ledger", "ledger_behind", "unknown_to_lago")
 EVER = ("--connection", "acme-nz", "--period", "2020-01-01..2030-12-31")
 
 
@@ -29,9 +33,9 @@ async def reconcile(world: World, *arguments: str, **settings: str) -> tuple[int
     return process.returncode or 0, out.decode(), err.decode()
 
 
-async def report(world: World, *arguments: str) -> Json:
+async def report(world: World, *arguments: str, **settings: str) -> Json:
     """The JSON of a good run, without what the fallback item took."""
-    code, out, err = await reconcile(world, *EVER, "--format", "json", *arguments)
+    code, out, err = await reconcile(world, *EVER, "--format", "json", *arguments, **settings)
     assert code == OK, err
     found: Json = json.loads(out)
     found["exceptions"] = [one for one in found["exceptions"] if one["class"] != "fallback"]
@@ -152,3 +156,103 @@ async def test_it_stops_at_once_when_asked_and_goes_on_the_next_time(acme: World
     code, _, _ = await reconcile(acme, *EVER)
     assert code == OK
     assert await acme.value("select count(*) from job where ended_at is not null") == 1
+
+
+# ── Lago ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def lagos(found: Json) -> list[tuple[str, str | None]]:
+    """Classes and Lago's ids of what differs from Lago."""
+    return [(one["class"], one["lago_id"]) for one in found["exceptions"] if one["class"] in LAGOS]
+
+
+async def test_what_lago_never_told_reaches_xero_by_a_safe_repair(acme: World) -> None:
+    shop = Shop()
+    customer = shop.customer()
+    told, voided, gone = (shop.invoice(customer) for _ in range(3))
+    lost = shop.invoice(shop.customer())
+    lago = LagoApi(shop.organization.organization_id)
+    lago.add("customer", customer, lost["customer"])
+    lago.add("invoice", told, {**voided, "status": "voided", "total_paid_amount_cents": 0}, lost)
+    await acme.start()
+    await acme.produce([shop.told(customer), *map(shop.billed, (told, voided, gone))])
+    await acme.settled()
+    quiet = await report(acme)
+    assert (quiet["lago"]["compared"], lagos(quiet)) == (False, [])
+    assert "LAGO_XERO_LAGO_API_URL" in quiet["lago"]["said"]
+    async with serve_api(lago) as url:
+        api = {"LAGO_API_URL": url, "LAGO_API_KEY": lago.key}
+        seeded = [
+            ("missing_in_ledger", lost["lago_id"]),
+            ("ledger_behind", voided["lago_id"]),
+            ("unknown_to_lago", gone["lago_id"]),
+        ]
+        found = await report(acme, **api)
+        assert (found["lago"]["compared"], sorted(lagos(found))) == (True, sorted(seeded))
+        behind = next(one for one in found["exceptions"] if one["class"] == "ledger_behind")
+        assert {"field": "status", "ledger": "finalized", "xero": None, "lago": "voided"} in (
+            behind["differences"]
+        )
+        page = acme.directory / "acme.html"
+        code, _, err = await reconcile(
+            acme, *EVER, "--format", "html", "--output", str(page), **api
+        )
+        assert (code, "Lago: compared with the ledger" in err) == (OK, True)
+        assert "<th>Lago</th>" in page.read_text(encoding="utf-8")
+
+        repaired = await report(acme, "--repair", "safe", **api)
+        assert {one["lago_id"] for one in repaired["exceptions"] if one["repaired"]} == {
+            lost["lago_id"], voided["lago_id"],
+        }  # fmt: skip
+        await acme.settled()
+        assert lost["number"] in await acme.numbers()
+        assert lagos(await report(acme, **api)) == seeded[2:]
+
+        wrong = {"LAGO_API_URL": url, "LAGO_API_KEY": "another"}
+        refused = await report(acme, **wrong)
+        assert (refused["lago"]["compared"], "401" in refused["lago"]["said"]) == (False, True)
+        assert lagos(refused) == []
+    code, out, err = await reconcile(acme, *EVER, **api)
+    assert (code, "Lago: not compared: " in out, lago.key in out + err) == (OK, True, False)
+
+
+async def test_a_believable_story_agrees_with_lago(make_world: MakeWorld) -> None:
+    """Malformed messages, what fails and what is skipped are told by the ledger: it lacks nothing."""
+    records, _ = demo_events(seed=7, count=200)
+    tenants = [Tenant(code, serves={"billing_entities": [code]}) for code in ("acme-nz", "acme-eu")]
+    lago = lago_of(records)
+    async with make_world(tenants=tenants) as world, serve_api(lago) as url:
+        await world.start(home_wait=200)
+        await world.produce(records)
+        await world.settled()
+        for tenant in tenants:
+            code, out, err = await reconcile(
+                world, "--connection", tenant.code, *EVER[2:], "--format", "json",
+                LAGO_API_URL=url, LAGO_API_KEY=lago.key,
+            )  # fmt: skip
+            assert code == OK, err
+            found = json.loads(out)
+            assert (found["lago"]["compared"], lagos(found)) == (True, [])
+    assert [path for path in lago.calls if path.startswith("invoices?")]
+
+
+async def test_it_stops_at_once_while_lago_is_asked(acme: World) -> None:
+    lago = LagoApi(Shop().organization.organization_id)
+    lago.slow = asyncio.Event()
+    async with serve_api(lago) as url:
+        api = {"LAGO_XERO_LAGO_API_URL": url, "LAGO_XERO_LAGO_API_KEY": lago.key}
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, "reconcile", *EVER, env={**acme.environment, **api},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+
+        async def asked() -> bool:
+            return bool(lago.calls)
+
+        await acme.until(asked, "Lago is asked")
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(20):
+            out, err = await process.communicate()
+        lago.slow.set()
+    assert process.returncode == 128 + signal.SIGINT
+    assert (out, b"the next run goes on" in err, b"Traceback" in err) == (b"", True, False)

@@ -7,13 +7,14 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
+from consumer.adapters.postgres.holdings import PostgresHoldings
 from consumer.adapters.postgres.reconciling import PostgresMirror
 from consumer.adapters.postgres.spare import SpareBudget
 from consumer.domain.clocks import Clocks
 from consumer.domain.pacing import Limits
-from consumer.domain.reconciling import Discrepancy, MirrorKind, Period
-from consumer.ports.reconciling import Subject
-from consumer.reconcile import Reader, Reconcile, Reconciled
+from consumer.domain.reconciling import Discrepancy, ListedKind, MirrorKind, Period
+from consumer.ports.reconciling import LagoLists, Subject
+from consumer.reconcile import Lago, LagoReader, Reader, Reconcile, Reconciled
 from consumer.sandbox.xero import accountant
 from consumer.sandbox.xero.call import Call
 from tests.lives.stage import Stage
@@ -28,6 +29,7 @@ class Watcher:
     def __init__(self) -> None:
         self.pages: list[tuple[MirrorKind, int, int]] = []
         self.waited: list[float] = []
+        self.listed: list[tuple[ListedKind, int, int]] = []
 
     def read(self, kind: MirrorKind, page: int, pages: int) -> None:
         self.pages.append((kind, page, pages))
@@ -35,12 +37,19 @@ class Watcher:
     def waits(self, seconds: float) -> None:
         self.waited.append(seconds)
 
+    def lists(self, kind: ListedKind, page: int, pages: int) -> None:
+        self.listed.append((kind, page, pages))
+
+    def waits_for_lago(self, seconds: float) -> None:
+        self.waited.append(seconds)
+
 
 @dataclass
 class Desk:
-    """Reconciles the stage's connection."""
+    """Reconciles the stage's connection; with Lago where its API is given."""
 
     stage: Stage
+    api: LagoLists | None = None
     period: Period = EVER
     limits: Limits = field(default_factory=lambda: Limits(1_000_000, 1_000_000, 5))
     watcher: Watcher = field(default_factory=Watcher)
@@ -54,6 +63,14 @@ class Desk:
         assert found is not None
         return found
 
+    @property
+    def lago(self) -> Lago | None:
+        if self.api is None:
+            return None
+        b = self.stage.books
+        reader = LagoReader(self.api, Clocks(), self.watcher, _at_once)
+        return Lago(reader, PostgresHoldings(b.database), b.inbox, _now)
+
     async def run(self, *, full: bool = False, repair: bool = False) -> Reconciled:
         """Once, as a new process does it."""
         reader = Reader(
@@ -63,7 +80,7 @@ class Desk:
             Clocks(),
             self.watcher,
         )
-        reconcile = Reconcile(self.mirror, reader, lambda: datetime.now(UTC))
+        reconcile = Reconcile(self.mirror, reader, _now, self.lago)
         who = "ann" if repair else None
         return await reconcile.run(await self.subject(), self.period, full=full, repair=who)
 
@@ -88,6 +105,14 @@ class Desk:
             f"reconcile_{name}",
         )
         return [(row["xero_id"], row["first_seen"], row["closed_at"]) for row in rows]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def _at_once(seconds: float) -> None:
+    """Nobody waits in a test."""
 
 
 def human(found: Reconciled) -> list[Discrepancy]:

@@ -129,6 +129,8 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "entries": (RECONCILING["entries"], (list(range(500)), LONG)),
     "shown": (RECONCILING["shown"], (uuid4(), IDS, 1)),
     "unsent": (RECONCILING["unsent"], (uuid4(), ["INV-1"])),
+    "held": (RECONCILING["held"], ("payment", IDS[:100])),
+    "paying": (RECONCILING["paying"], (IDS[:100],)),
     "count_share": (RECONCILING["count_share"], (uuid4(), "reconcile", timedelta(days=1))),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import AsyncIterator, Sequence
+from datetime import date
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,6 +14,7 @@ import pytest
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from consumer.adapters.lago_api import HttpLagoApi, unusable
+from consumer.domain.reconciling import Period
 from consumer.ports import Question, QuestionKind, Unanswered
 from consumer.sandbox.lago import (
     LagoApi,
@@ -260,3 +262,50 @@ async def test_the_key_is_sent_to_nobody_it_must_not_reach(
 def test_addresses_that_can_be_used(base: str, wrong: str | None) -> None:
     said = unusable(base)
     assert said is None if wrong is None else wrong in (said or "")
+
+
+# ── Lists ─────────────────────────────────────────────────────────────────────────────────────────
+
+MAY = Period(date(2026, 5, 1), date(2026, 5, 31))
+
+
+async def test_lists_are_asked_for_by_day_and_status_a_page_at_a_time(
+    lago: LagoApi, api: HttpLagoApi, choices: RandomChoices
+) -> None:
+    one = {**generate_invoice(choices), "status": "finalized", "issuing_date": "2026-05-31"}
+    first = {**one, "lago_id": str(uuid4()), "issuing_date": "2026-05-01", "status": "voided"}
+    lago.add("invoice", first, one)
+    for other in (
+        {"issuing_date": "2026-06-01"},
+        {"issuing_date": "2026-04-30"},
+        {"status": "draft"},
+    ):
+        lago.add("invoice", {**one, "lago_id": str(uuid4()), **other})
+    page = await api.page("invoice", MAY, 1)
+    assert [each["lago_id"] for each in page.objects] == [one["lago_id"], first["lago_id"]]
+    assert not any("fees" in each for each in page.objects)
+    assert (page.following, page.pages) == (None, 1)
+    assert lago.calls == [
+        "invoices?per_page=100&page=1&issuing_date_from=2026-05-01&issuing_date_to=2026-05-31"
+        "&statuses%5B%5D=finalized&statuses%5B%5D=voided"
+    ]
+    lago.add("payment", *(payment(choices, [one], amount_cents=1) for _ in range(201)))
+    assert (await api.page("credit_note", MAY, 1)).objects == ()
+    pages = [await api.page("payment", MAY, number) for number in (1, 2, 3)]
+    assert [(len(each.objects), each.following, each.pages) for each in pages] == [
+        (100, 2, 3), (100, 3, 3), (1, None, 3),
+    ]  # fmt: skip
+    assert len({each["lago_id"] for page in pages for each in page.objects}) == 201
+
+
+async def test_a_list_that_does_not_go_on_ends(lago: LagoApi, api: HttpLagoApi) -> None:
+    for following in (1, 0, "2", None):
+        meta = {"next_page": following}
+        lago.faults.append(JSONResponse({"invoices": [], "meta": meta}))
+        assert (await api.page("invoice", MAY, 1)).following is None
+    broken: list[Json] = [{"invoices": [1], "meta": {}}, {"invoices": []}, {"meta": {}}]
+    for body in broken:
+        lago.faults.append(JSONResponse(body))
+        with pytest.raises(Unanswered) as caught:
+            await api.page("invoice", MAY, 1)
+        assert caught.value.why == "unreadable"

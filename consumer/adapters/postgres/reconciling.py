@@ -15,9 +15,11 @@ from consumer.adapters.postgres.mirroring import Mirroring, shown_of
 from consumer.adapters.postgres.retrying import Which, retry
 from consumer.adapters.postgres.sql import columns, statements
 from consumer.domain.reconciling import (
+    AGAINST_LAGO,
     PERSISTED,
     Discrepancy,
     Entry,
+    ExceptionClass,
     MirrorKind,
     Period,
     Shown,
@@ -34,6 +36,10 @@ PAGE = 2000
 FINDING = "reconcile_"
 """Begins the classes of findings that are exceptions of a reconciliation."""
 _CLASSES = [f"{FINDING}{name}" for name in sorted(PERSISTED)]
+_OF_XERO, _OF_LAGO = (
+    [name for name in _CLASSES if (name.removeprefix(FINDING) in AGAINST_LAGO) == lago]
+    for lago in (False, True)
+)
 _REASON = "lago-xero reconcile --repair safe"
 
 
@@ -176,9 +182,14 @@ class PostgresMirror(Mirroring):
     # ── What was found ────────────────────────────────────────────────────────────────────────────
 
     async def note(
-        self, subject: Subject, period: Period, found: Sequence[Discrepancy]
+        self,
+        subject: Subject,
+        period: Period,
+        found: Sequence[Discrepancy],
+        looked_for: Collection[ExceptionClass],
     ) -> Mapping[Key, Noted]:
-        """Open a finding for each new exception, close those of the period that are gone."""
+        """Open a finding for each new exception, close those of the period and of what was looked for that
+        are gone."""
         kept = {one.key: one for one in found if one.name in PERSISTED}
 
         async def work(conn: Conn) -> dict[Key, Noted]:
@@ -187,7 +198,8 @@ class PostgresMirror(Mirroring):
             noted = {_key(row): Noted(row["first_seen"], row["tried"]) for row in rows}
             gone = [
                 row["id"] for row in rows
-                if _key(row) not in kept and (row["dated"] is None or _day(row["dated"]) in period)
+                if (key := _key(row)) not in kept and key[0] in looked_for
+                and (row["dated"] is None or _day(row["dated"]) in period)
             ]  # fmt: skip
             if gone:
                 await conn.execute(ALARMS["close"], gone)
@@ -205,16 +217,24 @@ class PostgresMirror(Mirroring):
 
     async def repair(self, subject: Subject, found: Sequence[Discrepancy], who: str) -> None:
         """Hand failed documents to the running service, and take over Xero's figures; each is marked as
-        tried, so that it is not done again and again. Who is killed before the mark does it once more."""
+        tried, and what was taken in of Lago's too, so that it is not done again and again. Who is killed
+        before the mark does it once more."""
         retried, refreshed = (
             [one.document_id for one in found if one.action == action and one.document_id]
             for action in ("retry", "refresh")
         )
+        taken_in = [one for one in found if one.action == "take_in"]
 
         async def work(conn: Conn) -> None:
-            await conn.execute(
-                SQL["tried"], subject.connection_id, _CLASSES, [*retried, *refreshed]
-            )
+            at = subject.connection_id
+            await conn.execute(SQL["tried"], at, _OF_XERO, [*retried, *refreshed], [])
+            documents = [one.document_id for one in taken_in if one.document_id]
+            alone = [str(one.lago_id) for one in taken_in if not one.document_id]
+            await conn.execute(SQL["tried"], at, _OF_LAGO, documents, alone)
+            for one in taken_in:
+                await conn.execute(
+                    SQL["audit"], who, f"{one.kind} {one.lago_id} of Lago's API", _REASON
+                )
             rows = await conn.fetch(SQL["refresh"], refreshed) if refreshed else []
             if rows:
                 ids = [row["id"] for row in rows]
@@ -225,7 +245,7 @@ class PostgresMirror(Mirroring):
         if retried:
             async for _ in retry(self.database, Which(ids=retried), who=who, reason=_REASON):
                 pass
-        if retried or refreshed:
+        if found:
             await self.database.run(work)
 
 
@@ -242,13 +262,16 @@ def _day(text: str | None) -> date | None:
 
 
 def _facts(one: Discrepancy) -> str:
-    return to_json({"dated": one.dated, "said": one.cause}).decode()
+    """With Lago's id where nothing else names it."""
+    named = {} if one.document_id or one.xero_id else {"lago_id": one.lago_id}
+    return to_json({"dated": one.dated, "said": one.cause, **named}).decode()
 
 
 def _key(row: asyncpg.Record) -> Key:
-    document_id = row["document_id"]
+    document_id, lago_id = row["document_id"], row["lago_id"]
     name = row["class"].removeprefix(FINDING)
-    return name, document_id, row["xero_id"] if document_id is None else None
+    alone = row["xero_id"] or (UUID(lago_id) if lago_id else None)
+    return name, document_id, alone if document_id is None else None
 
 
 def _pages(ids: Sequence[Any]) -> Iterator[list[Any]]:

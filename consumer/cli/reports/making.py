@@ -11,6 +11,7 @@ from consumer.reconcile import Reconciled
 from schemas.reconciliation import (
     ControlTotal,
     Difference,
+    LagoSide,
     Reconciliation,
     ReportedException,
     Sums,
@@ -30,6 +31,12 @@ def report_of(found: Reconciled) -> Reconciliation:
         compared_at=found.compared_at,
         calls=found.calls,
         unverified=found.unverified,
+        lago=LagoSide(
+            compared=found.lago.why is None,
+            said=found.lago.told,
+            calls=found.lago.calls,
+            unverified=found.lago.unverified,
+        ),
         agrees=all(total.agrees for total in found.totals),
         counts=found.counts,
         totals=tuple(_total(total) for total in found.totals),
@@ -55,6 +62,7 @@ def _sums(figures: Figures) -> Sums:
 
 
 def _exception(one: Discrepancy, found: Reconciled) -> ReportedException:
+    theirs = "lago" if one.against_lago else "xero"
     return ReportedException(
         **{"class": one.name},
         kind=one.kind,
@@ -67,7 +75,7 @@ def _exception(one: Discrepancy, found: Reconciled) -> ReportedException:
         amount=one.amount,
         cause=one.cause,
         differences=tuple(
-            Difference(field=each.field, ledger=each.ours, xero=each.theirs)
+            Difference(**{"field": each.field, "ledger": each.ours, theirs: each.theirs})
             for each in one.differences
         ),
         first_seen=found.first_seen.get(one.key) or one.since or found.compared_at,

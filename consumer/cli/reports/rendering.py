@@ -71,6 +71,7 @@ def as_table(report: Reconciliation) -> str:
             one.name, name, money, f"{one.first_seen:%Y-%m-%d}", one.cause + differs, done
         )
     console.print(found)
+    console.print(f"Lago: {report.lago.said}")
     return out.getvalue()
 
 
@@ -104,7 +105,9 @@ RENDERERS: Mapping[Format, Callable[[Reconciliation], str]] = {
 
 
 def _differences(one: ReportedException) -> str:
-    return "; ".join(f"{each.field}: {each.xero}, not {each.ledger}" for each in one.differences)
+    return "; ".join(
+        f"{each.field}: {each.xero or each.lago}, not {each.ledger}" for each in one.differences
+    )
 
 
 def _cell(value: object) -> object:

@@ -1,7 +1,9 @@
 """Reconciling: what the ledger says and what Xero shows in; control totals and exceptions out."""
 
+from consumer.domain.reconciling.behind import Held, behind, in_residuals, unknown_to_lago
 from consumer.domain.reconciling.comparing import compare
 from consumer.domain.reconciling.exceptions import (
+    AGAINST_LAGO,
     CLASSES,
     NOTED,
     PERSISTED,
@@ -10,6 +12,7 @@ from consumer.domain.reconciling.exceptions import (
     ExceptionClass,
     Safety,
 )
+from consumer.domain.reconciling.listed import LISTED, Listed, ListedKind, listed
 from consumer.domain.reconciling.period import Period, parse_period
 from consumer.domain.reconciling.sides import (
     Allocated,
@@ -22,7 +25,9 @@ from consumer.domain.reconciling.sides import (
 from consumer.domain.reconciling.totals import Total, control_totals
 
 __all__ = [
+    "AGAINST_LAGO",
     "CLASSES",
+    "LISTED",
     "NOTED",
     "PERSISTED",
     "Action",
@@ -30,14 +35,21 @@ __all__ = [
     "Discrepancy",
     "Entry",
     "ExceptionClass",
+    "Held",
+    "Listed",
+    "ListedKind",
     "MirrorKind",
     "Period",
     "Safety",
     "Shown",
     "Sides",
     "Total",
+    "behind",
     "compare",
     "control_totals",
+    "in_residuals",
+    "listed",
     "mirror_kind",
     "parse_period",
+    "unknown_to_lago",
 ]

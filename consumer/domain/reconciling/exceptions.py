@@ -29,15 +29,23 @@ ExceptionClass = Literal[
     "fallback",
     "locked",
     "in_flight",
+    "missing_in_ledger",
+    "ledger_behind",
+    "unknown_to_lago",
 ]
 CLASSES: tuple[ExceptionClass, ...] = get_args(ExceptionClass)
 PERSISTED: frozenset[ExceptionClass] = frozenset(CLASSES) - {"fallback", "locked", "in_flight"}
 """Those whose first sight is kept as a finding; of the others the ledger knows since when by itself."""
 NOTED: frozenset[ExceptionClass] = frozenset({"fallback", "in_flight"})
 """Those in which both sides agree: told, but no reason for an alarm."""
+AGAINST_LAGO: frozenset[ExceptionClass] = frozenset(
+    {"missing_in_ledger", "ledger_behind", "unknown_to_lago"}
+)
+"""Those in which the ledger differs from Lago, of which Xero says nothing."""
 Safety = Literal["automatic", "needs_approval", "accountant_only", "nothing_to_do"]
-Action = Literal["retry", "refresh"]
-"""What a safe repair does: have a failed document tried again, or note Xero's figures as they are now."""
+Action = Literal["retry", "refresh", "take_in"]
+"""What a safe repair does: have a failed document tried again, note Xero's figures as they are now, or take
+in what Lago's API says of the object."""
 
 MEANING: Mapping[ExceptionClass, str] = {
     "missing_in_xero": "Lago asks for it, and Xero does not have it",
@@ -56,6 +64,9 @@ MEANING: Mapping[ExceptionClass, str] = {
     "fallback": "the fallback item took lines, for want of a mapping",
     "locked": "a lock date of Xero's holds it",
     "in_flight": "it is on its way",
+    "missing_in_ledger": "Lago has it, and the ledger does not know it, or only poorly",
+    "ledger_behind": "Lago shows it otherwise than the ledger knows it",
+    "unknown_to_lago": "the ledger has it, and Lago does not",
 }
 
 
@@ -64,6 +75,8 @@ class Discrepancy:
     """One exception: what it is about, what differs, why, and what is proposed.
 
     ``since`` is when the ledger knows it from; None: when it was first seen by a reconciliation.
+    ``against_lago``: the differences are Lago's, not Xero's; ``invoice_id`` is the invoice in Lago that a
+    payment or a note is of.
     """
 
     name: ExceptionClass
@@ -81,8 +94,11 @@ class Discrepancy:
     amount: Decimal | None = None
     differences: tuple[Difference, ...] = field(default=())
     since: datetime | None = None
+    against_lago: bool = False
+    invoice_id: UUID | None = None
 
     @property
     def key(self) -> tuple[ExceptionClass, int | None, UUID | None]:
-        """What it is known by from one run to the next."""
-        return self.name, self.document_id, self.xero_id if self.document_id is None else None
+        """What it is known by from one run to the next: a document, else Xero's id, else Lago's."""
+        alone = self.document_id is None
+        return self.name, self.document_id, (self.xero_id or self.lago_id) if alone else None

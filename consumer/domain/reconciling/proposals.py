@@ -29,6 +29,9 @@ REPAIRS: Mapping[ExceptionClass, str] = {
     "fallback": "Save a mapping for it; what is posted stays, later documents follow it.",
     "locked": "Move the lock date in Xero, then lago-xero chart refresh; or choose another locked_period.",
     "in_flight": "Nothing: lago-xero run sends it once what it waits for is there.",
+    "missing_in_ledger": "Take in what Lago's API shows (--repair safe), or have Lago tell of it again.",
+    "ledger_behind": "Take in what Lago's API shows (--repair safe), or have Lago tell of it again.",
+    "unknown_to_lago": "Find out what became of it in Lago; what is deleted there, void or remove in Xero.",
 }
 RETRY_PASSING = "It is tried again."
 RETRY_ADOPTS = (
@@ -55,3 +58,9 @@ def after(entry: Entry) -> str:
             "(lago-xero chart refresh)."
         )
     return f"Then lago-xero retry doc:{entry.id}."
+
+
+ERASED = (
+    "The customer's data was erased, so Lago is not asked about him; have Lago tell of it again if that may "
+    "bring his data back."
+)

@@ -1,4 +1,4 @@
-"""Lago's REST API over objects of one organization: those that the service asks for, as Lago shows them.
+"""Lago's REST API over objects of one organization: what the service asks for, as Lago shows and lists it.
 
 It shows more than webhooks do: an invoice with all its fees and its customer's links, a customer with his,
 a fee with its taxes, all payments of an invoice. As in Lago, the fees within an invoice show no taxes.
@@ -21,6 +21,8 @@ from starlette.routing import Route
 from consumer.sandbox.serving import serving
 
 Json = dict[str, Any]
+VISIBLE = ("draft", "finalized", "failed", "pending", "voided")
+"""Statuses of invoices that Lago lists."""
 _KINDS = ("customer", "invoice", "credit_note", "payment")
 
 
@@ -42,7 +44,9 @@ class LagoApi:
         self.calls: list[str] = []
         show = {
             "/organizations": self._organization,
+            "/invoices": self._invoices,
             "/invoices/{id}": self._invoice,
+            "/credit_notes": self._credit_notes,
             "/credit_notes/{id}": self._credit_note,
             "/customers/{id:path}": self._customer,
             "/fees/{id}": self._fee,
@@ -115,28 +119,52 @@ class LagoApi:
         fitting = (s for s in sets if abs(sum(tax["tax_rate"] for tax in s) - rate) < 1e-9)
         return list(next(fitting, ()))
 
-    async def _payments(self, request: Request) -> Response:
-        """The newest first, a page at a time."""
-        of = request.query_params.get("invoice_id")
+    async def _invoices(self, request: Request) -> Response:
+        """Without their fees; by status and day, the newest first."""
+        statuses = request.query_params.getlist("statuses[]")
         found = [
             one
-            for one in self.objects["payment"].values()
-            if of is None or of in one["invoice_ids"]
+            for one in self.objects["invoice"].values()
+            if one["status"] in (statuses or VISIBLE) and _issued(one, request)
         ]
-        size, page = (
-            int(request.query_params.get(name, usual))
-            for name, usual in (("per_page", 100), ("page", 1))
-        )
-        pages = -(-len(found) // size)
-        meta = {
-            "current_page": page,
-            "next_page": page + 1 if page < pages else None,
-            "prev_page": page - 1 if page > 1 else None,
-            "total_pages": pages,
-            "total_count": len(found),
-        }
-        shown = found[::-1][(page - 1) * size : page * size]
-        return JSONResponse({"payments": shown, "meta": meta})
+        listed = ({n: v for n, v in one.items() if n not in ("fees", "credits")} for one in found)
+        return _page("invoices", listed, "issuing_date", request)
+
+    async def _credit_notes(self, request: Request) -> Response:
+        """By day, the newest first."""
+        found = (one for one in self.objects["credit_note"].values() if _issued(one, request))
+        return _page("credit_notes", found, "issuing_date", request)
+
+    async def _payments(self, request: Request) -> Response:
+        """All, or those of an invoice; the newest first."""
+        of = request.query_params.get("invoice_id")
+        payments = self.objects["payment"].values()
+        found = (one for one in payments if of is None or of in one["invoice_ids"])
+        return _page("payments", found, "created_at", request)
+
+
+def _issued(one: Json, request: Request) -> bool:
+    first = request.query_params.get("issuing_date_from", "")
+    last = request.query_params.get("issuing_date_to", "9999")
+    return first <= str(one["issuing_date"]) <= last
+
+
+def _page(name: str, found: Iterable[Json], newest: str, request: Request) -> Response:
+    """A page of a list; of equal days and seconds what came last is first."""
+    ordered = sorted(found, key=lambda one: str(one[newest]))[::-1]
+    size, page = (
+        int(request.query_params.get(asked, usual))
+        for asked, usual in (("per_page", 100), ("page", 1))
+    )
+    pages = -(-len(ordered) // size)
+    meta = {
+        "current_page": page,
+        "next_page": page + 1 if page < pages else None,
+        "prev_page": page - 1 if page > 1 else None,
+        "total_pages": pages,
+        "total_count": len(ordered),
+    }
+    return JSONResponse({name: ordered[(page - 1) * size : page * size], "meta": meta})
 
 
 class _Gate:

@@ -139,19 +139,40 @@ select distinct account from mapping
 select kind, lower(number) as number from document
  where tenant_id = $1 and number = any($2::text[]) and xero_id is null;
 
+-- name: held
+-- Objects of a kind, with the first document of each.
+select o.kind, o.lago_id, o.organization_id, o.customer_id, o.connection_id, o.first_seen, o.event_id, o.invoice_ids,
+       o.facts::text as facts, d.id as document_id, d.xero_id
+  from object o
+  left join lateral (select id, xero_id from document
+                      where lago_id = o.lago_id and kind = o.kind and part = '' order by id limit 1) d on true
+ where o.kind = $1 and o.lago_id = any($2::uuid[]);
+
+-- name: paying
+-- The payments on these invoices; ``offset 0`` as in inbox.sql's ``family``.
+select distinct on (o.lago_id) o.kind, o.lago_id, o.organization_id, o.customer_id, o.connection_id, o.first_seen,
+       o.event_id, o.invoice_ids, o.facts::text as facts
+  from unnest($1::uuid[]) as i (id)
+ cross join lateral (select * from object
+                      where invoice_ids @> array[i.id] and invoice_ids <> '{}' and kind = 'payment' offset 0) o
+ order by o.lago_id;
+
 -- name: open
-select id, class, document_id, xero_id, first_seen, facts ->> 'dated' as dated, facts ? 'tried' as tried
+select id, class, document_id, xero_id, facts ->> 'lago_id' as lago_id, first_seen, facts ->> 'dated' as dated,
+       facts ? 'tried' as tried
   from finding where connection_id = $1 and closed_at is null and class = any($2::text[]);
 
 -- name: raise
 insert into finding (connection_id, document_id, xero_id, class, facts)
 select $1, u.document_id, u.xero_id, u.class, u.facts
   from unnest($2::bigint[], $3::uuid[], $4::text[], $5::jsonb[]) as u (document_id, xero_id, class, facts)
-returning class, document_id, xero_id, first_seen;
+returning class, document_id, xero_id, facts ->> 'lago_id' as lago_id, first_seen;
 
 -- name: tried
+-- What no document is of, by Lago's id.
 update finding set facts = facts || '{"tried": true}'
- where connection_id = $1 and closed_at is null and class = any($2::text[]) and document_id = any($3::bigint[]);
+ where connection_id = $1 and closed_at is null and class = any($2::text[])
+   and (document_id = any($3::bigint[]) or document_id is null and facts ->> 'lago_id' = any($4::text[]));
 
 -- name: refresh
 -- Only where Xero showed what was sent; whoever settles the document meanwhile knows better.
