@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -232,6 +233,18 @@ def test_each_class_has_a_meaning_and_a_proposal() -> None:
 def test_what_differs_is_told_by_class(theirs: dict[str, Any], expected: list[str]) -> None:
     entry, shown = invoice(**theirs)
     assert names(sides([entry], [shown])) == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [({}, ["edited"]), ({"drift": True}, []), ({"wanted": False}, []), ({"due_on": None}, [])],
+)
+def test_a_due_date_is_compared_while_lagos_is_the_one_that_was_sent(
+    told: dict[str, Any], expected: list[str]
+) -> None:
+    entry, shown = invoice(due_on=date(2026, 5, 9))
+    sent = replace(entry, **{"due_on": date(2026, 5, 20), **told})
+    assert names(sides([sent], [shown])) == expected
 
 
 def test_a_person_who_enters_a_lost_payment_anew_makes_one_exception() -> None:

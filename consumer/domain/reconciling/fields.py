@@ -156,8 +156,10 @@ def _contact(entry: Entry, shown: Shown, sides: Sides) -> Discrepancy | None:
 
 def _due(entry: Entry, shown: Shown) -> date | None:
     """Lago's due date, never before the document's own on either side, where Xero shows another; after a
-    drift Lago's is another than was sent."""
-    if entry.kind != "invoice" or entry.due_on is None or entry.dated is None or entry.drift:
+    drift, and of what Lago asks for no more, Lago's may be another than was sent."""
+    if entry.kind != "invoice" or entry.drift or not entry.wanted:
+        return None
+    if entry.due_on is None or entry.dated is None:
         return None
     due = max(entry.due_on, entry.dated, shown.dated or entry.dated)
     return due if shown.due_on not in (None, due) else None
