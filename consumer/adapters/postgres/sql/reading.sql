@@ -78,7 +78,8 @@ select t.id as tenant,
        (select count(*) from request r where r.tenant_id = t.id and r.outcome is null and r.doubt is not null) as in_doubt,
        (select extract(epoch from now() - min(d.ready_at))::float from document d
          where d.tenant_id = t.id and d.state = 'ready') as oldest_ready_seconds
-  from tenant t join authorisation a on a.id = t.authorisation_id order by t.id;
+  from tenant t join authorisation a on a.id = t.authorisation_id
+ where exists (select from connection c where c.tenant_id = t.id and c.removed_at is null) order by t.id;
 
 -- name: outbox
 select sink, count(*) from outbox where done_at is null group by sink order by sink;

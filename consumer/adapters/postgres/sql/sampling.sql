@@ -26,6 +26,7 @@ select case when a.parked_at is not null then 'parked'
   join authorisation a on a.id = t.authorisation_id
   left join ready r on r.tenant_id = t.id
   left join paused p on p.tenant_id = t.id
+ where exists (select from connection c where c.tenant_id = t.id and c.removed_at is null)
  group by 1;
 
 -- name: budgets
