@@ -8,6 +8,7 @@ import pytest
 
 from consumer.adapters.postgres import reading
 from consumer.adapters.postgres.retiring import Retired, retire
+from consumer.adapters.postgres.sql import statements
 from consumer.domain.errors import Halt
 from consumer.sandbox.lago import payment
 from tests.integration.ledger import Books, books
@@ -56,6 +57,8 @@ async def test_it_no_longer_counts_and_what_was_posted_stays(database_url: str) 
             "acme-1"
         ]
         assert list(await b.connections.stored()) == ["acme-1"]
+        counted = await b.database.fetch(statements("sampling")["tenants"])
+        assert [(row["state"], row["tenants"]) for row in counted] == [("open", 1)]
         rows = await b.database.fetch("select subject, reason from audit where action = 'retire'")
         assert [tuple(row) for row in rows] == [("acme", "contract ended")]
 
