@@ -55,6 +55,16 @@ class ControlTotal(Model):
     agrees: bool
 
 
+class ToCome(Model):
+    """What Lago asks for and Xero does not have, dated in the period or without a date."""
+
+    kind: Literal["invoice", "credit_note", "payment", "overpayment"]
+    currency: str
+    state: Literal["waiting", "ready", "sending", "failed"] = Field(description="The ledger's.")
+    count: Count
+    gross: Amount = Field(description="By Lago, as far as it tells.")
+
+
 class Difference(Model):
     """One field on both sides: the ledger's, and Xero's or Lago's."""
 
@@ -119,6 +129,7 @@ class Reconciliation(Model):
     agrees: bool = Field(description="All control totals are equal on both sides.")
     counts: dict[str, Count] = Field(description="Exceptions by class.")
     totals: tuple[ControlTotal, ...]
+    to_come: tuple[ToCome, ...]
     exceptions: tuple[ReportedException, ...]
     version: str = Field(description="Of lago-xero.")
     content_hash: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")

@@ -21,10 +21,12 @@ from consumer.domain.reconciling import (
     MirrorKind,
     Period,
     Sides,
+    ToCome,
     Total,
     compare,
     control_totals,
     mirror_kind,
+    to_come,
 )
 from consumer.domain.reconciling.reading import lookup_paths
 from consumer.ports import Unanswered
@@ -46,6 +48,7 @@ class Reconciled:
     subject: Subject
     period: Period
     totals: tuple[Total, ...]
+    to_come: tuple[ToCome, ...]
     exceptions: tuple[Discrepancy, ...]
     first_seen: Mapping[tuple[object, ...], datetime]
     repaired: frozenset[tuple[object, ...]]
@@ -113,6 +116,7 @@ class Reconcile:
             subject,
             period,
             control_totals(sides, period),
+            to_come(sides, period),
             exceptions,
             {key: one.first_seen for key, one in noted.items()},
             frozenset(one.key for one in repaired),

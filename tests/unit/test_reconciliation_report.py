@@ -16,7 +16,7 @@ import pytest
 
 from consumer.cli.reports import RENDERERS, Format, report_of
 from consumer.domain.matching import Difference
-from consumer.domain.reconciling import Discrepancy, Period, Total
+from consumer.domain.reconciling import Discrepancy, Period, ToCome, Total
 from consumer.ports.reconciling import Subject
 from consumer.reconcile import Reconciled
 from schemas.export import FOLDER
@@ -36,6 +36,7 @@ def _found(*exceptions: Discrepancy, totals: tuple[Total, ...] = ()) -> Reconcil
         subject,
         Period(date(2026, 10, 1), date(2026, 10, 31)),
         totals,
+        (ToCome("credit_note", "KWD", "failed", 41, Decimal("987.654")),),
         exceptions,
         {one.key: datetime(2026, 10, 9, tzinfo=UTC) for one in exceptions[:1]},
         frozenset(one.key for one in exceptions if one.action == "retry"),
@@ -75,6 +76,30 @@ def test_the_hash_is_that_of_the_canonical_json_without_it() -> None:
     assert content_hash(REPORT.model_copy(update={"calls": 4})) != said
     again = Reconciliation.model_validate_json(RENDERERS["json"](REPORT))
     assert content_hash(again) == said, "it can be checked from the file alone"
+
+
+def test_what_is_to_come_is_in_each_format_but_the_list_of_exceptions() -> None:
+    [one] = json.loads(RENDERERS["json"](REPORT))["to_come"]
+    assert (one["kind"], one["state"], one["count"], one["gross"]) == (
+        "credit_note", "failed", 41, "987.654",
+    )  # fmt: skip
+    for name in ("table", "html"):
+        page = RENDERERS[name](REPORT)
+        assert "987.654" in page
+        assert "and not in Xero" in page
+
+
+def test_what_is_only_noted_comes_last() -> None:
+    noted = Discrepancy(
+        "in_flight", "invoice", "It waits.", "Nothing.", "nothing_to_do", number="N-1"
+    )
+    lagos = Discrepancy("unknown_to_lago", "invoice", "Gone.", "Look.", number="L-1")
+    report = report_of(_found(noted, *EXCEPTIONS, lagos))
+    assert report.exceptions[-1].number == "N-1"
+    page = RENDERERS["html"](report)
+    assert page.index("N-1") > page.index("L-1")
+    assert "4 exceptions" in page
+    assert "1 noted" in page
 
 
 def test_the_json_is_as_its_schema_says() -> None:

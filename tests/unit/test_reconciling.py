@@ -25,6 +25,7 @@ from consumer.domain.reconciling import (
     compare,
     control_totals,
     parse_period,
+    to_come,
 )
 from consumer.domain.reconciling.exceptions import MEANING
 from consumer.domain.reconciling.proposals import REPAIRS
@@ -337,6 +338,31 @@ def test_what_was_sent_while_xero_was_read_is_in_flight() -> None:
 
 
 # ── Totals ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_not_in_xero_yet_is_summed_up_by_lagos_totals() -> None:
+    entry, shown = invoice()
+    more: list[dict[str, Any]] = [
+        {"state": "failed", "lago_cents": 1250},
+        {"state": "failed", "lago_cents": 1, "total": Decimal(7)},
+        {"state": "failed", "lago_cents": 99, "dated": date(2026, 6, 1)},
+        {"state": "waiting", "dated": None},
+        {"state": "waiting", "currency": "KWD", "lago_cents": 1234},
+        {"state": "skipped", "lago_cents": 5},
+        {"state": "ready", "lago_cents": 5, "xero_id": uuid4()},
+    ]
+    told: dict[str, Any] = {"currency": "EUR", "dated": DAY}
+    lacking = [Entry(n, "invoice", **{**told, **one}) for n, one in enumerate(more, 2)]
+    refund = Entry(20, "refund", "ready", **told, lago_cents=300)
+    both = sides([entry, *lacking, refund], [shown])
+    assert [(o.kind, o.currency, o.state, o.count, str(o.gross)) for o in to_come(both, MAY)] == [
+        ("invoice", "EUR", "failed", 2, "19.5"),
+        ("invoice", "EUR", "waiting", 1, "0"),
+        ("invoice", "KWD", "waiting", 1, "1.234"),
+        ("payment", "EUR", "ready", 1, "3"),
+    ]
+    amounts = {one.document_id: one.amount for one in compare(both, MAY)}
+    assert (amounts[2], amounts[5], amounts[6]) == (Decimal("12.5"), None, Decimal("1.234"))
 
 
 def test_totals_are_by_kind_currency_and_what_money_makes_of_a_document() -> None:

@@ -250,7 +250,14 @@ class PostgresMirror(Mirroring):
 
 
 def _entry(row: asyncpg.Record) -> Entry:
-    return Entry(**{**row, "due_on": _day(row["due_on"])})
+    cents = row["lago_cents"]
+    return Entry(
+        **{
+            **row,
+            "due_on": _day(row["due_on"]),
+            "lago_cents": None if cents is None else int(cents),
+        }
+    )
 
 
 def _day(text: str | None) -> date | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from importlib.metadata import version
 
 from consumer.cli.documents import xero_link
-from consumer.domain.reconciling import Discrepancy, Total
+from consumer.domain.reconciling import NOTED, Discrepancy, Total
 from consumer.domain.reconciling.totals import Figures
 from consumer.reconcile import Reconciled
 from schemas.reconciliation import (
@@ -15,6 +16,7 @@ from schemas.reconciliation import (
     Reconciliation,
     ReportedException,
     Sums,
+    ToCome,
 )
 
 
@@ -40,7 +42,11 @@ def report_of(found: Reconciled) -> Reconciliation:
         agrees=all(total.agrees for total in found.totals),
         counts=found.counts,
         totals=tuple(_total(total) for total in found.totals),
-        exceptions=tuple(_exception(one, found) for one in found.exceptions),
+        to_come=tuple(ToCome(**asdict(one)) for one in found.to_come),
+        exceptions=tuple(
+            _exception(one, found)
+            for one in sorted(found.exceptions, key=lambda one: one.name in NOTED)
+        ),
         version=version("lago-xero"),
     ).sealed()
 

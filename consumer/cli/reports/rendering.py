@@ -7,11 +7,14 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from itertools import groupby
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from consumer.domain.reconciling.exceptions import CLASSES, MEANING
+from consumer.domain.reconciling.exceptions import CLASSES, MEANING, NOTED
 from consumer.domain.reconciling.fields import plain
 from schemas.reconciliation import Reconciliation, ReportedException, Sums
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Format = Literal["table", "json", "csv", "html"]
 WIDTH = 160
@@ -61,6 +64,9 @@ def as_table(report: Reconciliation) -> str:
             differs = "" if total.agrees else "differs"
             totals.add_row(total.kind, total.currency, total.status, side, *figures, differs)
     console.print(totals)
+    if report.to_come:
+        console.print("asked for by Lago, and not in Xero:")
+        console.print(_to_come(report))
     found = Table("class", "document", "amount", "first seen", "what", "safety")
     for one in report.exceptions:
         name = f"{one.kind} {one.number or one.document or one.xero_id}"
@@ -75,6 +81,15 @@ def as_table(report: Reconciliation) -> str:
     return out.getvalue()
 
 
+def _to_come(report: Reconciliation) -> Table:
+    from rich.table import Table
+
+    table = Table("kind", "currency", "state", "count", "gross")
+    for one in report.to_come:
+        table.add_row(one.kind, one.currency, one.state, str(one.count), plain(one.gross))
+    return table
+
+
 def as_html(report: Reconciliation) -> str:
     """One page without anything from elsewhere, that a controller can file."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -87,13 +102,18 @@ def as_html(report: Reconciliation) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    ordered = sorted(report.exceptions, key=lambda one: CLASSES.index(one.name))
+    ordered = sorted(
+        report.exceptions, key=lambda one: (one.name in NOTED, CLASSES.index(one.name))
+    )
     groups = [
         (name, MEANING[name], list(found))
         for name, found in groupby(ordered, key=lambda one: one.name)
     ]
     page = environment.get_template("reconciliation.html.j2")
-    return page.render(report=report, groups=groups, measures=tuple(Sums.model_fields), plain=plain)
+    noted = sum(one.name in NOTED for one in report.exceptions)
+    return page.render(
+        report=report, groups=groups, noted=noted, measures=tuple(Sums.model_fields), plain=plain
+    )
 
 
 RENDERERS: Mapping[Format, Callable[[Reconciliation], str]] = {

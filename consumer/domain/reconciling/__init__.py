@@ -22,7 +22,7 @@ from consumer.domain.reconciling.sides import (
     Sides,
     mirror_kind,
 )
-from consumer.domain.reconciling.totals import Total, control_totals
+from consumer.domain.reconciling.totals import ToCome, Total, control_totals, to_come
 
 __all__ = [
     "AGAINST_LAGO",
@@ -43,6 +43,7 @@ __all__ = [
     "Safety",
     "Shown",
     "Sides",
+    "ToCome",
     "Total",
     "behind",
     "compare",
@@ -51,5 +52,6 @@ __all__ = [
     "listed",
     "mirror_kind",
     "parse_period",
+    "to_come",
     "unknown_to_lago",
 ]

@@ -50,7 +50,7 @@ def found(name: ExceptionClass, entry: Entry, cause: str, **more: Any) -> Discre
             "number": entry.number,
             "dated": entry.dated,
             "currency": entry.currency,
-            "amount": entry.total,
+            "amount": entry.asked,
             "since": known.get(name),
             **more,
         }

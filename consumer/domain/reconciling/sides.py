@@ -11,6 +11,7 @@ from uuid import UUID
 
 from consumer.domain.answers import GONE
 from consumer.domain.documents import DRAFTS, State
+from consumer.domain.money import SUBUNITS, major
 from consumer.domain.operations import DocumentKind
 
 MirrorKind = Literal["invoice", "credit_note", "payment", "overpayment"]
@@ -79,7 +80,8 @@ class Entry:
     """A document as the ledger has it.
 
     ``wanted``: Lago asks for it; ``posted``: it was sent and accepted, and not removed since. ``net``,
-    ``tax`` and ``total`` are what was sent, ``xero_…`` what Xero answered then. ``moved``: it was sent or
+    ``tax`` and ``total`` are what was sent, ``xero_…`` what Xero answered then; ``lago_cents`` is Lago's
+    total, in subunits. ``moved``: it was sent or
     removed after reading Xero began. ``due_on`` is Lago's. ``fallback`` is the amount that the fallback
     item took.
     """
@@ -109,6 +111,7 @@ class Entry:
     net: Decimal | None = None
     tax: Decimal | None = None
     total: Decimal | None = None
+    lago_cents: int | None = None
     xero_net: Decimal | None = None
     xero_tax: Decimal | None = None
     xero_total: Decimal | None = None
@@ -126,6 +129,18 @@ class Entry:
     def in_xero(self) -> bool:
         """Whether Xero is to have it."""
         return self.posted and self.shown_as is not None
+
+    @property
+    def asked(self) -> Decimal | None:
+        """What it is about, in major units: what was sent, else Lago's total."""
+        if self.total is not None or self.lago_cents is None or self.currency not in SUBUNITS:
+            return self.total
+        return major(self.lago_cents, self.currency)
+
+    @property
+    def to_come(self) -> bool:
+        """Whether it is to be in Xero, and is not there."""
+        return self.state in ("waiting", "ready", "sending", "failed") and self.xero_id is None
 
     @property
     def draft(self) -> bool:

@@ -1,4 +1,4 @@
-"""Control totals: both sides in; count and sums by kind, currency and status out.
+"""Control totals: both sides in; count and sums by kind, currency and status out, and what is on neither yet.
 
 A status is what money and removals make of a document, by the same rule on both sides: VOIDED, DRAFT, else
 PAID where nothing is left of it, else AUTHORISED. Payments, refunds and overpayments are AUTHORISED while
@@ -13,7 +13,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from consumer.domain.answers import GONE
-from consumer.domain.documents import DRAFTS
+from consumer.domain.documents import DRAFTS, State
 from consumer.domain.reconciling.period import Period
 from consumer.domain.reconciling.sides import ZERO, Entry, Shown, Sides, mirror_kind
 
@@ -47,6 +47,30 @@ def control_totals(sides: Sides, period: Period) -> tuple[Total, ...]:
         Total(*key, ledger.get(key, _NOTHING), xero.get(key, _NOTHING))
         for key in sorted(ledger.keys() | xero.keys())
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ToCome:
+    """What Lago asks for and Xero does not have yet; ``gross`` as far as Lago tells it."""
+
+    kind: str
+    currency: str
+    state: State
+    count: int
+    gross: Decimal
+
+
+def to_come(sides: Sides, period: Period) -> tuple[ToCome, ...]:
+    """By kind, currency and state, in this order; what is dated in the period or has no date."""
+    sums: dict[tuple[str, str, State], tuple[int, Decimal]] = {}
+    for entry in sides.entries:
+        kind = mirror_kind(entry.kind)
+        if kind is None or not entry.to_come or not (entry.dated is None or entry.dated in period):
+            continue
+        key = kind, entry.currency or "", entry.state
+        count, gross = sums.get(key, (0, ZERO))
+        sums[key] = count + 1, gross + (entry.asked or ZERO)
+    return tuple(ToCome(*key, *sums[key]) for key in sorted(sums))
 
 
 class Settling:

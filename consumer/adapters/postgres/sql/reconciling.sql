@@ -92,14 +92,16 @@ select id from document where connection_id = $1 and lago_id = any($2::uuid[]) a
 select d.id, d.kind, d.state, d.lago_id, d.part, d.target, d.source, d.customer_id, d.number, d.cause, d.code, d.said,
        d.hint, d.wanted is not null as wanted, d.synced is not null as posted, d.drift, d.xero_id, d.by_hand,
        d.xero_status as status, d.currency, d.dated, o.facts #>> '{content,1,payment_due_date}' as due_on,
-       d.net, d.tax, d.total, d.xero_net, d.xero_tax, d.xero_total, d.failed_at, d.appended_at,
+       d.net, d.tax, d.total,
+       case when d.kind in ('invoice', 'credit_note') then o.facts #>> '{content,1,total_amount_cents}'
+            else d.amount_cents::text end as lago_cents, d.xero_net, d.xero_tax, d.xero_total, d.failed_at, d.appended_at,
        exists (select from member m join request r on r.id = m.request_id
                 where m.document_id = d.id and coalesce(r.answered_at, r.started_at) >= $2) as moved,
        (select sum((f.facts ->> 'amount')::numeric) from finding f
          where f.document_id = d.id and f.class in ('fallback_used', 'prepaid_on_fallback') and f.closed_at is null)
        as fallback
   from document d
-  left join object o on d.kind = 'invoice' and o.kind = 'invoice' and o.lago_id = d.lago_id
+  left join object o on d.kind in ('invoice', 'credit_note') and o.kind = d.kind and o.lago_id = d.lago_id
  where d.id = any($1::bigint[]) order by d.id;
 
 -- name: shown_in
