@@ -36,7 +36,7 @@ HOLDS = (
 )
 """What keeps a tenant from being sent to: its paced or spent budget; for a while a 429, a 5xx, the identity
 server or a fault of ours; until somebody acts, a person, a consent that is not given, access refused."""
-CODES = "the stable codes of failures (deploy/runbook.md)"
+CODES = "the stable codes of failures (deploy/errors.md)"
 LEFT = "What is left, from 0 to 1"
 
 

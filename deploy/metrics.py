@@ -17,7 +17,8 @@ Postgres every 15 seconds (less often where that takes long: a twentieth of the 
 the ledger, so each shows the same: take `max()` of them, not `sum()`. All others are each process's own.
 `process_*` (CPU, memory, file descriptors, start) are those of the Prometheus client.
 
-Rules and alerts stand in `prometheus/`, dashboards in `grafana/`, what to do in `runbook.md`.
+Rules and alerts stand in `prometheus/`, dashboards in `grafana/`; `runbook.md` says what to do, `errors.md`
+what a code means.
 """
 
 
