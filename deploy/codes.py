@@ -34,7 +34,6 @@ class Use:
 
     kind: str
     code: str
-    sentence: str | None
     hint: str | None
     where: str
 
@@ -106,9 +105,8 @@ class Codes:
     def _calls(self) -> Iterator[Use]:
         for name, call, kind in self._made():
             at = f"{name}:{call.lineno}"
-            said = {"_rule": None, "InDoubt": None}.get(kind, self._word(call, 1))
             for code in self._texts(call.args[0]) if call.args else ():
-                yield Use(kind, code, said, self._word(call, 2), at)
+                yield Use(kind, code, self._hint(call), at)
 
     def _literals(self) -> Iterator[Use]:
         """``code: Literal[…]`` of a class."""
@@ -117,15 +115,15 @@ class Codes:
                 if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "code":
                     for value in ast.walk(node.annotation):
                         if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                            yield Use("Alarm", value.value, None, None, f"{name}:{node.lineno}")
+                            yield Use("Alarm", value.value, None, f"{name}:{node.lineno}")
 
     def _parked(self) -> Iterator[Use]:
         for name, text in self._sql.items():
             for found in PARKED.finditer(text):
-                yield Use("Unauthorised", found[1] or found[2], None, None, name)
+                yield Use("Unauthorised", found[1] or found[2], None, name)
 
-    def _word(self, call: ast.Call, at: int) -> str | None:
-        texts = self._texts(call.args[at]) if len(call.args) > at else [""]
+    def _hint(self, call: ast.Call) -> str | None:
+        texts = self._texts(call.args[2]) if len(call.args) > 2 else [""]
         return texts[0] if len(texts) == 1 else None
 
     def _texts(self, node: ast.expr) -> list[str]:

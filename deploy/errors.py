@@ -6,8 +6,7 @@ them, or one has words that only a document gives it.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +27,8 @@ says, in general words; `show` says it with names and figures.
 What *follows by itself* is sent again once its cause has gone. All else that failed is sent again when a
 message of Lago's changes the document, or by `lago-xero retry REF` or `retry --code CODE`; `lago-xero ignore
 REF` sets it aside.
+
+A command that refuses says why in a sentence, and what to do in a hint; it shows no code.
 """
 
 
@@ -63,19 +64,6 @@ def _code(said: str | Mapping[str, str]) -> Code:
     return Code(said) if isinstance(said, str) else Code(**said)
 
 
-COMMANDS = """\
-## A command refuses
-
-Class `Halt` too, but only the command ends: with the sentence, the hint and an exit code. The code itself is
-not shown.
-
-| code | what it says | hint |
-|---|---|---|
-"""
-UNSAID: Mapping[str, str] = {"chart_closed": "Xero does not show us the chart."}
-"""Where the code's sentence is all figures."""
-
-
 def known() -> frozenset[str]:
     """The codes that are described here."""
     return frozenset(code for part in parts() for code in part.codes)
@@ -92,7 +80,6 @@ def page(uses: Sequence[Use] | None = None) -> str:
             for code, one in part.codes.items()
         )
         text.append(head + "".join(rows))
-    text.append(COMMANDS + "".join(_commands(uses)))
     return "\n".join(text)
 
 
@@ -104,17 +91,3 @@ def _hint(code: str, uses: Sequence[Use]) -> str:
     raise ValueError(
         f"{code} has no hint, several, or one with figures: say in deploy/errors.yaml what to do"
     )
-
-
-def _commands(uses: Sequence[Use]) -> Iterator[str]:
-    """A row for each code that is not described above."""
-    for code in sorted({use.code for use in uses if use.kind == "Halt"} - known()):
-        said = _words(use.sentence for use in uses if use.code == code)
-        hint = _words(use.hint for use in uses if use.code == code)
-        yield f"| `{code}` | {UNSAID.get(code) or said} | {hint} |\n"
-
-
-def _words(texts: Iterable[str | None]) -> str:
-    """Those that say something without their figures."""
-    said = {text for text in texts if text and re.search(r"\w{2,} \w{2,}", text)}
-    return " / ".join(sorted(said))
