@@ -169,16 +169,15 @@ class Asker:
 
     async def _store(self, batch: Sequence[Incoming]) -> None:
         """As a poll batch: all or nothing, and what is known is left alone."""
-        fresh = {one.digest: one for one in batch}
-        known = await self.inbox.known(list(fresh)) if fresh else set()
-        news = [one for digest, one in fresh.items() if digest not in known]
-        if not news:
+        if not batch:
             return
+        once = {one.digest: one for one in batch}  # pages move while they are read
         try:
-            await self.inbox.ingest(news)
+            ingested = await self.inbox.ingest(list(once.values()))
         except Unstorable as error:
             raise Unanswered("unreadable", f"It cannot be stored ({error}).") from error
-        self.on_work()
+        if ingested.merged:
+            self.on_work()
 
     async def _failed(self, question: Question, error: Unanswered) -> None:
         """When this is asked again, and whether anything is until then."""

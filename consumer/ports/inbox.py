@@ -68,7 +68,7 @@ class Inbox(Protocol):
         """Those that need no decoding: seen before, and not dead."""
 
     async def ingest(self, batch: Sequence[Incoming]) -> Ingested:
-        """Store a batch, all or nothing. Digests must differ within it.
+        """Store a batch, all or nothing; what is known is left alone. Digests must differ within it.
 
         Raises:
             Unstorable: halve the batch to find the record.

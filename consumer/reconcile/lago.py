@@ -104,11 +104,9 @@ class Lago:
                 incoming = answer.incoming(self._organization, at)
                 if incoming.event is not None and _says(answer, one.lago_id):
                     batch[incoming.digest] = incoming
-        known = await self.inbox.known(list(batch)) if batch else set()
-        news = [one for digest, one in batch.items() if digest not in known]
-        if news:
+        if batch:
             try:
-                await self.inbox.ingest(news)
+                await self.inbox.ingest(list(batch.values()))
             except Unstorable as error:
                 raise Unanswered("unreadable", f"It cannot be stored ({error}).") from error
 

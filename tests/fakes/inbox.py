@@ -26,11 +26,13 @@ class FakeInbox:
         return {d for d in digests if d in self.stored and self.stored[d].error is None}
 
     async def ingest(self, batch: Sequence[Incoming]) -> Ingested:
-        """All or nothing; digests must differ."""
+        """All or nothing, but for what is known; digests must differ."""
         self.before_ingest()
         self._answer()
         self.batches.append(len(batch))
         assert len({incoming.digest for incoming in batch}) == len(batch)
+        known = {digest for digest, one in self.stored.items() if one.error is None}
+        batch = [incoming for incoming in batch if incoming.digest not in known]
         for incoming in batch:
             if incoming.error is None and (refusal := self._poison(incoming)):
                 raise refusal
