@@ -27,6 +27,7 @@ from consumer.cli import (
     reconciling,
     replaying,
     restoring,
+    retiring,
     retrying,
     sandbox,
 )
@@ -175,7 +176,7 @@ app.command(epilog="Example: lago-xero restored --at 2026-10-07T03:00:00Z --reas
 app.command(epilog="Example: lago-xero prune --dry-run")(pruning.prune)
 app.command(epilog="Example: lago-xero connect acme-nz --no-browser")(connecting.connect)
 app.command(epilog="Example: lago-xero disconnect acme-nz")(connecting.disconnect)
-app.command(epilog="Example: lago-xero retire acme-nz --reason 'contract ended'")(connecting.retire)
+app.command(epilog="Example: lago-xero retire acme-nz --reason 'contract ended'")(retiring.retire)
 app.command(epilog="Example: lago-xero rekey")(connecting.rekey)
 app.command(epilog="Example: lago-xero connections --json")(reading.connections)
 app.command(epilog="Example: lago-xero documents --state failed --connection acme-nz")(

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import typer
 
-from consumer.cli.output import AsJson, DryRun, print_json
+from consumer.cli.mappings import Code
 
 if TYPE_CHECKING:
     from consumer.adapters.postgres.database import Database
@@ -25,7 +25,7 @@ PORT = 8910
 
 
 def connect(
-    code: Annotated[str, typer.Argument(help="A connection's code.")],
+    code: Code,
     tenant: Annotated[
         UUID | None,
         typer.Option(help="Which Xero organisation, where the consent reaches several."),
@@ -73,7 +73,7 @@ def connect(
         typer.echo(f"mapping to correct: {mistake}", err=True)
 
 
-def disconnect(code: Annotated[str, typer.Argument(help="A connection's code.")]) -> None:
+def disconnect(code: Code) -> None:
     """Stop sending to the connection's Xero organisation and end our access to it there.
 
     Tokens are forgotten once no other organisation needs them; connect begins anew.
@@ -89,56 +89,6 @@ def disconnect(code: Annotated[str, typer.Argument(help="A connection's code.")]
 
     for line in asyncio.run(work()):
         typer.echo(line)
-
-
-def retire(
-    code: Annotated[str, typer.Argument(help="A connection's code.")],
-    reason: Annotated[str, typer.Option(help="Why, for the audit.")],
-    leave_waiting: Annotated[
-        bool,
-        typer.Option("--leave-waiting", help="Set aside what waits, say for a message of Lago's."),
-    ] = False,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-) -> None:
-    """Take a connection out of use for good: it is no longer listed, counted, watched or reconciled.
-
-    Refused before disconnect, and while documents of it are open. What was posted stays in the ledger and is
-    still shown; the client's secret is forgotten unless another connection uses it.
-    """
-    from dataclasses import asdict
-
-    from consumer import config
-    from consumer.adapters.postgres import retiring
-    from consumer.cli.person import person
-
-    settings = config.load()
-
-    async def work() -> retiring.Retired:
-        async with _database(settings) as db:
-            return await retiring.retire(
-                db,
-                code,
-                who=person(),
-                reason=reason,
-                encrypt=settings.vault().encrypt,
-                leave_waiting=leave_waiting,
-                dry_run=dry_run,
-            )
-
-    retired = asyncio.run(work())
-    if as_json:
-        print_json({"dry_run": dry_run, **asdict(retired)})
-    elif retired.changed:
-        secret = "; its client's secret is forgotten" if retired.forgotten else ""
-        left = f"; {retired.left} waiting documents are set aside" if retired.left else ""
-        typer.echo(f"{code}: retired{left}{secret}")
-    if not retired.changed:
-        typer.echo(f"nothing to change: {code} is retired already", err=True)
-    elif dry_run:
-        typer.echo("dry run: nothing was stored", err=True)
-    else:
-        typer.echo("take it out of the connections file: applying it brings it back", err=True)
 
 
 def rekey() -> None:

@@ -22,7 +22,7 @@ from consumer.cli.chosen_letters import (
     split,
 )
 from consumer.cli.output import AsJson, Row, ask, print_json, print_rows, print_table
-from consumer.cli.person import person
+from consumer.cli.person import Why, person
 
 if TYPE_CHECKING:
     from consumer.adapters.postgres.database import Database
@@ -37,7 +37,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Why = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell how many.")]
 
 

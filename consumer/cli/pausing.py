@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from consumer.cli.mappings import no_connection
+from consumer.cli.mappings import Code, no_connection
 from consumer.cli.output import AsJson, ask, print_json
 from consumer.cli.person import Reason, person
 
 if TYPE_CHECKING:
     from consumer.adapters.postgres.database import Database
-
-Code = Annotated[str, typer.Argument(help="The connection's code.")]
 
 
 def pause(code: Code, reason: Reason = None, as_json: AsJson = False) -> None:

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 Reason = Annotated[str | None, typer.Option(help="Why, for the audit.")]
+Why = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
+"""Of what sets aside, takes away, or may be done again and again: it must be said."""
 
 
 def person() -> str:
