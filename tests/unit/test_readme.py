@@ -50,7 +50,7 @@ def test_what_it_and_the_operators_pages_link_to_exists() -> None:
 
 def test_where_a_change_belongs_exists() -> None:
     table = README.partition("| to change | look in |")[2].partition("###")[0]
-    named = re.findall(r"`([\w/]+(?:\.py|/))`", table)
+    named = re.findall(r"`([\w/]+(?:\.\w+|/))`", table)
     assert len(named) > 20
     there = [
         f"/{one.relative_to(ROOT)}"
