@@ -13,6 +13,7 @@ from consumer.domain.refusals import OF_THE_CHART, PAID_ALREADY
 
 SQL = statements("mending")
 CONNECTIONS = statements("connections")
+INBOX = statements("inbox")
 
 AGAIN = "again:"
 """Begins the releases of what Xero refused with a code: ``again:connection|tenant:<id>:<code>``."""
@@ -42,7 +43,7 @@ async def release_all(
     await conn.execute(SQL["release_causes"], codes, organizations)
     await _try_again(conn, sorted(OF_THE_CHART), remapped, redrawn)
     await _try_again(conn, sorted(PAID_ALREADY), overpaying, ())
-    await conn.execute(SQL["plan_anew"], [f"{ANEW}{id}" for id in overpaying])
+    await conn.execute(INBOX["release"], [f"{ANEW}{id}" for id in overpaying])
 
 
 async def release_mended(conn: Conn, tenant_id: UUID, by: Mended) -> None:

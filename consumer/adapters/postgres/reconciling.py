@@ -35,11 +35,9 @@ PAGE = 2000
 """Ids in one statement."""
 FINDING = "reconcile_"
 """Begins the classes of findings that are exceptions of a reconciliation."""
-_CLASSES = [f"{FINDING}{name}" for name in sorted(PERSISTED)]
-_OF_XERO, _OF_LAGO = (
-    [name for name in _CLASSES if (name.removeprefix(FINDING) in AGAINST_LAGO) == lago]
-    for lago in (False, True)
-)
+_OF_XERO = [f"{FINDING}{name}" for name in sorted(PERSISTED - AGAINST_LAGO)]
+_OF_LAGO = [f"{FINDING}{name}" for name in sorted(PERSISTED & AGAINST_LAGO)]
+_CLASSES = [*_OF_XERO, *_OF_LAGO]
 _REASON = "lago-xero reconcile --repair safe"
 
 

@@ -38,6 +38,10 @@ RETRY_ADOPTS = (
     "It is tried again: number, contact, currency and totals agree, so Xero's is adopted."
 )
 REFRESH = "The ledger takes over Xero's figures, which are those that were sent."
+ERASED = (
+    "The customer's data was erased, so Lago is not asked about him; have Lago tell of it again if that may "
+    "bring his data back."
+)
 PASSING = frozenset({"request_refused"})
 """Codes of failures that say nothing of the document, so that another try needs nobody's decision."""
 _UNSEEN = ("room:", causes.DOCUMENT)
@@ -58,9 +62,3 @@ def after(entry: Entry) -> str:
             "(lago-xero chart refresh)."
         )
     return f"Then lago-xero retry doc:{entry.id}."
-
-
-ERASED = (
-    "The customer's data was erased, so Lago is not asked about him; have Lago tell of it again if that may "
-    "bring his data back."
-)

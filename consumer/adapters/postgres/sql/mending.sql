@@ -23,6 +23,3 @@ insert into release (cause)
 select distinct cause from document
  where tenant_id = $1 and cause is not null and state in ('waiting', 'failed', 'skipped')
    and substring(cause from '^[^:@]+') = any($2::text[]);
-
--- name: plan_anew
-insert into release (cause) select unnest($1::text[]);
