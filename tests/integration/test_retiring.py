@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -10,8 +12,10 @@ from consumer.adapters.postgres import reading
 from consumer.adapters.postgres.retiring import Retired, retire
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.errors import Halt
+from consumer.domain.mapping import MappingKey, Target
+from consumer.ports import Wish
 from consumer.sandbox.lago import payment
-from tests.integration.ledger import Books, books
+from tests.integration.ledger import CHART, Books, books
 from tests.integration.past import posted
 
 Json = dict[str, Any]
@@ -37,6 +41,16 @@ async def _connections(b: Books) -> list[tuple[str, bool]]:
 async def _clients(b: Books) -> list[tuple[bytes, str | None]]:
     rows = await b.database.fetch("select secret, parked_why from authorisation order by id")
     return [(row["secret"], row["parked_why"]) for row in rows]
+
+
+async def _wish(b: Books) -> Wish:
+    """As it stands now."""
+    stored = (await b.connections.stored())["acme"]
+    return Wish(stored.connection, stored.client_id, stored.secret, CHART)
+
+
+def _asking(wish: Wish, **changed: Any) -> Wish:
+    return replace(wish, connection=replace(wish.connection, **changed))
 
 
 async def test_it_no_longer_counts_and_what_was_posted_stays(database_url: str) -> None:
@@ -139,6 +153,47 @@ async def test_what_lago_still_tells_waits_for_a_connection(database_url: str) -
         late = [(d["connection_id"], d["state"]) for d in after[len(before) :]]
         assert set(late) <= {(None, "waiting"), (None, "skipped")}
         assert (None, "waiting") in late
+
+
+async def test_naming_it_again_brings_it_back(database_url: str) -> None:
+    """With its mappings as they were, or as they are named then; what it posted is its own again."""
+    async with books(database_url) as b:
+        who, _ = await posted(b)
+        wish = await _wish(b)
+        await b.connections.park("acme", "ann")
+        await _retire(b)
+        changed = {
+            **wish.connection.mappings,
+            MappingKey("", "tax", "vat_20"): Target(tax_type="X"),
+        }
+        await b.connections.store([_asking(wish, mappings=changed)], "ann", [])
+        again = await _wish(b)
+        assert (again.secret, again.connection.mappings) == ("secret", changed)
+        await b.told(b.said(b.invoice(who)))
+        assert [frozen.purpose for frozen in await b.work()] == ["invoice_create"]
+        unset = await b.database.fetch("select key from mapping where unset_at is not null")
+        assert [row["key"] for row in unset] == ["vat_20"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"tenant_id": uuid4()}, "tenant_differs"),
+        ({"organization_id": uuid4()}, "organization_differs"),
+    ],
+)
+async def test_it_comes_back_to_where_its_documents_are(
+    database_url: str, changed: Json, code: str
+) -> None:
+    async with books(database_url) as b:
+        await posted(b)
+        wish = await _wish(b)
+        await b.connections.park("acme", "ann")
+        await _retire(b)
+        with pytest.raises(Halt) as halted:
+            await b.connections.store([_asking(wish, mappings={}, **changed)], "ann", [])
+        assert halted.value.code == code
+        assert await _connections(b) == [("acme", True)]
 
 
 async def test_unknown(database_url: str) -> None:

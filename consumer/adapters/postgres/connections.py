@@ -14,7 +14,12 @@ from consumer.adapters.postgres.alarms import judge, latest_rates
 from consumer.adapters.postgres.authorisations import opened, sealable
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.mending import raise_revision, release_all
-from consumer.adapters.postgres.snapshots import load_snapshot, store_chart, store_mappings
+from consumer.adapters.postgres.snapshots import (
+    load_snapshot,
+    store_chart,
+    store_mappings,
+    stored_mappings,
+)
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.consent import stand_in
 from consumer.domain.errors import Halt
@@ -120,6 +125,8 @@ class PostgresConnections:
             await self._store_tenant(conn, wish, authorisation_id)
             settings = {name: getattr(asked, name) for name in _SETTINGS}
             settings["billing_entities"] = sorted(asked.billing_entities)
+            known = before.get(asked.code)
+            had = known.tenant_id if known is not None else await _retired_from(conn, asked)
             connection_id = await conn.fetchval(
                 SQL["put_connection"],
                 asked.organization_id,
@@ -128,16 +135,18 @@ class PostgresConnections:
                 asked.tenant_id,
                 to_json(settings).decode(),
             )
-            known = before.get(asked.code)
-            if known is not None and known.tenant_id not in (asked.tenant_id, stand_in(asked.code)):
+            if known is not None and had not in (asked.tenant_id, stand_in(asked.code)):
                 raise Halt(
                     "changed_meanwhile",
                     f"Somebody has connected {asked.code} to another tenant meanwhile.",
                     "Nothing was stored: run it again.",
                 )
-            if known is not None and known.tenant_id != asked.tenant_id:
-                await self._move(conn, connection_id, known.tenant_id, asked.tenant_id)
-            old = known.mappings if known is not None else {}
+            if had is not None and had != asked.tenant_id:
+                await self._move(conn, connection_id, had, asked.tenant_id)
+            # One that was retired keeps its mappings until it is applied again.
+            old = (
+                known.mappings if known is not None else await stored_mappings(conn, connection_id)
+            )
             await store_mappings(conn, connection_id, old, asked.mappings, who)
             kept.append((replace(asked, id=connection_id), wish.chart))
             if asked.mappings != old:
@@ -196,3 +205,25 @@ class PostgresConnections:
             return await conn.fetchval(AUTHORISATIONS["forget_tokens"], code) is not None
 
         return await self.database.run(work, configuring=True)
+
+
+async def _retired_from(conn: Conn, asked: Connection) -> UUID | None:
+    """The tenant of a connection that was retired under this code, None if none was. It comes back to its
+    own tenant and organization, or not at all."""
+    had = await conn.fetchrow(SQL["retired"], asked.code)
+    if had is None:
+        return None
+    tenant_id: UUID = had["tenant_id"]
+    if tenant_id not in (asked.tenant_id, stand_in(asked.code)):
+        raise Halt(
+            "tenant_differs",
+            f"{asked.code} belongs to tenant {tenant_id}.",
+            "Its documents are there: give the new connection another code.",
+        )
+    if had["organization_id"] != asked.organization_id:
+        raise Halt(
+            "organization_differs",
+            f"{asked.code} follows Lago's organization {had['organization_id']}.",
+            "Its documents come from there: give the new connection another code.",
+        )
+    return tenant_id

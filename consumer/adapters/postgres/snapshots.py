@@ -82,6 +82,16 @@ async def _charts(conn: Conn, tenant_id: UUID | None) -> dict[UUID, Chart]:
     }
 
 
+async def stored_mappings(conn: Conn, connection_id: int) -> Mapping[MappingKey, Target]:
+    """The current mappings of one connection, in use or not."""
+    return {
+        MappingKey(row["entity"], row["kind"], row["key"]): Target(
+            row["item"], row["account"], row["tax_type"]
+        )
+        for row in await conn.fetch(MAPPINGS["mappings_of"], connection_id)
+    }
+
+
 async def store_mappings(
     conn: Conn,
     connection_id: int,

@@ -39,6 +39,9 @@ update tenant set blocked_until = 'infinity', blocked_why = 'disconnected'
 with locked as (select id from tenant where authorisation_id = any($1::bigint[]) order by id for update)
 update tenant t set due_at = now() from locked where t.id = locked.id;
 
+-- name: retired
+select organization_id, tenant_id from connection where code = $1 and removed_at is not null;
+
 -- name: put_connection
 insert into connection (organization_id, code, name, tenant_id, settings) values ($1, $2, $3, $4, $5::jsonb)
 on conflict (code) do update

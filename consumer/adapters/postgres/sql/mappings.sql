@@ -4,6 +4,9 @@ select m.connection_id, m.entity, m.kind, m.key, m.item, m.account, m.tax_type
   from mapping m join connection c on c.id = m.connection_id
  where m.unset_at is null and ($1::uuid is null or c.tenant_id = $1);
 
+-- name: mappings_of
+select entity, kind, key, item, account, tax_type from mapping where connection_id = $1 and unset_at is null;
+
 -- name: unset_mappings
 update mapping set unset_at = now()
  where connection_id = $1 and unset_at is null
