@@ -13,7 +13,7 @@ from consumer.adapters.postgres.retiring import Retired, retire
 from consumer.adapters.postgres.sql import statements
 from consumer.domain.errors import Halt
 from consumer.domain.mapping import MappingKey, Target
-from consumer.ports import Wish
+from consumer.ports import Unavailable, Wish
 from consumer.sandbox.lago import payment
 from tests.integration.ledger import CHART, Books, books
 from tests.integration.past import posted
@@ -104,6 +104,36 @@ async def test_what_waits_may_be_set_aside(database_url: str) -> None:
         [one, other] = await b.documents(kind="invoice")
         assert (one["state"], one["cause"], other["state"]) == ("synced", None, "skipped")
         assert other["cause"].startswith("ignored:")
+
+
+async def test_what_waits_is_set_aside_page_by_page_and_an_interruption_loses_nothing(
+    database_url: str,
+) -> None:
+    """No statement has more of it than a page; who repeats the command goes on behind what is done."""
+    async with books(database_url) as b:
+        await posted(b, 6)
+        await b.connections.park("acme", "ann")
+        await b.database.execute("update document set state = 'waiting' where kind = 'invoice'")
+        await b.database.execute(
+            """create function cut() returns trigger language plpgsql as $$ begin
+                 if (select count(*) > 3 from document where cause like 'ignored:%') then
+                   raise deadlock_detected;
+                 end if;
+                 return null; end $$"""
+        )
+        await b.database.execute(
+            "create trigger cut after update on document for each statement execute function cut()"
+        )
+        with pytest.raises(Unavailable):
+            await _retire(b, leave_waiting=True, page=2)
+        assert await _connections(b) == [("acme", False)]
+        await b.database.execute("drop trigger cut on document")
+        assert (await _retire(b, leave_waiting=True, page=2)).left == 4
+        assert await _connections(b) == [("acme", True)]
+        rows = await b.documents(kind="invoice")
+        assert [row["state"] for row in rows] == ["synced"] * 6
+        audits = [int(row["cause"].removeprefix("ignored:")) for row in rows]
+        assert [audits.count(one) for one in sorted(set(audits))] == [2, 2, 2]
 
 
 async def test_not_with_what_failed_beside_what_waits(database_url: str) -> None:

@@ -14,11 +14,15 @@ select case when state in ('waiting', 'ready', 'sending', 'failed') then state e
         or d.id = any(array(select document_id from outbox where done_at is null)))
  group by 1 order by 1;
 
+-- name: waiting
+-- Held, the first $3 of them behind $2.
+select id from document where connection_id = $1 and state = 'waiting' and id > $2 order by id limit $3 for update;
+
 -- name: leave_waiting
 -- As what a person ignores: nothing of it is sent until Lago asks for something else.
 update document
    set state = case when xero_id is not null then 'synced' else 'skipped' end, cause = $2, wait_until = null
- where connection_id = $1 and state = 'waiting';
+ where id = any($1::bigint[]) and state = 'waiting';
 
 -- name: audit
 insert into audit (who, action, subject, reason) values ($1, 'retire', $2, $3) returning id;
