@@ -66,6 +66,17 @@ async def test_a_note_goes_to_the_contact_of_its_invoice(shop: Shop) -> None:
     assert await left_behind(shop) == []
 
 
+async def test_of_an_invoice_from_before_contacts_were_written_down_a_note_goes_to_the_customers(
+    shop: Shop,
+) -> None:
+    [older] = await shop.bill()
+    await shop.stage.books.database.execute("update document set contact_id = null")
+    await credit(shop, older, offset=400)
+    [note] = shop.stage.xero.credit_notes.values()
+    assert (note.contact_id, note.remaining) == (str((await shop.contact())["xero_id"]), 0)
+    assert {d["state"] for d in await shop.stage.books.documents()} == {"synced"}
+
+
 async def test_a_note_follows_its_invoice_to_what_its_contact_was_merged_into(shop: Shop) -> None:
     [older] = await shop.bill()
     before, after = await relink(shop)

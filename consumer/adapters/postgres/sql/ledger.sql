@@ -59,8 +59,9 @@ with picked as materialized (
 select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.synced, d.batch_limit, d.suffix, d.xero_id,
        d.xero_status, d.linked, d.target, d.amount_cents, d.currency, d.dated, o.facts::text as facts,
        k.facts::text as customer_facts, i.xero_id as target_id,
-       -- a note's is its invoice's, which the customer may have left since, or what that became
-       case when v.contact_id <> all(c.merged) and (v.xero_id is not null or v.state = 'sending')
+       -- a note's is its invoice's, which the customer may have left since, or what that became; of an invoice sent
+       -- before that was written down it is the customer's (nothing, too, differs from all of none)
+       case when v.contact_id is not null and v.contact_id <> all(c.merged) and (v.xero_id is not null or v.state = 'sending')
             then v.contact_id else c.xero_id end as contact_id,
        i.currency as target_currency, i.dated as target_dated, n.xero_id as source_id, n.dated as source_dated,
        n.total as source_total, i.number as target_number, t.facts::text as target_facts,
