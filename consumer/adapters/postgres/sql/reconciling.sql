@@ -89,6 +89,7 @@ select id from document
 select id from document where connection_id = $1 and lago_id = any($2::uuid[]) and kind in ('invoice', 'credit_note');
 
 -- name: entries
+-- ``offset 0``: each object by its key, however few the statistics know of its kind.
 select d.id, d.kind, d.state, d.lago_id, d.part, d.target, d.source, d.customer_id, d.number, d.cause, d.code, d.said,
        d.hint, d.wanted is not null as wanted, d.synced is not null as posted, d.drift, d.xero_id, d.by_hand,
        d.xero_status as status, d.currency, d.dated, o.facts #>> '{content,1,payment_due_date}' as due_on,
@@ -101,7 +102,8 @@ select d.id, d.kind, d.state, d.lago_id, d.part, d.target, d.source, d.customer_
          where f.document_id = d.id and f.class in ('fallback_used', 'prepaid_on_fallback') and f.closed_at is null)
        as fallback
   from document d
-  left join object o on d.kind in ('invoice', 'credit_note') and o.kind = d.kind and o.lago_id = d.lago_id
+  left join lateral (select facts from object where d.kind in ('invoice', 'credit_note') and kind = d.kind and lago_id = d.lago_id
+                     offset 0) o on true
  where d.id = any($1::bigint[]) order by d.id;
 
 -- name: shown_in
