@@ -73,6 +73,11 @@ class Difference(Model):
     xero: str | None = None
     lago: str | None = None
 
+    @property
+    def theirs(self) -> str:
+        """The other side's, which may be an empty text."""
+        return (self.xero if self.lago is None else self.lago) or ""
+
 
 class LagoSide(Model):
     """What came of comparing the ledger with Lago's API."""

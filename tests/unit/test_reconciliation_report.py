@@ -174,3 +174,15 @@ def test_the_table_shows_both_sides_only_where_they_differ() -> None:
     assert len([line for line in text.splitlines() if "PAID" in line]) == 1
     assert len([line for line in text.splitlines() if "VOIDED" in line and "differs" in line]) == 2
     assert "repaired" in text
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "html"])
+def test_what_is_empty_or_has_only_lagos_id_is_not_called_none(form: Format) -> None:
+    emptied = Discrepancy(
+        "edited", "invoice", "Somebody has emptied its number.", "Decide.", document_id=7,
+        lago_id=UUID(int=8), differences=(Difference("number", "A-1", ""),),
+    )  # fmt: skip
+    unknown = Discrepancy("missing_in_ledger", "payment", "Untold.", "Take.", lago_id=UUID(int=9))
+    text = RENDERERS[form](report_of(_found(emptied, unknown)))
+    assert not re.search(r"\bNone\b", text)
+    assert str(UUID(int=9)) in text

@@ -69,7 +69,7 @@ def as_table(report: Reconciliation) -> str:
         console.print(_to_come(report))
     found = Table("class", "document", "amount", "first seen", "what", "safety")
     for one in report.exceptions:
-        name = f"{one.kind} {one.number or one.document or one.xero_id}"
+        name = f"{one.kind} {one.number or one.document or one.xero_id or one.lago_id}"
         money = "" if one.amount is None else f"{plain(one.amount)} {one.currency or ''}".rstrip()
         differs = f" {_differences(one)}" if one.differences else ""
         done = "repaired" if one.repaired else one.safety
@@ -125,9 +125,7 @@ RENDERERS: Mapping[Format, Callable[[Reconciliation], str]] = {
 
 
 def _differences(one: ReportedException) -> str:
-    return "; ".join(
-        f"{each.field}: {each.xero or each.lago}, not {each.ledger}" for each in one.differences
-    )
+    return "; ".join(f"{each.field}: {each.theirs}, not {each.ledger}" for each in one.differences)
 
 
 def _cell(value: object) -> object:
