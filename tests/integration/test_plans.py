@@ -14,7 +14,7 @@ from tests.integration.ledger import Books, books
 
 DOCUMENTS = 20_000
 IDS = [uuid4() for _ in range(500)]
-LEDGER, INBOX, OUTBOX = statements("ledger"), statements("inbox"), statements("outbox")
+LEDGER, INBOX = statements("ledger"), statements("inbox")
 ASKING = statements("asking")
 LETTERS = statements("dead_letters")
 READING, RETRYING, PRUNING = statements("reading"), statements("retrying"), statements("pruning")

@@ -7,10 +7,8 @@ from consumer.domain.reconciling.exceptions import (
     CLASSES,
     NOTED,
     PERSISTED,
-    Action,
     Discrepancy,
     ExceptionClass,
-    Safety,
 )
 from consumer.domain.reconciling.listed import LISTED, Listed, ListedKind, listed
 from consumer.domain.reconciling.period import Period, parse_period
@@ -30,7 +28,6 @@ __all__ = [
     "LISTED",
     "NOTED",
     "PERSISTED",
-    "Action",
     "Allocated",
     "Discrepancy",
     "Entry",
@@ -40,7 +37,6 @@ __all__ = [
     "ListedKind",
     "MirrorKind",
     "Period",
-    "Safety",
     "Shown",
     "Sides",
     "ToCome",
