@@ -193,6 +193,68 @@ async def test_a_backlog_that_nobody_has_counted_is_taken_from_its_front(
         assert _looked_at(json.loads(row[0])[0]["Plan"]) < most
 
 
+NOTES = list(range(DOCUMENTS * 2 + 1, DOCUMENTS * 2 + 51))
+
+
+async def _fill_notes(b: Books) -> None:
+    """20,000 credit notes that may be sent, after their customers' contacts and the invoices that they
+    correct; fifty of them are members of a request."""
+    for statement in (
+        """
+        insert into object (kind, lago_id, organization_id, customer_id, facts, invoice_ids)
+        select 'credit_note', gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), '{}',
+               array[gen_random_uuid()]
+          from generate_series(1, 20000)
+        """,
+        """
+        insert into object (kind, lago_id, organization_id, facts)
+        select 'customer', customer_id, organization_id, '{}' from object where kind = 'credit_note'
+        """,
+        """
+        insert into document (connection_id, tenant_id, kind, lago_id, customer_id, state, ready_at, wanted,
+                              xero_id, contact_id)
+        select 1, t.id, k.kind,
+               case k.kind when 'contact' then o.customer_id when 'invoice' then invoice_ids[1]
+                           else o.lago_id end,
+               o.customer_id, case k.kind when 'credit_note' then 'ready' else 'synced' end, now(), 'x',
+               case when k.kind <> 'credit_note' then gen_random_uuid() end,
+               case when k.kind <> 'contact' then gen_random_uuid() end
+          from unnest(array['contact', 'invoice', 'credit_note']) with ordinality as k (kind, rank),
+               object o, (select id from tenant limit 1) t
+         where o.kind = 'credit_note'
+         order by k.rank
+        """,
+        "insert into request (id, tenant_id, purpose, method, path, deadline_at)"
+        f" select '{UUID(int=1)}', id, 'credit_note_create', 'PUT', 'CreditNotes', now() from tenant limit 1",
+        "insert into member (request_id, position, document_id)"
+        f" select '{UUID(int=1)}', row_number() over (), d.id"
+        " from (select id from document where kind = 'credit_note' order by id limit 50) d",
+    ):
+        await b.database.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("query", "args"),
+    [
+        (LEDGER["ready"], ("tenant", "credit_note", "create", 50)),
+        (LEDGER["members"], (UUID(int=1), False, [])),
+        (LEDGER["lock_with_contacts"], (UUID(int=1),)),
+        (LEDGER["follow_merges"], (NOTES, IDS[:50])),
+    ],
+    ids=["ready", "members", "lock_with_contacts", "follow_merges"],
+)
+async def test_notes_that_nobody_has_counted_find_their_invoices(
+    database_url: str, query: str, args: tuple[Any, ...]
+) -> None:
+    async with books(database_url) as b:
+        for table in ("document", "object", "member"):
+            await b.database.execute(f"alter table {table} set (autovacuum_enabled = off)")
+        await _fill_notes(b)
+        given = [b.tenants[0] if one == "tenant" else one for one in args]
+        [row] = await b.database.fetch(f"explain (analyze, format json) {query}", *given)
+        assert 100 < _looked_at(json.loads(row[0])[0]["Plan"]) < DOCUMENTS / 4
+
+
 @pytest.mark.parametrize("name", QUERIES)
 async def test_no_large_table_is_read_whole(database_url: str, name: str) -> None:
     query, args = QUERIES[name]

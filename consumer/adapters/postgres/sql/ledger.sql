@@ -81,8 +81,10 @@ select d.id, d.connection_id, d.kind, d.part, d.lago_id, d.wanted, d.synced, d.b
   left join document c on c.kind = 'contact' and c.lago_id = d.customer_id and c.connection_id = d.connection_id
   left join document i on i.kind = 'invoice' and i.lago_id = d.target and i.connection_id = d.connection_id
   left join document n on n.kind = 'credit_note' and n.lago_id = d.source and n.connection_id = d.connection_id
-  left join document v on d.kind = 'credit_note' and v.kind = 'invoice' and v.lago_id = o.invoice_ids[1]
-                      and v.connection_id = d.connection_id
+  left join lateral ( -- ``offset 0``: looked up by index, also while nobody has counted the table
+    select contact_id, xero_id, state from document
+     where d.kind = 'credit_note' and kind = 'invoice' and lago_id = o.invoice_ids[1] and connection_id = d.connection_id
+    offset 0) v on true
   left join object t on d.kind = 'overpayment' and t.kind = 'invoice' and t.lago_id = d.target
   left join lateral ( -- what settles the same invoice (of an overpayment: what is beyond it), is
                       -- taken from the same note: as Lago tells, as Xero has it. By these alone (+ 0), not through
@@ -264,7 +266,9 @@ select a.position, d.id as document_id, a.sent, a.notes, a.code as refused_code,
   left join document x on d.kind in ('invoice', 'credit_note', 'overpayment') and x.kind = 'contact'
                       and x.lago_id = d.customer_id and x.connection_id = d.connection_id
   left join object n on d.kind = 'credit_note' and n.kind = 'credit_note' and n.lago_id = d.lago_id
-  left join document v on v.kind = 'invoice' and v.lago_id = n.invoice_ids[1] and v.connection_id = d.connection_id
+  left join lateral (select contact_id, xero_id, state from document -- ``offset 0`` as in ``ready``
+                      where kind = 'invoice' and lago_id = n.invoice_ids[1] and connection_id = d.connection_id
+                     offset 0) v on true
  order by d.id
    for update of d;
 
@@ -280,8 +284,9 @@ select d.id from document d
                 union
                 select v.id from member m join document i on i.id = m.document_id and i.kind = 'credit_note'
                   join object n on n.kind = 'credit_note' and n.lago_id = i.lago_id
-                  join document v on v.kind = 'invoice' and v.lago_id = n.invoice_ids[1]
-                                 and v.connection_id = i.connection_id
+                 cross join lateral (select id from document -- ``offset 0`` as in ``ready``
+                                      where kind = 'invoice' and lago_id = n.invoice_ids[1] and connection_id = i.connection_id
+                                     offset 0) v
                  where m.request_id = $1 and m.outcome is null)
  order by d.id
    for update of d;
@@ -304,7 +309,10 @@ update document v set contact_id = u.contact_id
   from unnest($1::bigint[], $2::uuid[]) as u (id, contact_id)
   join document d on d.id = u.id
   join object n on n.kind = 'credit_note' and n.lago_id = d.lago_id
- where v.kind = 'invoice' and v.lago_id = n.invoice_ids[1] and v.connection_id = d.connection_id;
+ cross join lateral (select id from document -- ``offset 0`` as in ``ready``
+                      where kind = 'invoice' and lago_id = n.invoice_ids[1] and connection_id = d.connection_id
+                     offset 0) i
+ where v.id = i.id;
 
 -- name: answer_request
 update request
