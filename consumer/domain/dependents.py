@@ -32,19 +32,21 @@ def settle_dependents(
             settlement.refuse(member, member.refused or archived())
             continue
         id, stands = contact.document_id, contact.stands
-        newer = member.stands.wanted != member.sent
+        newer, erased = member.stands.wanted != member.sent, stands.cause == causes.ERASED
         if member.invoices_contact == found.path[0] and not newer:
             _settle_left(settlement, member, found)
             continue
         if newer or stands.xero_id != found.path[0] or (found.merged and id in settled):
             settlement.unsend([member], "refused")  # another version, or another contact by now
-        elif stands.state not in AT_REST or stands.wanted is None:
+        elif stands.state not in AT_REST or (stands.wanted is None and not erased):
             settlement.once_more(member)
         elif found.merged:
             settlement.merge(contact, found)
             settlement.unsend([member], "refused")
         elif found.active is not None:
             settlement.once_more(member)
+        elif erased:  # the contact is left as it is: people restore it, or link him to another
+            settlement.refuse(member, member.refused or archived())
         else:
             known = (stands.state, stands.code) == ("failed", ARCHIVED)
             if not known and id not in settled:

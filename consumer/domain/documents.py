@@ -143,20 +143,21 @@ def before_start(connection: Connection, day: date | None) -> bool:
 
 def as_linked(stands: Stands, planned: Planned) -> Stands:
     """With the contact that the customer is linked to instead of what we knew; as it is in Xero it is
-    left until Lago changes it, or for good. A link to what was merged since is one to what it became."""
-    if planned.wanted is None:
+    left until Lago changes it, or for good. A link to what was merged since is one to what it became.
+    An erased customer's later documents go to it too, though nothing is sent to it."""
+    if planned.wanted is None and planned.hold != causes.ERASED:
         return stands
     if planned.xero_id not in (None, stands.xero_id, *stands.merged):
         stands = replace(
             stands,
             xero_id=planned.xero_id,
-            synced=planned.wanted,
+            synced=stands.synced or b"" if planned.wanted is None else planned.wanted,
             cause=None,  # a person who has set it aside meant the other contact
             code=None,
             linked=True,
             merged=(),
         )
-    if planned.leaves_linked and stands.linked:
+    if planned.leaves_linked and stands.linked and planned.wanted is not None:
         return replace(stands, synced=planned.wanted)
     return stands
 

@@ -141,7 +141,7 @@ class Settlement:
         """A person has merged the contact into another: that one is used from now on."""
         into, was = traced.path[-1], member.stands
         now = replace(was, state="sending", xero_id=into)
-        if member.leaves_linked:
+        if member.leaves_linked and was.wanted is not None:
             now = replace(now, synced=was.wanted)
         merged = tuple(dict.fromkeys((*was.merged, *traced.path[:-1])))
         kept = Kept(
