@@ -22,6 +22,7 @@ from consumer.sandbox.lago import payment
 from tests.integration.ledger import Books, books
 from tests.integration.notes import a_note, note_told
 from tests.integration.past import age, left
+from tests.integration.test_replay import verify
 
 Json = dict[str, Any]
 REFUSAL = Refusal("locked_period", "The document cannot be posted.", "Move the lock date.")
@@ -64,6 +65,11 @@ async def traces(b: Books, of: str) -> Counter[str]:
 async def erase(b: Books, who: Json, **options: Any) -> Counter[str]:
     eraser = Eraser(b.database, UUID(who["lago_id"]), **options)
     await eraser.begin("ann", "request 17")
+    return await to_its_end(eraser)
+
+
+async def to_its_end(eraser: Eraser) -> Counter[str]:
+    """How much of what it drops."""
     dropped: Counter[str] = Counter()
     while (step := await eraser.step()) is not None:
         dropped[step.what] += step.dropped
@@ -163,6 +169,46 @@ async def test_planned_again_he_is_left_alone(database_url: str) -> None:
         assert (row["state"], row["cause"], row["xero_id"]) == ("synced", "erased", was["xero_id"])
         assert row["synced"] == was["synced"]
         assert {d["state"] for d in await b.documents()} <= {"synced", "skipped"}
+
+
+async def test_what_was_told_of_him_is_what_the_ledger_has(database_url: str) -> None:
+    """Read again, his messages tell nothing that is lacking, and nothing that differs."""
+    async with books(database_url) as b:
+        who, records = await known_life(b, "quixot")
+        await quiet(b)
+        await erase(b, who)
+        assert await b.work() == []
+        assert (await contact(b, who))["cause"] == "erased"
+        found = await verify(b, records)
+        assert (found.lost, found.not_taken_in, found.differing) == ([], [], [])
+
+
+async def test_a_message_that_comes_meanwhile_goes_too(database_url: str) -> None:
+    async with books(database_url) as b:
+        who, _ = await known_life(b, "quixot")
+        await quiet(b)
+        eraser = Eraser(b.database, UUID(who["lago_id"]))
+        await eraser.begin("ann", "request 17")
+        while (step := await eraser.step()) is not None:
+            if step.what == "bodies":
+                await b.told(b.said({**who, "updated_at": "2026-05-03T12:00:00Z"}))
+        assert await traces(b, "quixot") == {}
+
+
+async def test_a_message_that_opens_something_meanwhile_stays(database_url: str) -> None:
+    """Its bytes are announced with what fails because of it."""
+    async with books(database_url) as b:
+        who, _ = await known_life(b, "quixot")
+        await quiet(b)
+        eraser = Eraser(b.database, UUID(who["lago_id"]))
+        await eraser.begin("ann", "request 17")
+        told = {**who, "updated_at": "2026-05-03T12:00:00Z", "phone": "quixotphone2"}
+        await b.told(b.said(told, "customer.updated"))
+        [newest] = (await left(b, "event_raw", "event_id"))[-1:]
+        with pytest.raises(Halt) as halted:
+            await to_its_end(eraser)
+        assert halted.value.code == "documents_open"
+        assert await left(b, "event_raw", "event_id") == [newest]
 
 
 async def test_a_message_whose_key_was_pruned_brings_nothing_back(database_url: str) -> None:

@@ -9,8 +9,9 @@ his object       Lago's facts of him: names, e-mail, phone, addresses, tax id
 ===============  =========================================================================================
 
 All other rows have ids, numbers, amounts, days and texts of lines, which the books need; what Xero says is
-redacted before it is kept. Messages go first and the facts last: whoever is interrupted begins anew, with
-all that is needed to find the rest.
+redacted before it is kept. Messages go first, then the facts: whoever is interrupted begins anew, with
+all that is needed to find the rest. At last go messages that came in between; he is planned anew, so that his
+contact is left as it is.
 """
 
 from __future__ import annotations
@@ -25,15 +26,18 @@ from consumer.adapters.postgres.customers import unknown
 from consumer.adapters.postgres.database import Conn, Database
 from consumer.adapters.postgres.objects import lock_rows, write_objects
 from consumer.adapters.postgres.sql import statements
+from consumer.domain import causes
 from consumer.domain.contacts import erased, personal
 from consumer.domain.errors import Halt
 from consumer.domain.objects import Object, ObjectKey
 
 SQL = statements("erasing")
 CONNECTIONS = statements("connections")
+CUSTOMERS = statements("customers")
 
 PAGE = 500
 """Rows looked at in one transaction."""
+MANY = 2**63 - 1
 SHOWN = 5
 """Open documents that are named."""
 
@@ -64,8 +68,8 @@ class Eraser:
         self.page = page
         self._key = ObjectKey("customer", customer_id)
         self._texts: list[bytes] = []
-        self._left: list[What] = ["messages", "bodies", "facts"]
-        self._after = 0
+        self._left: list[What] = ["messages", "bodies", "facts", "messages"]
+        self._after, self._until = 0, MANY
 
     async def begin(self, who: str, reason: str) -> None:
         """See that nothing of his is open, and write down who erases him and why.
@@ -105,7 +109,7 @@ class Eraser:
 
     async def _messages(self) -> Step:
         async def work(conn: Conn) -> tuple[int | None, int]:
-            args = self._after, self.customer_id, self._texts, self.page
+            args = self._after, self.customer_id, self._texts, self.page, self._until
             rows = await conn.fetch(SQL["messages"], *args)
             his = [row["id"] for row in rows if row["his"]]
             if his and not self.dry_run:
@@ -133,8 +137,13 @@ class Eraser:
         after = erased(before)
         if after is not before and not self.dry_run:
             await write_objects(conn, {self._key: before}, {self._key: after})
-        if not self.dry_run:
+            await conn.execute(CUSTOMERS["plan_object"], causes.changed(self._key))
+        if self.dry_run:
+            self._left = ["facts"]  # nothing was dropped: the messages are counted already
+        else:
             await conn.execute(SQL["ask_no_more"], self.customer_id)
+            # What comes later tells of him after he was erased, or changes nothing of him.
+            self._until = await conn.fetchval(SQL["last_message"])
         names = tuple(sorted(personal(before)))
         return Step("facts", len(names), names)
 

@@ -22,14 +22,17 @@ select e.id, exists (select from unnest($2::bytea[]) as t (text) where position(
 
 -- name: messages
 -- A page of the messages that are kept as received; ``his``: they are about him or an object of his, or
--- were set aside unread and have one of the texts ($3) in them.
+-- were set aside unread and have one of the texts ($3) in them. What a document is open because of stays.
 with page as materialized (
   select r.event_id, e.kind, e.lago_id, e.outcome
     from event_raw r join event e on e.id = r.event_id
-   where r.event_id > $1 order by r.event_id limit $4
+   where r.event_id > $1 and r.event_id <= $5 order by r.event_id limit $4
 )
 select p.event_id as id,
-       p.outcome = 'merged' and exists (
+       p.outcome = 'merged'
+       and not exists (select from document d
+                        where d.event_id = p.event_id and d.state in ('waiting', 'ready', 'sending', 'failed') offset 0)
+       and exists (
          select from object o
           where o.kind = p.kind and o.lago_id = p.lago_id
             and (o.customer_id = $2 or o.kind = 'customer' and o.lago_id = $2
@@ -41,6 +44,9 @@ select p.event_id as id,
          select from event_raw r, unnest($3::bytea[]) as t (text)
           where r.event_id = p.event_id and position(t.text in r.value) > 0 offset 0) as his
   from page p order by p.event_id;
+
+-- name: last_message
+select coalesce(max(event_id), 0) from event_raw;
 
 -- name: drop_messages
 delete from event_raw where event_id = any($1::bigint[]) returning event_id;
