@@ -156,6 +156,31 @@ def test_what_changed_lately_may_be_on_its_way() -> None:
         assert (found.name, found.action is None) == (name, name == "in_flight")
 
 
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [("invoice", {"status": "voided"}), ("credit_note", {"credit_status": "voided"})],
+)
+def test_a_list_that_is_older_than_the_ledgers_newest_message_says_nothing(
+    kind: ListedKind, known: Json
+) -> None:
+    later = {**known, "updated_at": "2026-05-06T10:00:01Z"}
+    assert _differ(kind, later, {"updated_at": "2026-05-06T10:00:00Z"}) == []
+    assert len(_differ(kind, later, {"updated_at": "2026-05-06T10:00:01Z"})) == 1
+    undated = {"updated_at": None, "created_at": "2026-05-04T10:00:00Z"}
+    assert len(_differ(kind, later, undated)) == 1, "that it is older is not said"
+
+
+@pytest.mark.parametrize(("seconds", "found"), [(-1, 1), (0, 0), (5, 0), (3600, 1)])
+def test_a_message_that_came_after_lago_was_asked_is_newer_than_the_answer(
+    seconds: int, found: int
+) -> None:
+    """A clock that is far ahead hides nothing."""
+    telling = Telling(uuid4(), int((AT.timestamp() + seconds) * 1000), "d")
+    failed = lago.Payment.model_validate({**PAYMENT, "payment_status": "failed"})
+    held = Held(merge(merge(None, _told("payment", PAYMENT)), of_payment(telling, failed)), 7)
+    assert len([one for one in [behind(_listed("payment"), held, AT)] if one]) == found
+
+
 def test_what_is_none_of_the_ledgers_business_does_not_count() -> None:
     for status in ("draft", "failed", "pending"):
         assert not _listed("invoice", status=status).counts

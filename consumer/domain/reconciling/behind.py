@@ -43,7 +43,7 @@ def behind(
     """What the ledger lacks of it; None if nothing.
 
     Args:
-        at: when Lago showed it.
+        at: when Lago was asked to show it.
         payments: those that the ledger knows on the invoice.
     """
     name: ExceptionClass
@@ -58,7 +58,7 @@ def behind(
     else:
         name, cause = "ledger_behind", "Lago shows it otherwise than its messages told it."
         differences = tuple(_differences(one, held.object, payments))
-        if not differences:
+        if not differences or _told_later(one, held.object, at):
             return None
     if name == "missing_in_ledger" and one.kind == "payment" and one.status != SUCCEEDED:
         return None  # it brought no money, and Lago tells of no such payment
@@ -81,6 +81,17 @@ def behind(
         differences=differences,
         against_lago=True,
         invoice_id=one.invoice_ids[0] if one.invoice_ids else None,
+    )
+
+
+def _told_later(one: Listed, known: Object, at: datetime) -> bool:
+    """Whether a message has told the ledger more than the list shows, which was read before it came. Lago
+    dates all that changes but payments; theirs are messages from just after the question."""
+    stamps = [facet.stamp for facet in known.facets.values()]
+    since = max(stamp.appended for stamp in stamps) / 1000 - at.timestamp()
+    newest = max(stamp.at for stamp in stamps)
+    return 0 <= since < LATELY.total_seconds() or (
+        one.updated_at is not None and newest > int(one.updated_at.timestamp())
     )
 
 

@@ -30,8 +30,8 @@ class Listed:
 
     ``status`` is an invoice's or a payment's; a note has none, but ``credit`` and ``refund``. ``paid`` is
     what was paid on an invoice. ``invoice_ids``: what a payment pays or a note corrects. ``changed_at``: when
-    Lago changed it last, as far as it says. ``by_request``: the payment is known by its payment request, of
-    which there may have been several attempts.
+    Lago changed it last, as far as it says; ``updated_at``: where it says so exactly. ``by_request``: the
+    payment is known by its payment request, of which there may have been several attempts.
     """
 
     kind: ListedKind
@@ -49,6 +49,7 @@ class Listed:
     customer_id: UUID | None = None
     invoice_ids: tuple[UUID, ...] = ()
     changed_at: datetime | None = None
+    updated_at: datetime | None = None
     self_billed: bool = False
     by_request: bool = False
 
@@ -93,6 +94,7 @@ def _invoice(one: lago.Invoice) -> Listed:
         customer=one.customer,
         customer_id=None if one.customer is None else one.customer.lago_id,
         changed_at=one.updated_at or one.created_at,
+        updated_at=one.updated_at,
         self_billed=one.self_billed,
     )
 
@@ -111,6 +113,7 @@ def _credit_note(one: lago.CreditNote) -> Listed:
         customer_id=None if one.customer is None else one.customer.lago_id,
         invoice_ids=() if one.lago_invoice_id is None else (one.lago_invoice_id,),
         changed_at=one.updated_at or one.created_at,
+        updated_at=one.updated_at,
         self_billed=one.self_billed,
     )
 
