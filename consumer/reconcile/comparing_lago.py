@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Literal
 from uuid import UUID
 
@@ -99,16 +100,26 @@ class Comparison:
                 yield one
 
     async def _list(self, kind: ListedKind) -> None:
+        """All its pages; of payments, which Lago filters by no day, those that may have one of the period."""
         number: int | None = 1
+        before: set[UUID] = set()
         while number is not None:
+            at = self.now()
             page = await self.reader.asked(self.reader.api.page, kind, self.period, number)
             self.reader.progress.lists(kind, number, page.pages)
-            at = self.now()
             shown = [read(kind, one) for one in page.objects]
+            ids = {one.lago_id for one in shown}
+            if ids <= before and page.following is not None:
+                said = f"Lago's API does not go on in its list of {kind.replace('_', ' ')}s."
+                raise Unanswered("unreadable", said)
+            before = ids
             await self._compare(kind, shown, at)
-            days = [one.dated for one in shown if one.dated is not None]
-            past = kind == "payment" and days and max(days) < self.period.first
+            past = kind == "payment" and _newest_first(shown) and self._all_before(shown)
             number = None if past else page.following
+
+    def _all_before(self, shown: Sequence[Listed]) -> bool:
+        days = [one.dated for one in shown if one.dated is not None]
+        return bool(days) and max(days) < self.period.first
 
     async def _look_up(self) -> None:
         """What no list showed is asked for singly: pages move while they are read, and dates differ."""
@@ -120,6 +131,7 @@ class Comparison:
                 "invoice" if entry.kind == "invoice" else "credit_note"
             )
             question = Question(kind, entry.lago_id)
+            at = self.now()
             try:
                 [answer] = await self.reader.asked(self.reader.api.ask, question)
             except Unanswered as error:
@@ -127,7 +139,7 @@ class Comparison:
                     raise
                 self._tell(unknown_to_lago(entry))
                 continue
-            await self._compare(kind, [read(kind, answer.object)], self.now(), everywhen=True)
+            await self._compare(kind, [read(kind, answer.object)], at, everywhen=True)
 
     async def _compare(
         self, kind: ListedKind, shown: Sequence[Listed], at: datetime, *, everywhen: bool = False
@@ -233,3 +245,9 @@ class Comparison:
             return False
         others[one.lago_id] = one.total
         return True
+
+
+def _newest_first(shown: Sequence[Listed]) -> bool:
+    """Whether the page is ordered as Lago's are: no day on a later one is after its last."""
+    at = [one.changed_at for one in shown if one.changed_at is not None]
+    return all(newer >= older for newer, older in pairwise(at))

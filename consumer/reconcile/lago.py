@@ -63,7 +63,9 @@ class Lago:
     ) -> LagoCompared:
         """All that Lago dates in the period, and the ledger's ``entries`` that Lago does not show."""
         connections = await self.holdings.connections()
-        here = next(one for one in connections if one.id == subject.connection_id)
+        here = next((one for one in connections if one.id == subject.connection_id), None)
+        if here is None:
+            return LagoCompared(f"{subject.code} has been retired meanwhile.")
         comparison = Comparison(
             self.reader, self.holdings, self.now, here, connections, period, entries
         )

@@ -146,14 +146,19 @@ class Reconcile:
         who: str,
         lago: LagoCompared,
     ) -> tuple[LagoCompared, tuple[Discrepancy, ...]]:
-        """Do what is safe: what came of asking Lago, and all that was repaired."""
+        """Do what is safe: what came of asking Lago, and all that was repaired. A Lago that is away, or asks
+        to wait longer than we do, is not asked for each of the others too."""
         repaired = []
+        silent = False
         for one in exceptions:
             if one.action == "take_in" and self.lago is not None:
+                if silent:
+                    continue
                 try:
                     await self.lago.take_in(one)
                 except Unanswered as error:
                     lago = replace(lago, why=error.sentence)
+                    silent = error.why in ("refused", "throttled", "unavailable")
                     continue
                 repaired.append(one)
             elif one.action is not None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from random import Random
 from typing import Any
@@ -19,7 +19,7 @@ from consumer.domain.clocks import Clocks
 from consumer.domain.contacts import erased
 from consumer.domain.objects import Object, ObjectKey, dump_facets, load_facets
 from consumer.domain.reconciling import ListedKind, Period
-from consumer.ports import Unanswered
+from consumer.ports import Answer, Question, Unanswered
 from consumer.ports.reconciling import Listing
 from consumer.reconcile import Lago, LagoReader
 from consumer.sandbox.lago import LagoApi, RandomChoices, link, payment, serve_api
@@ -409,6 +409,84 @@ async def test_what_was_found_before_lago_fell_silent_is_told(
     found = await counter.desk.run()
     assert told(found) == [("missing_in_ledger", "invoice")]
     assert found.lago.told.startswith("not to the end: ")
+
+
+async def test_a_lago_that_falls_silent_is_not_asked_for_each_of_the_others(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand lost messages would be a thousand timeouts, or a thousand times a quarter of an hour."""
+    for _ in range(3):
+        counter.lost()
+    assert counter.desk.api is not None
+    ask, asked = counter.desk.api.ask, []
+
+    async def silent(question: Question) -> Sequence[Answer]:
+        asked.append(question)
+        if len(asked) == 2:
+            raise Unanswered("missing", "Lago's API answered with status 404.")
+        if len(asked) > 2:
+            raise Unanswered("unavailable", "Lago's API was not reached (TimeoutError).")
+        return await ask(question)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(counter.desk.api, "ask", silent)
+        found = await counter.desk.run(repair=True)
+    assert (len(asked), found.repaired) == (3, frozenset())
+    assert "TimeoutError" in found.lago.told
+    assert len((await counter.desk.run(repair=True)).repaired) == 3
+
+
+async def test_a_list_that_repeats_itself_has_an_end(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter.lost()
+    assert counter.desk.api is not None
+    page = counter.desk.api.page
+
+    async def endless(kind: ListedKind, period: Period, number: int) -> Listing:
+        assert number < 9
+        shown = await page(kind, period, 1)
+        return replace(shown, following=number + 1)
+
+    monkeypatch.setattr(counter.desk.api, "page", endless)
+    found = await counter.desk.run()
+    assert told(found) == [("missing_in_ledger", "invoice")]
+    assert found.lago.told == "not to the end: Lago's API does not go on in its list of invoices."
+
+
+async def test_payments_that_are_not_listed_the_newest_first_are_all_read(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter.desk.period = MAY
+    made = await counter.bill()
+    lost = counter.pays(made, 100)
+    old = [
+        payment(counter.choices, [made], amount_cents=1, at=f"2026-03-0{day}T08:00:00Z")
+        for day in (1, 2)
+    ]
+    assert counter.desk.api is not None
+    page = counter.desk.api.page
+
+    async def oldest_first(kind: ListedKind, period: Period, number: int) -> Listing:
+        if kind != "payment":
+            return await page(kind, period, number)
+        return Listing(tuple(old), 2, 2) if number == 1 else Listing((lost,), None, 2)
+
+    monkeypatch.setattr(counter.desk.api, "page", oldest_first)
+    assert told(await counter.desk.run()) == [("missing_in_ledger", "payment")]
+
+
+async def test_a_connection_that_was_retired_while_xero_was_read_is_not_compared(
+    counter: Counter,
+) -> None:
+    subject = await counter.desk.subject()
+    lago, books = counter.desk.lago, counter.desk.stage.books
+    assert lago is not None
+    await books.database.execute("update connection set removed_at = now()")
+    try:
+        assert "retired" in (await lago.compare(subject, EVER, ())).told
+    finally:
+        await books.database.execute("update connection set removed_at = null")
 
 
 async def test_a_key_of_another_organization_tells_nothing(counter: Counter) -> None:
