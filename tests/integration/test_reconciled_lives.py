@@ -14,8 +14,10 @@ from hypothesis import Phase, given, note, settings
 from consumer.adapters.lago_api import HttpLagoApi
 from consumer.sandbox.lago import Choices, LagoApi, serve_api
 from tests.integration.reconciling import Desk, human
-from tests.lives.lago import ORGANIZATION, Life
+from tests.lives.delivery import Delivery
+from tests.lives.lago import ORGANIZATION, REGIMES, Life
 from tests.lives.many import SLOW, draw, lives
+from tests.lives.short import batch, prompt
 from tests.lives.stage import Stage
 from tests.strategies import choices
 
@@ -71,4 +73,24 @@ async def test_a_life_without_edits_has_no_exception(
     assert human(found) == []
     for total in found.totals:
         note(f"{total}")
+    assert [total for total in found.totals if not total.agrees] == []
+
+
+async def test_a_draft_that_stays_because_money_is_on_what_was_voided_was_edited_by_nobody(
+    theatre: Stage,
+) -> None:
+    """Its due date is the draft's; Lago's is the voided invoice's, which was never sent."""
+    life = prompt()
+    bill = life.bill("subscription", REGIMES[0], draft=True)
+    life.pay(bill, 100, "provider")
+    life.pass_time(60)
+    life.void(bill)
+    customer, drafted, drafted_again, created, paid, voided = life.messages
+    told = [[customer, drafted], [voided], [created], [drafted_again], [paid]]
+    await theatre.live(Delivery(tuple(map(batch, told)), {}, ()))
+    [draft] = theatre.xero.invoices.values()
+    assert draft.status == "DRAFT"
+    assert str(draft.due_date) != bill.said["payment_due_date"]
+    found = await Desk(theatre).run()
+    assert human(found) == []
     assert [total for total in found.totals if not total.agrees] == []
