@@ -61,7 +61,7 @@ class Settlement:
         """Credit notes whose invoices are on other contacts by now, and on which."""
         self.unfinished: list[Member] = []
         """To be planned anew as well: drafts whose final content has not been told yet, and invoices
-        that were voided meanwhile and stay, which is to be told."""
+        that were voided meanwhile: that they stay is to be told, or that they are not there."""
         self.closed: list[tuple[int, str]] = []
         """Positions whose outcome is known, and which it is."""
 
@@ -130,11 +130,11 @@ class Settlement:
         self.notice(member, theirs, "paid_by_hand", {})
 
     def _plan_further(self, member: Member, now: Stands, target: Rest) -> None:
-        """How long a draft may wait for its content, and what people are told of an invoice that was
-        voided while it was sent, is for planning to say."""
+        """How long a draft may wait for its content, what people are told of an invoice that was voided
+        while it was sent, and why it is left out if it is not in Xero, is for planning to say."""
         awaits = now.open and causes.awaits_news(target.cause)
         left = member.kind == "invoice" and causes.is_left(target.cause)
-        if target.state == "synced" and (awaits or left):
+        if (target.state == "synced" and (awaits or left)) or (target.state == "skipped" and left):
             self.unfinished.append(member)
 
     def merge(self, member: Member, traced: Traced) -> None:

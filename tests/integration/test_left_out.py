@@ -39,7 +39,9 @@ async def refunded(b: Books, note: Json, status: str) -> None:
 # ── Money on invoices that were voided ────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("order", ["payment", "void", "together", "sending", "posted"])
+@pytest.mark.parametrize(
+    "order", ["payment", "void", "together", "sending", "sending, reported", "posted"]
+)
 async def test_money_on_an_invoice_that_was_voided_before_it_came_is_named(
     database_url: str, order: str
 ) -> None:
@@ -50,7 +52,8 @@ async def test_money_on_an_invoice_that_was_voided_before_it_came_is_named(
         await b.told(b.said(who), b.said(invoice))
         if order == "together":
             await b.told(paid, void)
-        elif order == "sending":
+        elif order.startswith("sending"):
+            await b.settings(voids="report" if order.endswith("reported") else "sync")
             await b.accept(await b.freeze())
             await b.released()
             frozen = await b.freeze()
