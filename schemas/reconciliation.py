@@ -103,6 +103,10 @@ class ReportedException(Model):
     lago_id: UUID | None
     xero_id: UUID | None
     number: str | None
+    on: str | None = Field(
+        default=None,
+        description="The number of the invoice or the credit note that money or an allocation is on.",
+    )
     dated: date | None
     currency: str | None
     amount: Amount | None

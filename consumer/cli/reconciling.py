@@ -52,6 +52,7 @@ def reconcile(
     did in Xero is ever undone.
     """
     from consumer import config
+    from consumer.cli.doctor.findings import many
     from consumer.cli.errors import INTERRUPTED, REFUSED, USAGE, Failure
     from consumer.cli.reports import RENDERERS, report_of
     from consumer.domain.reconciling import parse_period
@@ -75,11 +76,14 @@ def reconcile(
         output.write_text(text, encoding="utf-8")
     differences = sum(found.differences.values())
     told = (
-        f"{differences} exceptions, {len(found.exceptions) - differences} noted",
-        f"{len(found.repaired)} repaired, {found.calls} calls",
+        many(differences, "exception"),
+        f"{len(found.exceptions) - differences} noted",
+        f"{len(found.repaired)} repaired",
+        many(found.calls, "call"),
     )
     typer.echo(", ".join(told), err=True)
-    typer.echo(f"Lago: {found.lago.told}", err=True)
+    if format != "table" or output is not None:  # else it is read already
+        typer.echo(f"Lago: {found.lago.told}", err=True)
     if fail_on_exceptions and differences:
         raise typer.Exit(REFUSED)
 

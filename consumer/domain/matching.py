@@ -239,16 +239,18 @@ def _differences(sent: Mapping[str, object], one: Saved) -> tuple[Difference, ..
         ("tax", tax, one.tax),
         ("total", net + tax, one.total),
     )
-    found = [Difference(name, _shown(a), _shown(b)) for name, a, b in sides if a != b]
+    found = [Difference(name, plain(a), plain(b)) for name, a, b in sides if a != b]
     if one.status in GONE:
-        found.append(Difference("status", _shown(sent.get("Status")), _shown(one.status)))
+        found.append(Difference("status", plain(sent.get("Status")), plain(one.status)))
     return tuple(found)
 
 
-def _shown(value: object) -> str:
-    return (
-        f"{value:f}" if isinstance(value, Decimal) else "nothing" if value is None else str(value)
-    )
+def plain(value: object) -> str:
+    """As people read it: amounts with two decimals at least."""
+    if isinstance(value, Decimal):
+        cents = value.quantize(_CENT)
+        return f"{cents if cents == value else value:f}"
+    return "nothing" if value is None else str(value)
 
 
 def _totals(sent: Mapping[str, object]) -> tuple[Decimal, Decimal]:

@@ -110,7 +110,7 @@ async def test_what_a_controller_files(acme: World) -> None:
     page, table = acme.directory / "acme.html", acme.directory / "acme.csv"
     code, out, err = await reconcile(acme, *EVER, "--format", "html", "--output", str(page))
     assert (code, out) == (OK, "")
-    assert "exceptions" in err
+    assert "1 exception, 1 noted," in err
     assert number in page.read_text(encoding="utf-8")
     await reconcile(acme, *EVER, "--format", "csv", "--output", str(table))
     rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
@@ -214,6 +214,7 @@ async def test_what_lago_never_told_reaches_xero_by_a_safe_repair(acme: World) -
         assert lagos(refused) == []
     code, out, err = await reconcile(acme, *EVER, **api)
     assert (code, "Lago: not compared: " in out, lago.key in out + err) == (OK, True, False)
+    assert "Lago:" not in err, "it is told once"
 
 
 async def test_a_believable_story_agrees_with_lago(make_world: MakeWorld) -> None:

@@ -53,7 +53,9 @@ EXCEPTIONS = (
         lago_id=UUID(int=8), xero_id=UUID(int=9), number=EVIL, dated=date(2026, 10, 3), currency="EUR",
         amount=Decimal("-12.3"), differences=(Difference("status", "AUTHORISED", "VOIDED"),),
     ),
-    Discrepancy("extra_in_xero", "payment", "Nobody asks for it.", "Look.", xero_id=UUID(int=5)),
+    Discrepancy(
+        "extra_in_xero", "payment", "Nobody asks for it.", "Look.", xero_id=UUID(int=5), on="A-2"
+    ),
     Discrepancy(
         "missing_in_xero", "invoice", "It failed.", "It is tried again.", "automatic", "retry", 6,
         number="A-1",
@@ -87,6 +89,13 @@ def test_what_is_to_come_is_in_each_format_but_the_list_of_exceptions() -> None:
         page = RENDERERS[name](REPORT)
         assert "987.654" in page
         assert "and not in Xero" in page
+
+
+@pytest.mark.parametrize("format", RENDERERS)
+def test_every_format_says_what_money_is_on_and_what_is_to_be_done(format: Format) -> None:
+    text = RENDERERS[format](REPORT)
+    assert "A-2" in text
+    assert all(one.repair in text for one in EXCEPTIONS)
 
 
 def test_what_is_only_noted_comes_last() -> None:

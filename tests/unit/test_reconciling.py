@@ -260,6 +260,22 @@ def test_a_person_who_enters_a_lost_payment_anew_makes_one_exception() -> None:
     assert ("account", "090", "880") in [(d.field, d.ours, d.theirs) for d in one.differences]
 
 
+def test_money_and_allocations_are_told_with_the_number_that_they_are_on() -> None:
+    entry, shown = invoice()
+    ours, lost = payment(entry, "1.00", status="DELETED")
+    _, theirs = payment(entry, "2.00", holder=None, number=None)
+    note = Entry(4, "credit_note", "synced", lago_id=uuid4(), number="CN-1", wanted=False)
+    refund = Entry(5, "refund", "waiting", source=note.lago_id, dated=DAY)
+    _, extra = invoice(number="B-1", holder=None)
+    both = replace(sides([entry, ours, refund], [shown, lost, theirs, extra]), around=(note,))
+    assert {(one.kind, one.document_id, one.on) for one in compare(both, MAY)} == {
+        ("payment", 2, "A-1"),
+        ("payment", None, "A-1"),
+        ("refund", 5, "CN-1"),
+        ("invoice", None, None),
+    }
+
+
 def test_one_new_payment_replaces_one_of_two_lost_ones() -> None:
     entry, shown = invoice(paid=Decimal(6))
     first, lost = payment(entry, "6.00", status="DELETED")
@@ -308,13 +324,15 @@ def test_a_failed_document_whose_number_xero_has_is_tried_again_only_if_all_agre
         ("credit_unplaced", "unplaced:7@acme", "lago-xero ignore doc:1 --reason …"),
         ("locked_period", None, "Then lago-xero retry doc:1."),
         ("locked_period", "lock@acme", "It is sent by itself then."),
+        ("lago_totals_disagree", None, "It is sent by itself then."),
+        ("negative_amount", None, "It is sent by itself then."),
     ],
 )
 def test_only_what_nothing_releases_is_to_be_retried(
     code: str, cause: str | None, follows: str
 ) -> None:
-    """A saved mapping and whatever else ends the cause has the document sent; a person's act in Xero that
-    nobody sees does not."""
+    """A saved mapping, a message that mends Lago's own figures and whatever else ends the cause has the
+    document sent; a person's act in Xero that nobody sees does not."""
     failed = Entry(1, "invoice", "failed", number="A-1", cause=cause, code=code, hint="Mend it.")
     [one] = compare(sides([failed], []), MAY)
     assert one.repair.endswith(follows)

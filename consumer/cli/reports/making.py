@@ -76,6 +76,7 @@ def _exception(one: Discrepancy, found: Reconciled) -> ReportedException:
         lago_id=one.lago_id,
         xero_id=one.xero_id,
         number=one.number,
+        on=one.on,
         dated=one.dated,
         currency=one.currency,
         amount=one.amount,

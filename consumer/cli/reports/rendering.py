@@ -22,8 +22,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A text that begins so would be computed by a spreadsheet."""
 _AMOUNT = re.compile(r"-[0-9]+\.[0-9]+")
 _COLUMNS = (
-    "class", "kind", "document", "lago_id", "xero_id", "number", "dated", "currency", "amount", "cause",
-    "differences", "first_seen", "repair", "safety", "repaired", "show", "link",
+    "class", "kind", "document", "lago_id", "xero_id", "number", "on", "dated", "currency", "amount",
+    "cause", "differences", "first_seen", "repair", "safety", "repaired", "show", "link",
 )  # fmt: skip
 
 
@@ -69,13 +69,13 @@ def as_table(report: Reconciliation) -> str:
         console.print(_to_come(report))
     found = Table("class", "document", "amount", "first seen", "what", "safety")
     for one in report.exceptions:
-        name = f"{one.kind} {one.number or one.document or one.xero_id or one.lago_id}"
+        known_as = one.number or one.document or one.xero_id or one.lago_id
+        name = f"{one.kind} {known_as}{_on(one)}"
         money = "" if one.amount is None else f"{plain(one.amount)} {one.currency or ''}".rstrip()
         differs = f" {_differences(one)}" if one.differences else ""
         done = "repaired" if one.repaired else one.safety
-        found.add_row(
-            one.name, name, money, f"{one.first_seen:%Y-%m-%d}", one.cause + differs, done
-        )
+        what = f"{one.cause}{differs}\n→ {one.repair}"
+        found.add_row(one.name, name, money, f"{one.first_seen:%Y-%m-%d}", what, done)
     console.print(found)
     console.print(f"Lago: {report.lago.said}")
     return out.getvalue()
@@ -122,6 +122,10 @@ RENDERERS: Mapping[Format, Callable[[Reconciliation], str]] = {
     "csv": as_csv,
     "html": as_html,
 }
+
+
+def _on(one: ReportedException) -> str:
+    return f" on {one.on}" if one.on else ""
 
 
 def _differences(one: ReportedException) -> str:

@@ -44,7 +44,7 @@ def compare(sides: Sides, period: Period) -> tuple[Discrepancy, ...]:
         told = list(comparison.of(entry))
         if entry.moved and any(one.name != "fallback" for one in told):
             told = [found("in_flight", entry, "It was sent while Xero was being read.")]
-        exceptions += told
+        exceptions += (replace(one, on=comparison.on(entry)) for one in told)
     return (*exceptions, *comparison.beyond_the_ledger(period))
 
 
@@ -69,6 +69,13 @@ class _Comparison:
         self.sending = any(one.state == "sending" for one in self.every)
         self.settling = Settling(sides)
         self.notes = {one.lago_id: one for one in self.every if one.kind == "credit_note"}
+        self.numbers: dict[UUID | None, str | None] = {
+            id: one.number
+            for one in self.every
+            if one.kind in ("invoice", "credit_note")
+            for id in (one.lago_id, one.shown_as)
+            if id is not None
+        }
         self.compared = {one.id for one in sides.entries}
         here = [one for one in sides.entries if one.kind == "invoice" and one.in_xero]
         self.here = {one.xero_id for one in here}
@@ -88,6 +95,12 @@ class _Comparison:
                     (shown.kind, shown.number) if _marked(shown) else _face(shown), entry
                 )
         return looks
+
+    def on(self, entry: Entry) -> str | None:
+        """The number of what money or an allocation is on."""
+        if entry.kind in ("invoice", "credit_note"):
+            return None
+        return self.numbers.get(entry.target) or self.numbers.get(entry.source)
 
     # ── A document of the ledger ──────────────────────────────────────────────────────────────────
 
@@ -272,9 +285,10 @@ class _Comparison:
                 continue  # the ledger's own document of that number says what it waits for
             if twin := self._twin(one):
                 cause = f"It looks like document {twin.id}, {about(twin)}."
-                yield shown_alone("duplicate", one, cause)
+                yield shown_alone("duplicate", one, cause, self.numbers.get(one.target_id))
             elif not self._arriving(one):
-                yield shown_alone("extra_in_xero", one, "No document of Lago's asks for it.")
+                cause = "No document of Lago's asks for it."
+                yield shown_alone("extra_in_xero", one, cause, self.numbers.get(one.target_id))
 
     def _twin(self, one: Shown) -> Entry | None:
         """The document of ours that it repeats: by our marker, or in contact, currency, day and total."""

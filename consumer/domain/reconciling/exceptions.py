@@ -76,7 +76,8 @@ class Discrepancy:
 
     ``since`` is when the ledger knows it from; None: when it was first seen by a reconciliation.
     ``against_lago``: the differences are Lago's, not Xero's; ``invoice_id`` is the invoice in Lago that a
-    payment or a note is of.
+    payment or a note is of. ``on`` is the number of the invoice or the credit note that money or an
+    allocation is on, as far as the ledger knows it.
     """
 
     name: ExceptionClass
@@ -89,6 +90,7 @@ class Discrepancy:
     lago_id: UUID | None = None
     xero_id: UUID | None = None
     number: str | None = None
+    on: str | None = None
     dated: date | None = None
     currency: str | None = None
     amount: Decimal | None = None

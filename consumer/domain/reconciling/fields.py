@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from consumer.domain.documents import DRAFTS
-from consumer.domain.matching import Difference
+from consumer.domain.matching import Difference, plain
 from consumer.domain.reconciling.exceptions import Discrepancy, ExceptionClass, Safety
 from consumer.domain.reconciling.proposals import REFRESH, REPAIRS
 from consumer.domain.reconciling.sides import Entry, Shown, Sides
@@ -18,15 +18,6 @@ _SAFETY: dict[ExceptionClass, Safety] = {
     "locked": "needs_approval",
     "in_flight": "nothing_to_do",
 }
-_CENT = Decimal("0.01")
-
-
-def plain(value: object) -> str:
-    """As people read it: amounts with two decimals at least."""
-    if isinstance(value, Decimal):
-        cents = value.quantize(_CENT)
-        return f"{cents if cents == value else value:f}"
-    return "nothing" if value is None else str(value)
 
 
 def about(entry: Entry) -> str:
@@ -57,7 +48,9 @@ def found(name: ExceptionClass, entry: Entry, cause: str, **more: Any) -> Discre
     )
 
 
-def shown_alone(name: ExceptionClass, shown: Shown, cause: str) -> Discrepancy:
+def shown_alone(
+    name: ExceptionClass, shown: Shown, cause: str, on: str | None = None
+) -> Discrepancy:
     """An exception of what only Xero has."""
     return Discrepancy(
         name,
@@ -66,6 +59,7 @@ def shown_alone(name: ExceptionClass, shown: Shown, cause: str) -> Discrepancy:
         REPAIRS[name],
         xero_id=shown.xero_id,
         number=shown.number,
+        on=on,
         dated=shown.dated,
         currency=shown.currency,
         amount=shown.total,

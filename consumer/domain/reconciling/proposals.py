@@ -44,6 +44,8 @@ ERASED = (
 )
 PASSING = frozenset({"request_refused"})
 """Codes of failures that say nothing of the document, so that another try needs nobody's decision."""
+_OF_LAGO = ("lago_", "negative_amount")
+"""Begin the codes of what another message of Lago's mends, and nothing else."""
 _UNSEEN = ("room:", causes.DOCUMENT)
 """Begin the causes that a person may end in Xero without our noticing it."""
 
@@ -55,6 +57,8 @@ def after(entry: Entry) -> str:
     if causes.is_unplaced(cause):
         return f"What was done by hand is set aside by lago-xero ignore doc:{entry.id} --reason …"
     if cause is not None and not cause.startswith(_UNSEEN):
+        return "It is sent by itself then."
+    if cause is None and (entry.code or "").startswith(_OF_LAGO):
         return "It is sent by itself then."
     if cause is None and entry.code in OF_THE_CHART:
         return (
