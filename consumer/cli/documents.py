@@ -9,7 +9,7 @@ from urllib.parse import quote
 import typer
 
 from consumer.cli.mappings import no_connection
-from consumer.cli.output import AsJson, Row, ask, print_json, print_rows
+from consumer.cli.output import AsJson, Row, ask, cell, print_json, print_rows
 from consumer.cli.pausing import explain_word
 from consumer.domain.documents import State
 from consumer.domain.operations import DocumentKind
@@ -156,7 +156,7 @@ def _print_document(row: Row) -> None:
         ("state", row["state"]),
         ("paused", explain_word(row["paused"]) if row["paused"] else None),
         ("set aside", explain_word(row["set_aside"]) if row["set_aside"] else None),
-        ("failed at", row["failed_at"] if failed else None),
+        ("failed at", cell(row["failed_at"]) if failed else None),
         ("attempts", row["attempts"]),
         ("sent", _totals(row, "")),
         ("Xero", _totals(row, "xero_")),

@@ -169,7 +169,7 @@ def _change(code: str, path: str, words: list[str] | None, *, dry_run: bool) -> 
     def to(connection: Connection, chart: Chart | None) -> Connection:
         if target is None and key not in connection.mappings:
             hint = f"lago-xero mappings list {code} lists what is"
-            raise Failure(NOT_FOUND, f"{code} has no mapping {key.path}.", hint)
+            raise Failure(NOT_FOUND, f"{code} has no mapping {path}.", hint)
         return remapped(connection, key, target, chart)
 
     try:

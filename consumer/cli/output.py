@@ -54,12 +54,12 @@ def print_table(rows: list[Row], columns: tuple[str, ...]) -> None:
     for column in columns:
         table.add_column(column)
     for row in rows:
-        table.add_row(*(_cell(row[c]) for c in columns))
+        table.add_row(*(cell(row[c]) for c in columns))
     width = None if sys.stdout.isatty() else 160
     Console(width=width, markup=False, emoji=False, highlight=False).print(table)
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     """An instant to the second, in UTC; nothing for None."""
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -300,7 +301,8 @@ async def ledger(database_url: str) -> Filled:
         await ledger.told(ledger.said(failed))
         await ledger.database.execute(
             """update document set state = 'failed', code = 'tax_unmapped', said = 'No tax type.',
-                      hint = 'Map vat_7.', cause = 'tax:vat_7@acme' where state = 'ready'"""
+                      hint = 'Map vat_7.', cause = 'tax:vat_7@acme', failed_at = now()
+                where state = 'ready'"""
         )
         await ledger.database.execute("update connection set name = 'Acme [/red] :bug:'")
         await ledger.database.execute(
@@ -372,6 +374,7 @@ async def test_show_tells_why_and_what_to_do(shell: Shell, ledger: Filled) -> No
     assert "It failed as tax_unmapped: No tax type; it waits:" in shown
     assert "a Xero tax type for the Lago tax vat_7 in connection acme" in shown
     assert "Map vat_7." in shown
+    assert re.search(r"^  failed at  \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ$", shown, re.MULTILINE)
 
 
 async def test_show_names_the_document_that_is_waited_for(shell: Shell, ledger: Filled) -> None:

@@ -84,7 +84,7 @@ async def _must_be_idle(admin: AIOKafkaAdminClient, group: str) -> None:
         for one in described.groups:
             members = one[5]
             if members:
-                raise _busy(group, f"{len(members)} members")
+                raise _busy(group, "1 member" if len(members) == 1 else f"{len(members)} members")
 
 
 def _busy(group: str, members: str) -> Halt:
