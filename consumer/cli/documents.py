@@ -44,7 +44,10 @@ def documents(
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List documents, the newest first."""
+    """List documents, the newest first.
+
+    of: the customer's external id of a contact, the invoice's or credit note's number of what is on one.
+    """
     from consumer.adapters.postgres import reading, retrying
 
     async def work(db: Database) -> list[Row]:
@@ -58,7 +61,17 @@ def documents(
     rows = ask(work)
     for row in rows:
         explain_row(row)
-    columns = ("id", "connection", "kind", "number", "state", "currency", "total", "explanation")
+    columns = (
+        "id",
+        "connection",
+        "kind",
+        "number",
+        "of",
+        "state",
+        "currency",
+        "total",
+        "explanation",
+    )
     print_rows(rows, columns, as_json)
 
 
@@ -153,6 +166,7 @@ def _print_document(row: Row) -> None:
         ("document", row["id"]),
         ("connection", row["connection"]),
         ("Lago id", row["lago_id"]),
+        ("of", row["of"]),
         ("state", row["state"]),
         ("paused", explain_word(row["paused"]) if row["paused"] else None),
         ("set aside", explain_word(row["set_aside"]) if row["set_aside"] else None),

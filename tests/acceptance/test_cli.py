@@ -261,6 +261,7 @@ class Filled:
     """Lago ids of what is in the ledger."""
 
     customer: str
+    external_id: str
     posted: str
     failed: str
     url: str
@@ -308,7 +309,13 @@ async def ledger(database_url: str) -> Filled:
         await ledger.database.execute(
             """update tenant set organisation = '{"short_code": "!Ab12c"}'"""
         )
-        return Filled(customer["lago_id"], posted["lago_id"], failed["lago_id"], database_url)
+        return Filled(
+            customer["lago_id"],
+            customer["external_id"],
+            posted["lago_id"],
+            failed["lago_id"],
+            database_url,
+        )
 
 
 async def test_documents_by_state_and_kind(shell: Shell, ledger: Filled) -> None:
@@ -318,6 +325,8 @@ async def test_documents_by_state_and_kind(shell: Shell, ledger: Filled) -> None
         ("invoice", "synced"),
         ("contact", "synced"),
     ]
+    [contact] = (await shell("documents", "--json", "--kind", "contact")).json
+    assert contact["of"] == ledger.external_id
     for arguments, ids in (
         (["--state", "failed"], [ledger.failed]),
         (["--kind", "contact"], [ledger.customer]),
@@ -352,6 +361,19 @@ async def test_a_connection_that_is_not_there(shell: Shell, ledger: Filled, comm
 
 async def test_tables_show_names_as_they_are(shell: Shell, ledger: Filled) -> None:
     assert "Acme [/red] :bug:" in (await shell("connections")).out
+
+
+async def test_a_payment_is_listed_with_the_invoice_that_it_is_on(
+    shell: Shell, ledger: Filled
+) -> None:
+    await ledger.execute(
+        """insert into document (connection_id, tenant_id, kind, lago_id, target, state)
+           select connection_id, tenant_id, 'payment', gen_random_uuid(), lago_id, 'synced'
+             from document where number = 'INV-1'"""
+    )
+    [payment] = (await shell("documents", "--json", "--kind", "payment")).json
+    assert payment["of"] == "INV-1"
+    assert "of         INV-1" in (await shell("show", payment["lago_id"])).out
 
 
 async def test_show_by_number_and_by_id(shell: Shell, ledger: Filled) -> None:
@@ -520,7 +542,7 @@ async def test_retry_releases_what_failed_and_tells_how_many(shell: Shell, ledge
 
     ended = await shell("retry", "--all", "--reason", "mapped by hand")
     assert (ended.code, "tax_unmapped" in ended.out) == (OK, True)
-    assert ended.err == "1 documents released; the running service tries them again\n"
+    assert ended.err == "1 document released; the running service tries again\n"
     shown = (await shell("show", ledger.failed)).out
     assert "It waits: it is being planned again." in shown
     again = await shell("retry", "--all", "--json")

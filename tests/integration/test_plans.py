@@ -117,6 +117,7 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "unknown": (INBOX["unknown"], (list(range(500)),)),
     "left_out": (INBOX["left_out"], (list(range(500)),)),
     "close_left_out": (INBOX["close_left_out"], (list(range(500)),)),
+    "belonging": (READING["belonging"], ([1, 2, 3],)),
     "object_documents": (READING["object_documents"], ("INV-1", uuid4(), 7)),
     "failed": (RETRYING["failed"], (None, "acme", None, "locked_period", None, None, 0, 500, 3)),
     "failed_of_ids": (RETRYING["failed"], ([1, 2, 3], None, None, None, None, None, 0, 500, None)),

@@ -44,7 +44,8 @@ async def object_documents(database: Database, ref: str) -> list[Row]:
 
     It is a number as Xero has it (with the connection's prefix), a Lago id, or a document's id,
     plain or as ``doc:7``; a number counts before an id. ``by_id`` marks the document of that id,
-    ``other`` says of the document that the cause names what explaining needs.
+    ``other`` says of the document that the cause names what explaining needs, ``of`` whose contact it is, or
+    the number of what a payment or an allocation is on.
     """
     id = ref.removeprefix("doc:")
     known_as = int(id) if re.fullmatch(r"[0-9]{1,18}", id) else None
@@ -56,7 +57,11 @@ async def _with_others(database: Database, rows: Sequence[asyncpg.Record]) -> li
     ids = {id for row in rows if (id := awaited(row["cause"])) is not None}
     others = await database.fetch(SQL["named"], list(ids)) if ids else []
     by_id = {row["id"]: dict(row) for row in others}
-    return [{**row, "other": by_id.get(awaited(row["cause"]))} for row in rows]
+    belonging = await database.fetch(SQL["belonging"], [row["id"] for row in rows])
+    of = {row["id"]: row["of"] for row in belonging}
+    return [
+        {**row, "other": by_id.get(awaited(row["cause"])), "of": of.get(row["id"])} for row in rows
+    ]
 
 
 async def findings(database: Database, ids: Sequence[int]) -> dict[int, list[Row]]:

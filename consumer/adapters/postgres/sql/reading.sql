@@ -41,6 +41,16 @@ select d.id, c.code as connection, d.kind, d.part, d.lago_id, d.target, d.number
  where d.id = any(array(select id from made))
  order by d.id desc limit 1000;
 
+-- name: belonging
+-- Whose contact it is, by his external id; the number of what a payment or an allocation is on.
+select d.id,
+       coalesce(o.facts #>> '{content,1,external_id}',
+                (select max(p.number) from document p
+                  where p.lago_id = coalesce(d.target, d.source) and p.kind in ('invoice', 'credit_note'))) as of
+  from document d
+  left join object o on d.kind = 'contact' and o.kind = 'customer' and o.lago_id = d.lago_id
+ where d.id = any($1::bigint[]) and d.kind not in ('invoice', 'credit_note');
+
 -- name: named
 select id, kind, coalesce(number, lago_id::text) as name, case when state = 'failed' then code end as failed_as
   from document where id = any($1::bigint[]);
