@@ -21,7 +21,7 @@ from consumer.cli.chosen_letters import (
     letters_of,
     split,
 )
-from consumer.cli.output import AsJson, Row, ask, print_json, print_rows, print_table
+from consumer.cli.output import AsJson, Row, ask, cell, print_json, print_rows, print_table
 from consumer.cli.person import Why, person
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def show(
         return
     for name, value in found.items():
         if value is not None:
-            typer.echo(f"  {name:<16}{value}")
+            typer.echo(f"  {name:<16}{cell(value)}")
 
 
 @app.command(epilog="Example: lago-xero dead-letters redrive --code unstorable --reason 'mended'")

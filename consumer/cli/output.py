@@ -30,6 +30,11 @@ def ask(query: Callable[[Any], Awaitable[T]]) -> T:
     return asyncio.run(work())
 
 
+def many(count: int, what: str) -> str:
+    """So many of them, as one says it."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def print_rows(rows: list[Row], columns: Iterable[str], as_json: bool) -> None:
     """All that is in the rows as JSON, or these columns as a table."""
     if as_json:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from consumer.cli.mappings import no_connection
+from consumer.cli.output import many
 from consumer.cli.person import person
 
 if TYPE_CHECKING:
@@ -52,7 +53,6 @@ def reconcile(
     did in Xero is ever undone.
     """
     from consumer import config
-    from consumer.cli.doctor.findings import many
     from consumer.cli.errors import INTERRUPTED, REFUSED, USAGE, Failure
     from consumer.cli.reports import RENDERERS, report_of
     from consumer.domain.reconciling import parse_period

@@ -10,7 +10,7 @@ import typer
 
 from consumer.cli.documents import Kind, explain_row, not_found, title
 from consumer.cli.mappings import no_connection
-from consumer.cli.output import AsJson, Row, ask, print_json, print_table
+from consumer.cli.output import AsJson, Row, ask, many, print_json, print_table
 from consumer.cli.person import Reason, person
 from consumer.domain.causes import is_ignored
 
@@ -57,7 +57,7 @@ def retry(
         released: Counter[str] = Counter()
         async for page in retrying.retry(db, which, who=person(), reason=reason):
             if released:
-                typer.echo(f"{released.total()} documents released …", err=True)
+                typer.echo(f"{many(released.total(), 'document')} released …", err=True)
             released.update(page)
         return released, named.others
 
@@ -116,6 +116,6 @@ def _report(released: Counter[str], others: list[Row], *, dry_run: bool, as_json
     if not total:
         typer.echo("no failed document fits: nothing to retry", err=True)
     elif dry_run:
-        typer.echo(f"dry run: {total} documents would be released", err=True)
+        typer.echo(f"dry run: {many(total, 'document')} would be released", err=True)
     else:
-        typer.echo(f"{total} documents released; the running service tries them again", err=True)
+        typer.echo(f"{many(total, 'document')} released; the running service tries again", err=True)

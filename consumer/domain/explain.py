@@ -144,7 +144,8 @@ def explain_finding(name: str, facts: Mapping[str, Any], xero_id: UUID | None = 
             pairs = (f"{part} {b} instead of {a}" for part, (a, b) in sorted(facts.items()))
             return f"Xero saved it with {', '.join(pairs)}"
     if "said" in facts:  # by a reconciliation
-        return f"{name.replace('_', ' ')}: {str(facts['said']).rstrip('.')}"
+        found = name.removeprefix("reconcile_")
+        return f"reconciling found it {found}: {str(facts['said']).rstrip('.')}"
     return name.replace("_", " ")
 
 

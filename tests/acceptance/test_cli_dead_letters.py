@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from random import Random
 from uuid import uuid4
@@ -50,6 +51,7 @@ async def test_show_tells_where_it_lies_and_not_what_is_in_it(shell: Shell, ledg
     shown = (await shell("dead-letters", "show", "event:1000")).out
     assert "lago.webhooks" in shown
     assert "Mend it." in shown
+    assert re.search(r"^  appended_at +\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ$", shown, re.MULTILINE)
     assert "Kanari" not in shown
     assert "tax_unmapped" in (await shell("dead-letters", "show", "doc:3")).out
     for wrong, code in (

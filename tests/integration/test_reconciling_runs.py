@@ -204,7 +204,7 @@ async def test_show_tells_of_it(desk: Desk) -> None:
     [row] = await desk.stage.books.documents(number=made["number"])
     found = (await findings(desk.stage.books.database, [row["id"]]))[row["id"]]
     sentences = [explain_finding(one["class"], one["facts"]) for one in found]
-    assert "reconcile status: Somebody has voided it in Xero" in sentences
+    assert "reconciling found it status: Somebody has voided it in Xero" in sentences
 
 
 # ── Reading ───────────────────────────────────────────────────────────────────────────────────────

@@ -31,8 +31,8 @@ def doctor(
     tokens are renewed, and each organisation costs one call. Exit code 3 if there is a problem.
     """
     from consumer import config
-    from consumer.cli.doctor.findings import many
     from consumer.cli.errors import REFUSED
+    from consumer.cli.output import many
 
     found = asyncio.run(_examine(config.load(), timeout))
     if as_json:

@@ -40,11 +40,6 @@ def problem(check: str, said: str, fix: str) -> Finding:
     return Finding(check, "problem", said, fix)
 
 
-def many(count: int, what: str) -> str:
-    """So many of them, as one says it."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
 async def examine(name: str, check: Check, patience: float) -> Sequence[Finding]:
     """What it finds within ``patience`` seconds; however it ends, the other checks go on."""
     try:

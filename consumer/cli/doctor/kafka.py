@@ -12,7 +12,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
-from consumer.cli.doctor.findings import Finding, many, ok, problem, warning
+from consumer.cli.doctor.findings import Finding, ok, problem, warning
+from consumer.cli.output import many
 from consumer.config import Settings
 
 LIMIT = "max.message.bytes"

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from consumer.adapters.postgres.database import Database
 from consumer.adapters.postgres.sql import statements
 from consumer.app import must_be_migrated
-from consumer.cli.doctor.findings import Finding, many, ok, problem, warning
+from consumer.cli.doctor.findings import Finding, ok, problem, warning
 from consumer.cli.mappings import gaps_of
+from consumer.cli.output import many
 from consumer.domain.errors import Halt
 
 SQL = statements("examining")
