@@ -22,6 +22,8 @@ async def test_retire(database_url: str) -> None:
             True,
         )
         await b.connections.park("acme", "ann")
+        [connection] = (await shell("connections", "--json")).json
+        assert connection["parked_why"] == "disconnected"
         dry = await shell(*asked, "--dry-run", "--json")
         assert (dry.code, dry.err) == (OK, "dry run: nothing was stored\n")
         assert dry.json == {

@@ -1,7 +1,10 @@
 -- name: connections
 select c.code, c.name, c.organization_id, c.tenant_id, a.client_id, c.settings::text as settings,
        (select count(*) from mapping m where m.connection_id = c.id and m.unset_at is null) as mappings,
-       a.parked_at, a.parked_why, c.paused_at
+       a.parked_at,
+       coalesce(a.parked_why,
+                case when t.blocked_why in ('forbidden', 'unauthorised', 'disconnected') then t.blocked_why end)
+       as parked_why, c.paused_at
   from connection c join tenant t on t.id = c.tenant_id join authorisation a on a.id = t.authorisation_id
  where c.removed_at is null order by c.code;
 
