@@ -180,7 +180,9 @@ async def _keep(console: Console, place: Place) -> None:
         f"  {lago_xero} apply -f {place.connections}   # after a change\n"
         f"  curl http://127.0.0.1:{place.setting('HTTP_PORT')}/metrics\n"
         f"  curl {place.xero.control_url}/tenants   # likewise /arrivals and /books/TENANT_ID\n"
-        f"  tail -f {place.log}",
+        f"  {lago_xero} reconcile --connection acme-nz --period 2026-01-01..2026-12-31\n"
+        f"  tail -f {place.log}\n"
+        "deploy/trying.md edits Xero's books as an accountant would, and has Lago's API.",
         soft_wrap=True,
     )
     await on_signals().wait()

@@ -95,6 +95,7 @@ async def start(stack: AsyncExitStack, console: Console, organization: Organizat
         "DATABASE_URL": url,
         "XERO_API_URL": xero.api_url,
         "XERO_IDENTITY_URL": xero.identity_url,
+        "SANDBOX_XERO_CONTROL_URL": xero.control_url,
         "ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "WEBHOOK_URL": receiver.url,
         "WEBHOOK_SECRET": secret,

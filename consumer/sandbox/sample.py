@@ -47,7 +47,8 @@ MAPPINGS: Json = {
 _HEAD = f"""\
 # Two simulated Xero organisations, for the events of `lago-xero sandbox produce`. The Lago tax
 # {UNMAPPED.code} has no mapping, on purpose: its invoices fail as tax_unmapped. Add it to both
-# `taxes` ({UNMAPPED.code}: OUTPUT2 will do here), apply again, and they go out.
+# `taxes` ({UNMAPPED.code}: OUTPUT2 will do here; doctor tells that its rate is another), apply again, and
+# they go out.
 """
 
 

@@ -115,7 +115,8 @@ def _next_steps(env_file: Path) -> str:
         "  lago-xero sandbox produce\n"
         "  lago-xero run\n"
         "and, while it runs, in a third one after the same first line:\n"
-        "  lago-xero documents"
+        "  lago-xero documents\n"
+        "deploy/trying.md edits Xero's books as an accountant would, and has Lago's API."
     )
 
 

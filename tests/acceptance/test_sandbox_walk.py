@@ -17,6 +17,7 @@ import pytest
 from consumer.sandbox.lago import demo_events
 from tests.acceptance.test_cli import COMMAND, Shell
 
+TRYING = Path(__file__).parents[2] / "deploy" / "trying.md"
 OTHERS = ((7, 200), (2026, 150))
 """Seed and count of further stories, told to the same organisations."""
 
@@ -71,6 +72,30 @@ async def _states(shell: Shell) -> Counter[str]:
     return Counter(one["state"] for one in shown if one["kind"] in ("contact", "invoice"))
 
 
+async def _moving(shell: Shell) -> bool:
+    """Whether something is on its way to Xero, payments too."""
+    states = (await shell("status", "--json")).json["states"]
+    return any(one["state"] in ("ready", "sending") for one in states)
+
+
+async def _an_accountant_is_found_out(shell: Shell) -> None:
+    """What ``deploy/trying.md`` orders in Xero is told by reconciling, as its table says."""
+    page = TRYING.read_text(encoding="utf-8")
+    [orders] = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    told = re.findall(r"^\|[^|]+\| `(\w+)` \|$", page, re.MULTILINE)
+    path = f"{Path(COMMAND).parent}:{shell.environment['PATH']}"
+    process = await asyncio.create_subprocess_exec(
+        *("bash", "-euc", orders), env={**shell.environment, "PATH": path}
+    )
+    assert await process.wait() == 0
+    [command] = re.findall(r"`lago-xero (reconcile --connection [^`]+)`", page)
+    found = (await shell(*command.split(), "--format", "json")).json
+    classes = Counter(one["class"] for one in found["exceptions"])
+    due = Counter(told) + Counter(status=1)  # its first row is of two invoices
+    assert {name: classes[name] for name in due} == due
+    assert set(classes) <= {*due, "missing_in_xero", "fallback", "in_flight"}
+
+
 async def test_the_printed_commands_lead_to_documents_in_xero(said: str) -> None:
     sourcing, *printed = re.findall(r"^  (.+)$", said, re.MULTILINE)
     shell = Shell()
@@ -103,6 +128,10 @@ async def test_the_printed_commands_lead_to_documents_in_xero(said: str) -> None
                 await asyncio.sleep(0.5)
         shown = await shell(*last)
         assert (shown.code, "Xero has it as Lago says." in shown.out) == (0, True)
+        async with asyncio.timeout(60):
+            while await _moving(shell):
+                await asyncio.sleep(0.5)
+        await _an_accountant_is_found_out(shell)
     finally:
         running.terminate()
         async with asyncio.timeout(60):
