@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
+from unicodedata import category
 
 import typer
 
@@ -68,4 +69,9 @@ def cell(value: Any) -> str:
     """An instant to the second, in UTC; nothing for None."""
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
-    return "" if value is None else str(value)
+    return "" if value is None else legible(str(value))
+
+
+def legible(text: str) -> str:
+    """Nothing in it moves a terminal's cursor, colours it or turns what follows: numbers are Lago's texts."""
+    return "".join("\ufffd" if category(c)[0] == "C" and c != "\n" else c for c in text)

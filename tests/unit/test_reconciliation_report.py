@@ -178,6 +178,12 @@ def test_nothing_to_tell_is_told_too(format: Format) -> None:
         assert "all control totals agree" in text
 
 
+def test_a_number_of_lagos_does_nothing_to_a_terminal() -> None:
+    odd = Discrepancy("unknown_to_lago", "invoice", "Gone.", "Look.", number="\x1b]0;A\x07B\u202e")
+    text = RENDERERS["table"](report_of(_found(odd)))
+    assert "invoice \ufffd]0;A\ufffdB\ufffd" in text
+
+
 def test_the_table_shows_both_sides_only_where_they_differ() -> None:
     text: Any = RENDERERS["table"](REPORT)
     assert len([line for line in text.splitlines() if "PAID" in line]) == 1

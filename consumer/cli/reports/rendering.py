@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
+from consumer.cli.output import legible
 from consumer.domain.reconciling.exceptions import CLASSES, MEANING, NOTED
 from consumer.domain.reconciling.fields import plain
 from schemas.reconciliation import Reconciliation, ReportedException, Sums
@@ -74,8 +75,8 @@ def as_table(report: Reconciliation) -> str:
         money = "" if one.amount is None else f"{plain(one.amount)} {one.currency or ''}".rstrip()
         differs = f" {_differences(one)}" if one.differences else ""
         done = "repaired" if one.repaired else one.safety
-        what = f"{one.cause}{differs}\n→ {one.repair}"
-        found.add_row(one.name, name, money, f"{one.first_seen:%Y-%m-%d}", what, done)
+        texts = name, money, f"{one.first_seen:%Y-%m-%d}", f"{one.cause}{differs}\n→ {one.repair}"
+        found.add_row(one.name, *map(legible, texts), done)
     console.print(found)
     console.print(f"Lago: {report.lago.said}")
     return out.getvalue()
