@@ -12,6 +12,7 @@ import pytest
 from consumer.adapters.postgres.customers import link
 from consumer.adapters.postgres.dead_letters import Events, Letters, discard
 from consumer.adapters.postgres.erasing import Eraser
+from consumer.adapters.postgres.retiring import retire
 from consumer.adapters.postgres.retrying import Which
 from consumer.domain import causes
 from consumer.domain.answers import Answered, Refusal
@@ -263,6 +264,32 @@ async def test_not_while_a_document_of_his_is_open(database_url: str, state: str
         halt = await refused(b, who)
         named = f"document {invoice['id']} (invoice {invoice['number']}, {state})"
         assert (halt.code, named in halt.sentence) == ("documents_open", True)
+
+
+async def test_what_no_connection_serves_keeps_nobody(database_url: str) -> None:
+    """His connection was retired, and Lago goes on telling of him: that waits until there is another."""
+    async with books(database_url) as b:
+        who, _ = await known_life(b, "quixot")
+        await quiet(b)
+        await b.connections.park("acme", "ann")
+        await retire(b.database, "acme", who="ann", reason="over", encrypt=bytes)
+        await b.told(b.said(b.invoice(who)))
+        homeless = [row for row in await b.documents() if row["connection_id"] is None]
+        assert {(row["kind"], row["state"]) for row in homeless} == {
+            ("contact", "waiting"), ("invoice", "waiting"),
+        }  # fmt: skip
+        await erase(b, who)
+        assert await traces(b, "quixot") == {}
+        assert await again(b, who) == []
+        assert await traces(b, "quixot") == {}
+
+
+async def test_not_while_a_link_may_still_give_him_a_home(database_url: str) -> None:
+    async with books(database_url, tenants=2) as b:
+        who = person(b, "quixot")
+        bare = {name: value for name, value in who.items() if name != "integration_customers"}
+        await b.told(b.said(b.invoice(bare)))
+        assert (await refused(b, who)).code == "documents_open"
 
 
 async def test_not_while_a_failure_of_his_is_to_be_announced(database_url: str) -> None:

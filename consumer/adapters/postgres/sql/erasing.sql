@@ -1,10 +1,12 @@
 -- Whatever is a customer's ($1): his object, those that name him, and payments that name only his invoices.
 
 -- name: open_documents
--- What of his is not at its end yet, and what has failed and is not announced yet; a few of them.
+-- What of his is not at its end yet, and what has failed and is not announced yet; a few of them. What no
+-- connection serves may wait for ever: nothing of it is sent before somebody applies one.
 select d.id, d.kind, d.number, d.state from document d
  where d.customer_id = $1
-   and (d.state in ('waiting', 'ready', 'sending', 'failed')
+   and (d.state in ('ready', 'sending', 'failed')
+        or d.state = 'waiting' and (d.connection_id is not null or d.wait_until is not null)
         or exists (select from outbox o where o.document_id = d.id and o.done_at is null offset 0))
  order by d.id limit $2;
 
@@ -31,7 +33,10 @@ with page as materialized (
 select p.event_id as id,
        p.outcome = 'merged'
        and not exists (select from document d
-                        where d.event_id = p.event_id and d.state in ('waiting', 'ready', 'sending', 'failed') offset 0)
+                        where d.event_id = p.event_id
+                          and (d.state in ('ready', 'sending', 'failed')
+                               or d.state = 'waiting' and (d.connection_id is not null or d.wait_until is not null))
+                        offset 0)
        and exists (
          select from object o
           where o.kind = p.kind and o.lago_id = p.lago_id
