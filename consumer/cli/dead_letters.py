@@ -218,7 +218,8 @@ def discard(
 
     async def work(db: Database) -> Row:
         letters = await letters_of(db, ids, code, connection, kind, since, until)
-        return await _discard(db, letters, reason, dry_run=dry_run)
+        told = await _discard(db, letters, reason, dry_run=dry_run)
+        return {"dry_run": dry_run, "discarded": told}
 
     _report(ask(work), as_json)
 
@@ -244,24 +245,26 @@ def ignore(
 
     async def work(db: Database) -> Row:
         named = await named_by(db, refs)
-        return await _discard(db, Letters(Which(named.failed), None), reason, dry_run=dry_run)
+        told = await _discard(db, Letters(Which(named.failed), None), reason, dry_run=dry_run)
+        return {"dry_run": dry_run, "ignored": told}
 
     _report(ask(work), as_json)
 
 
-async def _discard(db: Database, letters: Letters, reason: str, *, dry_run: bool) -> Row:
+async def _discard(db: Database, letters: Letters, reason: str, *, dry_run: bool) -> Counter[str]:
+    """How many were set aside, or would be, by code."""
     from consumer.adapters.postgres import dead_letters, retrying
 
     told: Counter[str] = Counter()
     if not dry_run:
         async for page in dead_letters.discard(db, letters, who=person(), reason=reason):
             told.update(page)
-        return {"dry_run": False, "discarded": told}
+        return told
     if letters.documents is not None:
         told.update(await retrying.count(db, letters.documents))
     if letters.events is not None:
         told.update(await dead_letters.count_events(db, letters.events))
-    return {"dry_run": True, "discarded": told}
+    return told
 
 
 def _report(told: Row, as_json: bool) -> None:

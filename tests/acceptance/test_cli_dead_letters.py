@@ -116,7 +116,7 @@ async def test_discard_and_ignore_set_aside_with_a_reason(shell: Shell, ledger: 
     assert dry == {"dry_run": True, "discarded": {"tax_unmapped": 1, "undecodable": 1}}
     assert (await shell("dead-letters", "discard", "event:1000", *why)).code == OK
     told = (await shell("ignore", ledger.failed, *why, "--json")).json
-    assert told == {"dry_run": False, "discarded": {"tax_unmapped": 1}}
+    assert told == {"dry_run": False, "ignored": {"tax_unmapped": 1}}
     shown = (await shell("show", ledger.failed)).out
     assert "It is not posted: a person has set it aside." in shown
     assert "entered by hand" in shown

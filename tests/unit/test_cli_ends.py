@@ -7,10 +7,13 @@ import errno
 import os
 import subprocess
 import sys
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import pytest
 
+import consumer.cli
+from consumer.__main__ import main
 from consumer.cli.errors import REFUSED, UNEXPECTED, report
 from schemas.mistakes import Mistake, Mistakes
 
@@ -25,6 +28,24 @@ def test_a_place_named_after_a_secret_hides_nothing(capsys: pytest.CaptureFixtur
     first, second, _ = capsys.readouterr().err.splitlines()
     assert first == f"{place}: {said}"
     assert second == "connections[0].xero: no such client; client_secret=*** is refused"
+
+
+class _Interrupts(MetaPathFinder):
+    """Somebody presses Ctrl-C while the first module is being looked for."""
+
+    def find_spec(self, *_: object) -> None:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_the_command_is_imported_ends_it_quietly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "consumer.cli")
+    monkeypatch.delattr(consumer, "cli")
+    monkeypatch.setattr(sys, "meta_path", [_Interrupts()])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130
 
 
 def test_a_hint_that_is_a_sentence_follows_one() -> None:

@@ -75,5 +75,6 @@ class Cluster:
         return Halt(
             "kafka_topic_missing",
             f"Kafka at {self.bootstrap_servers} shows us no topic {names}.",
-            "Create it, allow us to describe and read it, or correct LAGO_XERO_KAFKA_TOPICS.",
+            "Create it, allow us to describe and read it, or correct its name: --topic, else "
+            "LAGO_XERO_KAFKA_TOPICS.",
         )
