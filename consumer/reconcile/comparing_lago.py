@@ -93,10 +93,12 @@ class Comparison:
         await self._look_up()
 
     def told(self) -> Iterable[Discrepancy]:
-        """What was found; what was paid on an invoice is told by the payment, where that is told."""
+        """What was found; what was paid on an invoice is told by the payment, where that is told; where
+        payments are not synced it is no business of the connection's."""
         for one in self.found.values():
             only_paid = [each.field for each in one.differences] == ["paid"]
-            if not (one.kind == "invoice" and only_paid and one.lago_id in self.paying):
+            told_else = one.lago_id in self.paying or not self.synced["payment"]
+            if not (one.kind == "invoice" and only_paid and told_else):
                 yield one
 
     async def _list(self, kind: ListedKind) -> None:

@@ -247,6 +247,19 @@ async def test_what_is_no_business_of_the_connections(counter: Counter) -> None:
     assert told(await counter.desk.run()) == [], "it was issued before the connection begins"
 
 
+async def test_what_was_paid_is_not_told_where_payments_are_not_synced(counter: Counter) -> None:
+    """A partial payment that a person records comes in no message; a void tells what was paid by then."""
+    made = await counter.bill()
+    counter.pays(made, 300, type="manual")
+    books = counter.desk.stage.books
+    await books.settings(chart=CHART, sync_payments=False)
+    try:
+        assert told(await counter.desk.run()) == []
+    finally:
+        await books.settings(chart=CHART, sync_payments=True)
+    assert told(await counter.desk.run()) == [("missing_in_ledger", "payment")]
+
+
 async def test_what_lago_changed_just_now_is_on_its_way(counter: Counter) -> None:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     counter.changed(counter.lost(), at=now)
