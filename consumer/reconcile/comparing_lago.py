@@ -5,11 +5,11 @@ Each page is compared with the ledger's objects as they are then, and forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from consumer.domain.contacts import is_partner
@@ -78,12 +78,16 @@ class Comparison:
         self.paying: set[UUID] = set()
         """Invoices a payment on which is told."""
         self.unverified = 0
+        self.begun = False
+        self.unreadable: dict[str, None] = {}
+        """Sentences about objects that cannot be read, each once; the rest is compared."""
 
     async def run(self) -> None:
         """Read all lists, and ask for what none of them shows.
 
         Raises:
-            Unanswered: Lago does not answer; what was found until then is told.
+            Unanswered: Lago does not answer, or something of its answers cannot be read; what was found is
+                told.
         """
         if self.period.last < self.period.first:
             return
@@ -91,6 +95,10 @@ class Comparison:
             if self.synced[kind]:
                 await self._list(kind)
         await self._look_up()
+        if self.unreadable:
+            first, more = next(iter(self.unreadable)), len(self.unreadable) - 1
+            also = f" Nor can {more} more." if more else ""
+            raise Unanswered("unreadable", first + also)
 
     def told(self) -> Iterable[Discrepancy]:
         """What was found; what was paid on an invoice is told by the payment, where that is told; where
@@ -104,20 +112,28 @@ class Comparison:
     async def _list(self, kind: ListedKind) -> None:
         """All its pages; of payments, which Lago filters by no day, those that may have one of the period."""
         number: int | None = 1
-        before: set[UUID] = set()
+        before: set[str] = set()
         while number is not None:
             at = self.now()
             page = await self.reader.asked(self.reader.api.page, kind, self.period, number)
             self.reader.progress.lists(kind, number, page.pages)
-            shown = [read(kind, one) for one in page.objects]
-            ids = {one.lago_id for one in shown}
+            shown = list(self._readable(kind, page.objects))
+            ids = {str(one.get("lago_id")) for one in page.objects}
             if ids <= before and page.following is not None:
                 said = f"Lago's API does not go on in its list of {kind.replace('_', ' ')}s."
                 raise Unanswered("unreadable", said)
             before = ids
             await self._compare(kind, shown, at)
+            self.begun = True
             past = kind == "payment" and _newest_first(shown) and self._all_before(shown)
             number = None if past else page.following
+
+    def _readable(self, kind: ListedKind, objects: Iterable[Mapping[str, Any]]) -> Iterator[Listed]:
+        for one in objects:
+            try:
+                yield read(kind, one)
+            except Unanswered as error:
+                self.unreadable[error.sentence] = None
 
     def _all_before(self, shown: Sequence[Listed]) -> bool:
         days = [one.dated for one in shown if one.dated is not None]
@@ -141,7 +157,8 @@ class Comparison:
                     raise
                 self._tell(unknown_to_lago(entry))
                 continue
-            await self._compare(kind, [read(kind, answer.object)], at, everywhen=True)
+            shown = list(self._readable(kind, [answer.object]))
+            await self._compare(kind, shown, at, everywhen=True)
 
     async def _compare(
         self, kind: ListedKind, shown: Sequence[Listed], at: datetime, *, everywhen: bool = False

@@ -21,7 +21,7 @@ from consumer.reconcile.reading_lago import LagoReader, read
 
 @dataclass(frozen=True, slots=True)
 class LagoCompared:
-    """What came of comparing with Lago; ``why`` it was not, or not to the end.
+    """What came of comparing with Lago; ``why`` it was not, or, where it had ``begun``, not all of it.
 
     ``unverified`` counts the ledger's documents that no list showed and that were not asked for singly.
     """
@@ -30,13 +30,14 @@ class LagoCompared:
     exceptions: tuple[Discrepancy, ...] = ()
     calls: int = 0
     unverified: int = 0
+    begun: bool = False
 
     @property
     def told(self) -> str:
         """In a sentence."""
         if self.why is None:
             return f"compared with the ledger, {self.calls} calls."
-        return f"{'not to the end' if self.exceptions else 'not compared'}: {self.why}"
+        return f"{'not all compared' if self.begun else 'not compared'}: {self.why}"
 
 
 NOT_CONFIGURED = LagoCompared("LAGO_XERO_LAGO_API_URL and LAGO_XERO_LAGO_API_KEY are not set.")
@@ -81,7 +82,8 @@ class Lago:
         except Unanswered as error:
             why = error.sentence
         found = tuple(comparison.told())
-        return LagoCompared(why, found, self.reader.calls, comparison.unverified)
+        calls, begun = self.reader.calls, comparison.begun
+        return LagoCompared(why, found, calls, comparison.unverified, begun)
 
     async def take_in(self, one: Discrepancy) -> None:
         """What Lago says of it now; of an invoice also what was paid on it.

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ParamSpec, Protocol, TypeVar
+from uuid import UUID
+
+from pydantic import ValidationError
 
 from consumer.domain.clocks import Clocks
 from consumer.domain.reconciling import Listed, ListedKind, listed
@@ -72,6 +75,23 @@ def read(kind: ListedKind, shown: Mapping[str, Any]) -> Listed:
     """
     try:
         return listed(kind, shown)
+    except ValueError as error:
+        named = f"{kind.replace('_', ' ')} {lago_id_of(shown) or 'without a lago_id'}"
+        where = field_of(error)
+        raise Unanswered("unreadable", f"Lago's {named} cannot be read{where}.") from None
+
+
+def lago_id_of(shown: Mapping[str, Any]) -> str | None:
+    """By which it is named; None if that is none."""
+    try:
+        return str(UUID(str(shown.get("lago_id"))))
     except ValueError:
-        said = f"Lago's API lists {kind.replace('_', ' ')}s that cannot be read."
-        raise Unanswered("unreadable", said) from None
+        return None
+
+
+def field_of(error: ValueError) -> str:
+    """The path of the first field that is at fault, with what is wrong but not with what it holds."""
+    if not isinstance(error, ValidationError):
+        return ""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return f" ({'.'.join(map(str, first['loc']))}: {first['type']})"

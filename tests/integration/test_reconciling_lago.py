@@ -421,7 +421,26 @@ async def test_what_was_found_before_lago_fell_silent_is_told(
     monkeypatch.setattr(counter.desk.api, "page", silent)
     found = await counter.desk.run()
     assert told(found) == [("missing_in_ledger", "invoice")]
-    assert found.lago.told.startswith("not to the end: ")
+    assert found.lago.told.startswith("not all compared: ")
+
+
+async def test_what_cannot_be_read_is_named_and_the_rest_is_compared(counter: Counter) -> None:
+    broken, _, fine = counter.lost(), counter.lost(), counter.lost()
+    first = await counter.bill()
+    counter.changed(broken, taxes_amount_cents="many")
+    counter.changed(first, sub_total_including_taxes_amount_cents={"name": "Jane"})
+    found = await counter.desk.run()
+    assert told(found) == [("missing_in_ledger", "invoice")] * 2
+    assert fine["lago_id"] in {str(one.lago_id) for one in found.exceptions}
+    assert found.lago.told.startswith("not all compared: Lago's invoice ")
+    assert "Nor can 1 more." in found.lago.told
+    assert "Jane" not in found.lago.told
+    counter.changed(broken, taxes_amount_cents=0)
+    found = await counter.desk.run()
+    assert found.lago.told == (
+        f"not all compared: Lago's invoice {first['lago_id']} cannot be read "
+        "(sub_total_including_taxes_amount_cents: int_type)."
+    )
 
 
 async def test_a_lago_that_falls_silent_is_not_asked_for_each_of_the_others(
@@ -464,7 +483,7 @@ async def test_a_list_that_repeats_itself_has_an_end(
     monkeypatch.setattr(counter.desk.api, "page", endless)
     found = await counter.desk.run()
     assert told(found) == [("missing_in_ledger", "invoice")]
-    assert found.lago.told == "not to the end: Lago's API does not go on in its list of invoices."
+    assert found.lago.told == "not all compared: Lago's API does not go on in its list of invoices."
 
 
 async def test_payments_that_are_not_listed_the_newest_first_are_all_read(
