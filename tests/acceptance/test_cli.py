@@ -419,7 +419,7 @@ async def test_show_names_the_document_that_is_waited_for(shell: Shell, ledger: 
 DOCUMENT = {
     "id", "connection", "kind", "part", "lago_id", "target", "number", "state", "cause", "code", "said",
     "hint", "attempts", "failed_at", "currency", "dated", "net", "tax", "total", "xero_net", "xero_tax",
-    "xero_total", "xero_id", "xero_status", "drift", "short_code", "explanation", "link",
+    "xero_total", "xero_id", "xero_status", "drift", "of", "short_code", "explanation", "link",
 }  # fmt: skip
 
 
