@@ -13,8 +13,9 @@ from typing import Any
 import httpx
 
 from consumer.sandbox.lago import Record
-from tests.acceptance.harness import API, SECRET, World
+from tests.acceptance.harness import SECRET, World
 from tests.acceptance.shop import Shop
+from tests.acceptance.xero import API
 
 Json = dict[str, Any]
 BIRDS = ("kea", "tui", "weka", "kaka")

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.acceptance.test_cli import NOT_FOUND, OK, REFUSED, USAGE, Shell
+from tests.acceptance.shell import NOT_FOUND, OK, REFUSED, USAGE, Shell
 from tests.integration.ledger import Books, books
 
 CONTACT = str(uuid4())

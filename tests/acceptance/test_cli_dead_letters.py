@@ -16,11 +16,10 @@ from consumer.sandbox.lago import (
     encode,
     generate_customer,
 )
+from tests.acceptance.filled import Filled
 from tests.acceptance.harness import World
+from tests.acceptance.shell import NOT_FOUND, OK, USAGE, Shell
 from tests.acceptance.shop import Shop
-from tests.acceptance.test_cli import NOT_FOUND, OK, USAGE, Filled, Shell, ledger, shell
-
-__all__ = ["ledger", "shell"]
 
 DIGESTS = "update event e set digest = sha256(r.value) from event_raw r where r.event_id = e.id"
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.acceptance.test_cli import NOT_FOUND, OK, REFUSED, USAGE, Shell
+from tests.acceptance.shell import NOT_FOUND, OK, REFUSED, USAGE, Shell
 from tests.integration.ledger import Books, books
 from tests.integration.test_erasing import known_life, quiet, traces
 

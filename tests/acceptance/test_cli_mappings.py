@@ -8,20 +8,11 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from cryptography.fernet import Fernet
 
 from consumer.adapters.postgres.database import database
 from consumer.sandbox.xero import Simulator
-from tests.acceptance.harness import MAPPINGS
-from tests.acceptance.test_cli import (
-    NOT_FOUND,
-    OK,
-    REFUSED,
-    UNREACHABLE,
-    USAGE,
-    Shell,
-    write,
-)
+from tests.acceptance.shell import NOT_FOUND, OK, REFUSED, UNREACHABLE, USAGE, Shell, write
+from tests.acceptance.xero import MAPPINGS
 from tests.integration.ledger import books
 
 TENANT = "7f6a0c1e-5a3b-4c2d-9e8f-0a1b2c3d4e5f"
@@ -33,18 +24,6 @@ COMMANDS = (
     ("mappings", "coverage", "acme"),
     ("chart", "refresh", "acme"),
 )
-
-
-@pytest.fixture
-def shell(database_url: str, xero_simulator: Simulator) -> Shell:
-    """With a migrated database and a simulated Xero; Kafka is not there."""
-    return Shell(
-        DATABASE_URL=database_url,
-        KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
-        XERO_API_URL=xero_simulator.api_url,
-        XERO_IDENTITY_URL=xero_simulator.identity_url,
-        ENCRYPTION_KEYS=Fernet.generate_key().decode(),
-    )
 
 
 async def order(simulator: Simulator, path: str, body: dict[str, Any]) -> None:

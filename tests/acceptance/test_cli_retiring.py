@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cryptography.fernet import Fernet
 
-from tests.acceptance.test_cli import NOT_FOUND, OK, REFUSED, USAGE, Shell
+from tests.acceptance.shell import NOT_FOUND, OK, REFUSED, USAGE, Shell
 from tests.integration.ledger import books
 
 

@@ -15,8 +15,8 @@ from cryptography.fernet import Fernet
 
 from consumer.sandbox.services.processes import free_port
 from consumer.sandbox.xero import Simulator
-from tests.acceptance.harness import MAPPINGS
-from tests.acceptance.test_cli import NOT_FOUND, OK, REFUSED, Shell
+from tests.acceptance.shell import NOT_FOUND, OK, REFUSED, Shell
+from tests.acceptance.xero import MAPPINGS
 
 TENANTS = {"Acme": str(uuid4()), "Other": str(uuid4())}
 

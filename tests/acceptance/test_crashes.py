@@ -20,8 +20,9 @@ from consumer.adapters.http import HttpServer
 from consumer.sandbox.lago import Organization
 from consumer.sandbox.services.processes import free_port
 from tests.acceptance.conftest import MakeWorld
-from tests.acceptance.harness import API, Replica, Tenant, World
+from tests.acceptance.harness import Replica, World
 from tests.acceptance.shop import Shop
+from tests.acceptance.xero import API, Tenant
 
 
 async def test_sigkill_while_ingesting_loses_and_doubles_nothing(acme: World) -> None:

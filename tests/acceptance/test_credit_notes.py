@@ -15,8 +15,9 @@ from consumer.sandbox.lago import (
     record,
     refund_failure_event,
 )
-from tests.acceptance.harness import API, World
+from tests.acceptance.harness import World
 from tests.acceptance.shop import Shop
+from tests.acceptance.xero import API
 
 Json = dict[str, Any]
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.acceptance.harness import World
-from tests.acceptance.test_cli import REFUSED, Shell, shell
-
-__all__ = ["shell"]
+from tests.acceptance.shell import REFUSED, Shell
 
 
 async def test_all_that_the_service_needs_is_there(acme: World) -> None:

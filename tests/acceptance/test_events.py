@@ -6,8 +6,9 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from consumer.sandbox.lago import demo_events
 from tests.acceptance.conftest import MakeWorld
-from tests.acceptance.harness import API, Tenant, World
+from tests.acceptance.harness import World
 from tests.acceptance.shop import Amounts, Shop
+from tests.acceptance.xero import API, Tenant
 
 
 def cents(amount: Decimal) -> Decimal:

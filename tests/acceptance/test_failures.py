@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from consumer.sandbox.lago import Organization, invoice_event, malformed_records
 from consumer.sandbox.receiver import code_of
-from tests.acceptance.harness import MAPPINGS, Tenant, World
+from tests.acceptance.harness import World
 from tests.acceptance.shop import Shop
+from tests.acceptance.xero import MAPPINGS, Tenant
 
 
 async def test_a_revoked_client_parks_once_and_apply_releases_everything(acme: World) -> None:

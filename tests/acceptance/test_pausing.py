@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.acceptance.conftest import MakeWorld
-from tests.acceptance.harness import Tenant
 from tests.acceptance.shop import Shop
+from tests.acceptance.xero import Tenant
 
 
 async def test_a_paused_connection_sends_nothing_until_it_is_resumed(make_world: MakeWorld) -> None:

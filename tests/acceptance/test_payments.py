@@ -16,8 +16,9 @@ from consumer.sandbox.lago import (
     receipt_event,
     record,
 )
-from tests.acceptance.harness import API, World
+from tests.acceptance.harness import World
 from tests.acceptance.shop import Shop
+from tests.acceptance.xero import API
 
 Json = dict[str, Any]
 

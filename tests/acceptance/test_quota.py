@@ -16,8 +16,9 @@ import pytest
 from consumer.sandbox.lago import Organization, Record
 from consumer.sandbox.xero import SimulatorSettings
 from tests.acceptance.conftest import MakeWorld
-from tests.acceptance.harness import Tenant, World
+from tests.acceptance.harness import World
 from tests.acceptance.shop import Shop
+from tests.acceptance.xero import Tenant
 
 MINUTE_LIMIT = 600
 BATCH = 5

@@ -11,8 +11,10 @@ from typing import Any
 from consumer.sandbox.lago import LagoApi, demo_events, serve_api
 from consumer.sandbox.lago.__main__ import told as lago_of
 from tests.acceptance.conftest import MakeWorld
-from tests.acceptance.harness import API, COMMAND, Tenant, World
+from tests.acceptance.harness import World
+from tests.acceptance.shell import COMMAND
 from tests.acceptance.shop import Shop
+from tests.acceptance.xero import API, Tenant
 
 Json = dict[str, Any]
 OK, USAGE, REFUSED, UNREACHABLE, NOT_FOUND = 0, 2, 3, 4, 5
@@ -25,7 +27,7 @@ async def reconcile(world: World, *arguments: str, **settings: str) -> tuple[int
     pipe = asyncio.subprocess.PIPE
     environment = {**world.environment, **{f"LAGO_XERO_{k}": v for k, v in settings.items()}}
     process = await asyncio.create_subprocess_exec(
-        *COMMAND, "reconcile", *arguments, env=environment, stdout=pipe, stderr=pipe
+        COMMAND, "reconcile", *arguments, env=environment, stdout=pipe, stderr=pipe
     )
     async with asyncio.timeout(60):
         out, err = await process.communicate()
@@ -138,7 +140,7 @@ async def test_how_it_ends_badly(acme: World) -> None:
 async def test_it_stops_at_once_when_asked_and_goes_on_the_next_time(acme: World) -> None:
     await acme.fault("slow", method="GET", path_prefix=f"{API}/CreditNotes", seconds="50")
     process = await asyncio.create_subprocess_exec(
-        *COMMAND, "reconcile", *EVER, env=acme.environment,
+        COMMAND, "reconcile", *EVER, env=acme.environment,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
 
@@ -243,7 +245,7 @@ async def test_it_stops_at_once_while_lago_is_asked(acme: World) -> None:
     async with serve_api(lago) as url:
         api = {"LAGO_XERO_LAGO_API_URL": url, "LAGO_XERO_LAGO_API_KEY": lago.key}
         process = await asyncio.create_subprocess_exec(
-            *COMMAND, "reconcile", *EVER, env={**acme.environment, **api},
+            COMMAND, "reconcile", *EVER, env={**acme.environment, **api},
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
 

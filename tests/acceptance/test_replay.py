@@ -9,7 +9,8 @@ from typing import Any
 
 from consumer.sandbox.lago import credit_note, credit_note_event, payment, payment_event, record
 from consumer.sandbox.services import PostgresService
-from tests.acceptance.harness import COMMAND, World
+from tests.acceptance.harness import World
+from tests.acceptance.shell import COMMAND
 from tests.acceptance.shop import Shop
 
 Json = dict[str, Any]
@@ -91,7 +92,7 @@ async def test_a_replay_brings_a_ledger_from_a_backup_up_to_date(
 
 async def _start(world: World, *arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *COMMAND,
+        COMMAND,
         "replay",
         *arguments,
         env={**world.environment, "LAGO_XERO_KAFKA_MAX_POLL_RECORDS": "20"},

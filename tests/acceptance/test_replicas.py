@@ -5,8 +5,8 @@ from __future__ import annotations
 from consumer.sandbox.lago import Organization, link
 from consumer.sandbox.lago.catalogue import ACME_EU
 from tests.acceptance.conftest import MakeWorld
-from tests.acceptance.harness import Tenant
 from tests.acceptance.shop import Shop
+from tests.acceptance.xero import Tenant
 
 ORGANIZATIONS = [f"{n}a901a90-1a90-4a90-9a90-1a901a901a90" for n in range(1, 4)]
 

@@ -21,8 +21,10 @@ from consumer.sandbox.lago import (
 )
 from consumer.sandbox.services import PostgresService
 from tests.acceptance.conftest import MakeWorld
-from tests.acceptance.harness import API, COMMAND, MAPPINGS, Tenant, World
+from tests.acceptance.harness import World
+from tests.acceptance.shell import COMMAND
 from tests.acceptance.shop import Shop
+from tests.acceptance.xero import API, MAPPINGS, Tenant
 
 Json = dict[str, Any]
 LISTS = ("invoices", "credit_notes", "payments", "overpayments")
@@ -30,7 +32,7 @@ LISTS = ("invoices", "credit_notes", "payments", "overpayments")
 
 async def _restored(world: World, at: datetime, *more: str) -> tuple[int | None, str, str]:
     process = await asyncio.create_subprocess_exec(
-        *COMMAND,
+        COMMAND,
         "restored",
         "--at",
         at.isoformat(),

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from consumer.sandbox.lago import demo_events
-from tests.acceptance.test_cli import COMMAND, Shell
+from tests.acceptance.shell import COMMAND, Shell
 
 TRYING = Path(__file__).parents[2] / "deploy" / "trying.md"
 OTHERS = ((7, 200), (2026, 150))

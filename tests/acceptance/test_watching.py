@@ -13,8 +13,9 @@ from consumer.metrics import Metrics
 from consumer.sandbox.lago import Organization, invoice_event, malformed_records
 from consumer.sandbox.services import postgres
 from tests.acceptance.conftest import MakeWorld
-from tests.acceptance.harness import POLL, SCALE, Tenant, World
+from tests.acceptance.harness import POLL, SCALE, World
 from tests.acceptance.shop import Shop
+from tests.acceptance.xero import Tenant
 from tests.watching import RULES, Prometheus, panel_queries, prometheus
 
 DEPLOYED = {file.name: file.read_text(encoding="utf-8") for file in RULES}

@@ -21,8 +21,9 @@ from rich.console import Console
 
 from consumer.sandbox.lago import Organization, Record
 from consumer.sandbox.xero import SimulatorSettings
-from tests.acceptance.harness import Tenant, World
+from tests.acceptance.harness import World
 from tests.acceptance.shop import Shop
+from tests.acceptance.xero import Tenant
 from tests.bench.machine import left_alone, quantile, watching
 from tests.bench.stage import UNLIMITED, Report, main, organization_of, world
 

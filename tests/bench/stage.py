@@ -26,7 +26,8 @@ from consumer.sandbox.receiver import receiving
 from consumer.sandbox.services import PostgresService, ServiceUnavailable, kafka, postgres
 from consumer.sandbox.services.processes import KeptProcess, last_line, text_of
 from consumer.sandbox.xero import Simulator, SimulatorSettings
-from tests.acceptance.harness import SECRET, Tenant, World
+from tests.acceptance.harness import SECRET, World
+from tests.acceptance.xero import Tenant
 from tests.bench.machine import Watched
 
 Json = dict[str, Any]
