@@ -224,7 +224,7 @@ async def _insert(
         if credits:
             await conn.execute(SQL["place_credits"], credits)
         if kinds is MONEY:
-            await tell_of_left_out(conn, [row["id"] for row in stored])
+            await tell_of_left_out(conn, [r["id"] for r in stored if r["state"] == "skipped"])
         beyond = [row["id"] for row in stored if row["kind"] == "overpayment"]
         if beyond:
             await conn.execute(SQL["wait_for_payments"], beyond)

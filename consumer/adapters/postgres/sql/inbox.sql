@@ -125,7 +125,7 @@ select u.*, coalesce(u.appended_at, now()), coalesce($22::smallint, 0), case whe
               $21::boolean[])
        as u (connection_id, tenant_id, kind, lago_id, customer_id, event_id, appended_at, wanted, synced, state,
              cause, wait_until, xero_id, number, currency, dated, part, target, source, amount_cents, linked)
-returning id, kind, part;
+returning id, kind, part, state;
 
 -- name: update_documents
 -- A document that is being sent keeps its state: only what is wanted of it is raised. The number, the day
