@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
@@ -33,8 +34,7 @@ async def load_snapshot(conn: Conn, tenant_id: UUID | None = None) -> Snapshot:
     """All connections and charts, or one tenant's; part of the caller's transaction."""
     mappings: dict[int, dict[MappingKey, Target]] = {}
     for row in await conn.fetch(MAPPINGS["mappings"], tenant_id):
-        key = MappingKey(row["entity"], row["kind"], row["key"])
-        target = Target(row["item"], row["account"], row["tax_type"])
+        key, target = _mapping(row)
         mappings.setdefault(row["connection_id"], {})[key] = target
     rows = await conn.fetch(CONNECTIONS["connections"], tenant_id)
     connections = {
@@ -84,12 +84,12 @@ async def _charts(conn: Conn, tenant_id: UUID | None) -> dict[UUID, Chart]:
 
 async def stored_mappings(conn: Conn, connection_id: int) -> Mapping[MappingKey, Target]:
     """The current mappings of one connection, in use or not."""
-    return {
-        MappingKey(row["entity"], row["kind"], row["key"]): Target(
-            row["item"], row["account"], row["tax_type"]
-        )
-        for row in await conn.fetch(MAPPINGS["mappings_of"], connection_id)
-    }
+    return dict(map(_mapping, await conn.fetch(MAPPINGS["mappings_of"], connection_id)))
+
+
+def _mapping(row: asyncpg.Record) -> tuple[MappingKey, Target]:
+    target = Target(row["item"], row["account"], row["tax_type"])
+    return MappingKey(row["entity"], row["kind"], row["key"]), target
 
 
 async def store_mappings(

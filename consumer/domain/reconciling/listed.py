@@ -6,7 +6,7 @@ Lists show no fees and no split of a payment: they tell that the ledger lacks so
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -81,37 +81,34 @@ def listed(kind: ListedKind, shown: Mapping[str, Any]) -> Listed:
 
 
 def _invoice(one: lago.Invoice) -> Listed:
-    return Listed(
-        "invoice",
-        one.lago_id,
-        number=one.number,
+    return replace(
+        _document("invoice", one),
         status=one.status,
-        currency=one.currency,
-        dated=one.issuing_date,
-        total=one.total_amount_cents,
-        tax=one.taxes_amount_cents,
         paid=one.total_paid_amount_cents,
         customer=one.customer,
-        customer_id=None if one.customer is None else one.customer.lago_id,
-        changed_at=one.updated_at or one.created_at,
-        updated_at=one.updated_at,
-        self_billed=one.self_billed,
     )
 
 
 def _credit_note(one: lago.CreditNote) -> Listed:
-    return Listed(
-        "credit_note",
-        one.lago_id,
-        number=one.number,
+    return replace(
+        _document("credit_note", one),
         credit=one.credit_status,
         refund=one.refund_status,
+        invoice_ids=() if one.lago_invoice_id is None else (one.lago_invoice_id,),
+    )
+
+
+def _document(kind: ListedKind, one: lago.Invoice | lago.CreditNote) -> Listed:
+    """What both show."""
+    return Listed(
+        kind,
+        one.lago_id,
+        number=one.number,
         currency=one.currency,
         dated=one.issuing_date,
         total=one.total_amount_cents,
         tax=one.taxes_amount_cents,
         customer_id=None if one.customer is None else one.customer.lago_id,
-        invoice_ids=() if one.lago_invoice_id is None else (one.lago_invoice_id,),
         changed_at=one.updated_at or one.created_at,
         updated_at=one.updated_at,
         self_billed=one.self_billed,
