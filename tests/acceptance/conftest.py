@@ -59,6 +59,7 @@ def shell(database_url: str, xero_simulator: Simulator) -> Shell:
         KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
         XERO_API_URL=xero_simulator.api_url,
         XERO_IDENTITY_URL=xero_simulator.identity_url,
+        XERO_LOGIN_URL=xero_simulator.identity_url,
         ENCRYPTION_KEYS=Fernet.generate_key().decode(),
     )
 

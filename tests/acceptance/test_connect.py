@@ -22,19 +22,6 @@ TENANTS = {"Acme": str(uuid4()), "Other": str(uuid4())}
 
 
 @pytest.fixture
-def shell(database_url: str, xero_simulator: Simulator) -> Shell:
-    """With a migrated database and a simulated Xero; Kafka is not there."""
-    return Shell(
-        DATABASE_URL=database_url,
-        KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
-        XERO_API_URL=xero_simulator.api_url,
-        XERO_IDENTITY_URL=xero_simulator.identity_url,
-        XERO_LOGIN_URL=xero_simulator.identity_url,
-        ENCRYPTION_KEYS=Fernet.generate_key().decode(),
-    )
-
-
-@pytest.fixture
 async def file(xero_simulator: Simulator, tmp_path: Path) -> Path:
     """A connection of a public client that nobody has let into one of two organisations."""
     client = {"client_id": "web", "client_secret": "", "tenant_ids": [], "custom_connection": False}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,7 +14,7 @@ from consumer.adapters.postgres.retrying import Which, retry
 from consumer.ports import Wish
 from consumer.sandbox.xero import contacts
 from consumer.sandbox.xero.books import Contact
-from tests.lives.stage import CHART, Stage
+from tests.lives.stage import CHART, Stage, stage
 
 Json = dict[str, Any]
 REST = 1000.0
@@ -111,3 +112,14 @@ class Shop:
         stored = (await b.connections.stored())["acme"]
         asked = replace(stored.connection, **policies)
         await b.connections.store([Wish(asked, stored.client_id, stored.secret, CHART)], "t", [])
+
+
+@asynccontextmanager
+async def opened(database_url: str) -> AsyncIterator[Shop]:
+    """One whose customer has his contact."""
+    async with stage(database_url) as theatre:
+        await theatre.clean()
+        made = Shop(theatre, theatre.books.customer(name="Ada"))
+        await made.say(made.who)
+        assert (await made.contact())["xero_id"] is not None
+        yield made

@@ -14,19 +14,14 @@ from consumer.sandbox.lago import payment
 from consumer.sandbox.xero import contacts
 from consumer.sandbox.xero.books import Contact
 from tests.integration.notes import a_note, note_told
-from tests.integration.shop import REST, Shop
-from tests.lives.stage import stage
+from tests.integration.shop import REST, Shop, opened
 
 Json = dict[str, Any]
 
 
 @pytest.fixture
 async def shop(database_url: str) -> AsyncIterator[Shop]:
-    async with stage(database_url) as theatre:
-        await theatre.clean()
-        made = Shop(theatre, theatre.books.customer(name="Ada"))
-        await made.say(made.who)
-        assert (await made.contact())["xero_id"] is not None
+    async with opened(database_url) as made:
         yield made
 
 

@@ -11,18 +11,14 @@ import pytest
 
 from consumer.adapters.postgres.customers import link
 from tests.integration.notes import a_note, consuming, note_told
-from tests.integration.shop import REST, Shop
-from tests.lives.stage import stage
+from tests.integration.shop import REST, Shop, opened
 
 Json = dict[str, Any]
 
 
 @pytest.fixture
 async def shop(database_url: str) -> AsyncIterator[Shop]:
-    async with stage(database_url) as theatre:
-        await theatre.clean()
-        made = Shop(theatre, theatre.books.customer(name="Ada"))
-        await made.say(made.who)
+    async with opened(database_url) as made:
         yield made
 
 

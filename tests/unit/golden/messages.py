@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from tests.unit.translate.books import invoice
+
 JSON = dict[str, Any]
 ORGANIZATION = "1a901a90-1a90-4a90-8a90-1a901a901a90"
 _IDS = {"lago": "-1a90-4000-8000-000000000000", "xero": "-aaaa-4aaa-8aaa-aaaaaaaaaaaa"}
@@ -128,34 +130,13 @@ def _fee(number: int, said: JSON) -> JSON:
 def _invoice(said: JSON) -> JSON:
     """``fees: null`` is a message that is too large to have them."""
     fees = [_fee(n, fee) for n, fee in enumerate(said.get("fees", [{}]) or [], 1)]
-    coupons = said.get("coupons_amount_cents", 0)
-    early = coupons if said.get("version_number", 4) >= 3 else 0
-    gross = sum(fee["amount_cents"] for fee in fees)
-    net = gross - early - said.get("progressive_billing_credit_amount_cents", 0)
-    tax = said.get("taxes_amount_cents", sum(fee["taxes_amount_cents"] for fee in fees))
-    names = ("credit_notes_amount_cents", "prepaid_credit_amount_cents")
-    total = net + tax - (coupons - early) - sum(said.get(name, 0) for name in names)
-    whole = {
+    usual = {
         "lago_id": "lago-101",
-        "number": "ACM-001",
         "invoice_type": "subscription",
-        "version_number": 4,
-        "status": "finalized",
-        "currency": "EUR",
-        "issuing_date": "2026-03-31",
-        "payment_due_date": "2026-04-30",
-        "fees_amount_cents": gross,
-        "taxes_amount_cents": tax,
-        "sub_total_excluding_taxes_amount_cents": net,
-        "sub_total_including_taxes_amount_cents": net + tax,
-        "total_amount_cents": total,
         "applied_taxes": _applied("fees_amount_cents", fees, [fee["amount_cents"] for fee in fees]),
-        "credits": [],
         "updated_at": "2026-03-31T00:00:00Z",
-        **said,
-        "fees": fees,
-        "customer": _customer(said),
     }
+    whole = invoice(*fees, **{**usual, **said, "fees": fees, "customer": _customer(said)})
     return whole if fees else {key: part for key, part in whole.items() if key != "fees"}
 
 
