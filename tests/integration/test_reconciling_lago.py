@@ -183,6 +183,29 @@ async def test_an_exception_is_repaired_once_and_known_since_it_was_seen(counter
     assert missing["number"] not in await counter.numbers()
 
 
+async def test_whoever_is_killed_between_taking_in_and_noting_it_takes_nothing_in_twice(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing, paid = counter.lost(2000), await counter.bill()
+    counter.pays(paid, 400)
+
+    async def killed(*_: Any, **__: Any) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PostgresMirror, "repair", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            await counter.desk.run(repair=True)
+    # Another begins before what was taken in is in Xero, and one after it.
+    await counter.desk.run(repair=True)
+    await counter.rest()
+    after = await counter.desk.run(repair=True)
+    assert (told(after), after.repaired) == ([], frozenset())
+    xero = counter.desk.stage.xero
+    assert len(xero.sales_invoices(missing["number"])) == 1
+    assert [str(one.amount) for one in xero.payments.values()] == ["4.00"]
+
+
 async def test_a_figure_of_lagos_that_no_message_told(counter: Counter) -> None:
     made = await counter.bill(taxes=())
     counter.changed(

@@ -366,6 +366,8 @@ def test_what_is_not_in_xero_yet_is_summed_up_by_lagos_totals() -> None:
         {"state": "failed", "lago_cents": 99, "dated": date(2026, 6, 1)},
         {"state": "waiting", "dated": None},
         {"state": "waiting", "currency": "KWD", "lago_cents": 1234},
+        {"state": "waiting", "currency": "JPY", "lago_cents": 1234},
+        {"state": "waiting", "currency": "CLF", "lago_cents": 12345},
         {"state": "skipped", "lago_cents": 5},
         {"state": "ready", "lago_cents": 5, "xero_id": uuid4()},
     ]
@@ -374,8 +376,10 @@ def test_what_is_not_in_xero_yet_is_summed_up_by_lagos_totals() -> None:
     refund = Entry(20, "refund", "ready", **told, lago_cents=300)
     both = sides([entry, *lacking, refund], [shown])
     assert [(o.kind, o.currency, o.state, o.count, str(o.gross)) for o in to_come(both, MAY)] == [
+        ("invoice", "CLF", "waiting", 1, "1.2345"),
         ("invoice", "EUR", "failed", 2, "19.5"),
         ("invoice", "EUR", "waiting", 1, "0"),
+        ("invoice", "JPY", "waiting", 1, "1234"),
         ("invoice", "KWD", "waiting", 1, "1.234"),
         ("payment", "EUR", "ready", 1, "3"),
     ]
